@@ -1,0 +1,3 @@
+"""A FIX-native execution algorithm server."""
+
+__version__ = "0.1.0"

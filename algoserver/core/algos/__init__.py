@@ -1,0 +1,24 @@
+"""One schedule each: how much should be done by when. How it is worked is placement's affair, where it goes router's."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from algoserver.core.algos import pov, twap, vwap
+from algoserver.core.algos.schedule import Schedule, Window, Work
+from algoserver.core.market import Market
+from algoserver.core.orders import ParentOrder
+from algoserver.domain.types import Strategy
+
+
+class Algo(NamedTuple):
+    """plan: the schedule of a window. target: cumulative quantity due at a moment, horizon included."""
+
+    plan: Callable[[int, Window], Schedule]
+    target: Callable[[ParentOrder, Work, Market, int, int], int]
+
+
+ALGOS: dict[int, Algo] = {
+    Strategy.VWAP: Algo(vwap.plan, vwap.target),
+    Strategy.TWAP: Algo(twap.plan, twap.target),
+    Strategy.POV: Algo(pov.plan, pov.target),
+}

@@ -1,0 +1,186 @@
+"""Schedule, slices and what is due: shared by every algo.
+
+Rule 1: quantity is always the total; a slice is the quantity due by its end.
+Rule 2: the planned band at any moment reaches from one slice behind the plan to one slice ahead of it.
+Rule 3: participation binds stronger than the plan. What the cap forbids waits; what CatchUp=N lost is forgiven.
+"""
+
+from bisect import bisect_right
+
+import msgspec
+
+from algoserver.core import tally
+from algoserver.core.market import Market
+from algoserver.core.orders import ParentOrder, leaves_qty
+from algoserver.core.tally import Tally
+from algoserver.domain.policy import AlgoDefaults, SessionHours
+from algoserver.domain.types import DAY, MINUTE, PPM_ONE, SECOND
+
+# A slice is never so short that a passive order has no chance, and a short order still gets ten.
+SLICE_NS_MIN = 5 * SECOND
+SLICES_MIN = 10
+# Own share is capped over these trailing windows: the short one makes us follow the volume, the long one is the promise.
+CAP_WINDOWS = (MINUTE, 5 * MINUTE)
+# Urgency 3 crosses where the desk's default says; a step earlier or later moves that by this share of the slice.
+URGENCY_STEP_PPM = 150_000
+
+
+class Window(msgspec.Struct, frozen=True):
+    """When a parent may trade, and the volume curve of the session's day in ppm per equal bin."""
+
+    start_ts: int
+    end_ts: int
+    curve: tuple[int, ...]
+    hours: SessionHours
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """Cumulative quantity at rising moments, straight lines between. Empty: the plan follows the market, not the clock."""
+
+    moments: tuple[int, ...] = ()
+    totals: tuple[int, ...] = ()
+
+
+class Work(msgspec.Struct):
+    """A parent at work: its plan and what the plan needs to remember.
+
+    slice_ns: length of a slice. traded: our fills in time. start_volume: the market's total when it began, -1 before.
+    forgiven: quantity that the plan has given up. refusals: by the gate or a venue, in a row. curve_text: whose curve.
+    crossed_ts: when it last crossed the spread.
+    """
+
+    schedule: Schedule
+    slice_ns: int
+    max_pct_vol: int
+    curve_text: str = ""
+    traded: Tally = msgspec.field(default_factory=Tally)
+    start_volume: int = -1
+    due_ts: int = 0
+    slice_start_ts: int = 0
+    forgiven: int = 0
+    refusals: int = 0
+    crossed_ts: int = 0
+
+
+class Demand(msgspec.Struct, frozen=True):
+    """What to do now: quantity to join with, or to cross the spread with. next_ts: look again then."""
+
+    join: int
+    cross: int
+    next_ts: int
+
+
+def slice_length(start_ts: int, end_ts: int, slice_ns: int) -> int:
+    """Length of a slice for this window, ns, in whole seconds."""
+    wanted = -(-(end_ts - start_ts) // (SLICES_MIN * SECOND)) * SECOND
+    return max(SLICE_NS_MIN, min(slice_ns, wanted))
+
+
+def planned(schedule: Schedule, ts: int) -> int:
+    """Cumulative quantity planned at `ts`, rounded down."""
+    at = bisect_right(schedule.moments, ts)
+    if at == 0:
+        return 0
+    if at == len(schedule.moments):
+        return schedule.totals[-1]
+    t0, t1 = schedule.moments[at - 1], schedule.moments[at]
+    q0, q1 = schedule.totals[at - 1], schedule.totals[at]
+    return q0 + (q1 - q0) * (ts - t0) // (t1 - t0)
+
+
+def band(schedule: Schedule, slice_ns: int, ts: int) -> tuple[int, int]:
+    """Least and most that may be done at `ts` by the plan alone: one slice behind and one ahead."""
+    return planned(schedule, ts - slice_ns), planned(schedule, ts + slice_ns)
+
+
+def by_curve(order_qty: int, window: Window) -> Schedule:
+    """Schedule in proportion to the curve's volume between start and end; sessions may lie back to back."""
+    width = (window.hours.close_ns - window.hours.open_ns) // len(window.curve)
+    moments, weights = [window.start_ts], [0]
+    day = window.start_ts // DAY
+    while moments[-1] < window.end_ts:
+        for i, share in enumerate(window.curve):
+            begin = day * DAY + window.hours.open_ns + i * width
+            t0, t1 = max(begin, window.start_ts), min(begin + width, window.end_ts)
+            if t0 < t1:
+                if t0 > moments[-1]:
+                    moments.append(t0)
+                    weights.append(weights[-1])
+                moments.append(t1)
+                weights.append(weights[-1] + share * (t1 - t0))
+        day += 1
+        if day * DAY > window.end_ts:
+            break
+    whole = weights[-1]
+    if whole == 0:  # the curve has no volume here, or the window lies outside the session: time is all there is
+        return Schedule((window.start_ts, window.end_ts), (0, order_qty))
+    return Schedule(tuple(moments), tuple(order_qty * w // whole for w in weights))
+
+
+def market_volume(work: Work, market: Market) -> int:
+    """The market's volume since the parent began, ours included."""
+    return market.volume.total - work.start_volume
+
+
+def demand(parent: ParentOrder, work: Work, market: Market, open_qty: int, due: "Due", defaults: AlgoDefaults, round_lot: int, ts: int) -> Demand:
+    """What the plan asks for now, inside the cap. `due` has the algo's targets for this slice; open_qty is out already."""
+    slice_start, slice_end = slice_at(parent, work, ts)
+    cross_ts = slice_start + (slice_end - slice_start) * _cross_after_ppm(parent, defaults) // PPM_ONE
+    is_last = slice_end >= parent.end_ts
+    remaining = leaves_qty(parent.order) - open_qty
+    allowed = _allowed(parent, work, market, round_lot, ts) - open_qty
+    catch_up = max(defaults.catch_up_factor * (due.at_end - due.at_start), round_lot)
+    join = min(due.at_end - parent.order.cum_qty - open_qty, remaining, allowed, catch_up)
+    cross = 0
+    if ts >= cross_ts:
+        # In the last slice the end is the due time; before, only what is behind the plan now.
+        late = (due.at_end if is_last else due.now) - parent.order.cum_qty
+        cross = min(late, leaves_qty(parent.order), allowed + open_qty, catch_up)
+    next_ts = min(ts + defaults.refresh_ns, slice_end if ts >= cross_ts else cross_ts)
+    return Demand(in_lots(join, remaining, round_lot), in_lots(cross, leaves_qty(parent.order), round_lot), max(next_ts, ts + 1))
+
+
+class Due(msgspec.Struct, frozen=True):
+    """Cumulative quantity due at the slice's start, now, and at its end."""
+
+    at_start: int
+    now: int
+    at_end: int
+
+
+def slice_at(parent: ParentOrder, work: Work, ts: int) -> tuple[int, int]:
+    """Start and end of the slice that `ts` lies in; after the window, the last one."""
+    inside = min(ts, parent.end_ts - 1)
+    start = parent.start_ts + (inside - parent.start_ts) // work.slice_ns * work.slice_ns
+    return start, min(start + work.slice_ns, parent.end_ts)
+
+
+def in_lots(quantity: int, remaining: int, round_lot: int) -> int:
+    """Round down to round lots; the odd tail goes only with the very last quantity."""
+    if quantity <= 0:
+        return 0
+    return quantity if quantity >= remaining else quantity - quantity % round_lot
+
+
+def _cross_after_ppm(parent: ParentOrder, defaults: AlgoDefaults) -> int:
+    return min(PPM_ONE, max(0, defaults.cross_after_ppm + (3 - parent.params.urgency) * URGENCY_STEP_PPM))
+
+
+def _allowed(parent: ParentOrder, work: Work, market: Market, round_lot: int, ts: int) -> int:
+    """Most that may be open now by MaxPctVol: over every window, since the start and trailing, ours stays below its share."""
+    share = work.max_pct_vol
+    allowed = share * market_volume(work, market) // PPM_ONE - parent.order.cum_qty
+    for length in CAP_WINDOWS:
+        since = ts - length
+        if since > parent.start_ts:
+            # The second on the edge counts for us and not for the market: the error is on the safe side.
+            ours = work.traded.since(since, include_second=True)
+            room = share * market.volume.since(since, include_second=False) // PPM_ONE - ours
+            if length == CAP_WINDOWS[0] and ours == 0:
+                # Where a minute's share is less than a lot, one lot may go all the same; the long window still holds.
+                room = max(room, round_lot)
+            allowed = min(allowed, room)
+    return allowed
+
+
+assert max(CAP_WINDOWS) < tally.SECONDS_KEPT * SECOND

@@ -1,0 +1,115 @@
+"""The machine: step(state, event) -> commands. The order of the rooms stands here and only here.
+
+Read the body of step() as an order's way: the event is booked (requests, executions, market, operator), then every
+parent that it touched or whose time has come gets its turn: algos say what is due, placement at which price, router
+where, risk whether. Nothing else changes the state.
+"""
+
+from collections.abc import Callable
+from heapq import heappop
+from typing import Any
+
+from algoserver.core import executions, market, operator, requests
+from algoserver.core.market import Market
+from algoserver.core.planning import ask_forecast
+from algoserver.core.reports import alert
+from algoserver.core.state import State, run_id, touch
+from algoserver.core.working import work
+from algoserver.domain import events
+from algoserver.domain.commands import Command
+
+
+def step(state: State, event: events.Event) -> list[Command]:
+    """Change the state by one event and say what to do. seq counts on by one and time goes on, both asserted."""
+    assert event.seq == state.seq + 1, f"event {event.seq} after {state.seq}"
+    assert event.ts > state.ts, f"event {event.seq} at {event.ts} is not after {state.ts}"
+    state.seq, state.ts = event.seq, event.ts
+    out: list[Command] = []
+    BOOK[type(event)](state, event, out)
+    _touch_due(state, event.ts)
+    if state.touched:
+        for parent_id in state.touched:
+            work(state, state.parents[parent_id], event.ts, out)
+        state.touched.clear()
+    if state.is_kill_unverified and state.gate.open_children == 0:
+        state.is_kill_unverified = False
+        alert(out, "kill_verified", operator.FIRM, "no child is open at any venue")
+    return out
+
+
+def next_wakeup(state: State) -> int | None:
+    """When a Wakeup is due; None if nothing waits."""
+    return state.due[0][0] if state.due else None
+
+
+def _touch_due(state: State, ts: int) -> None:
+    while state.due and state.due[0][0] <= ts:
+        due_ts, parent_id = heappop(state.due)
+        work_of = state.works.get(parent_id)
+        # Entries that a later wish has replaced stay in the heap until their time: cheaper than to search for them.
+        if work_of is not None and work_of.due_ts == due_ts:
+            touch(state, parent_id)
+
+
+def _quote(state: State, event: events.QuoteUpdated, out: list[Command]) -> None:
+    known = state.markets.get(event.symbol)
+    if known is not None:
+        market.on_quote(known, event.venue, event.bid_px, event.bid_qty, event.ask_px, event.ask_qty, event.ts)
+
+
+def _trade(state: State, event: events.TradePrinted, out: list[Command]) -> None:
+    known = state.markets.get(event.symbol)
+    if known is not None:
+        market.on_trade(known, event.last_px, event.last_qty, event.ts)
+
+
+def _policy(state: State, event: events.PolicyLoaded, out: list[Command]) -> None:
+    state.run = state.run or run_id(event.ts)
+    state.setup = event
+    state.instruments = {i.instrument.symbol: i.instrument for i in event.instruments}
+    state.venues_up = {v.name: state.venues_up.get(v.name, False) for v in event.venues}
+    for symbol in state.instruments:
+        state.markets.setdefault(symbol, Market(symbol))
+        ask_forecast(state, event, symbol, event.ts, out)
+
+
+def _forecast(state: State, event: events.ForecastReady, out: list[Command]) -> None:
+    state.forecasts[event.symbol] = event
+
+
+def _garbled(state: State, event: events.Garbled, out: list[Command]) -> None:
+    if event.session in state.venues_up:
+        executions.garbled_by_venue(state, event, out)
+    else:
+        requests.garbled(state, event, out)
+
+
+def _nothing(state: State, event: events.Event, out: list[Command]) -> None:
+    pass  # a Wakeup changes nothing by itself: time does
+
+
+BOOK: dict[type[events.Event], Callable[[State, Any, list[Command]], None]] = {
+    events.ParentRequested: requests.parent_requested,
+    events.CancelRequested: requests.cancel_requested,
+    events.ReplaceRequested: requests.replace_requested,
+    events.StatusRequested: requests.status_requested,
+    events.Garbled: _garbled,
+    events.ChildAccepted: executions.child_accepted,
+    events.ChildFilled: executions.child_filled,
+    events.FillBusted: executions.fill_busted,
+    events.FillCorrected: executions.fill_corrected,
+    events.ChildCanceled: executions.child_canceled,
+    events.ChildReplaced: executions.child_replaced,
+    events.ChildRejected: executions.child_rejected,
+    events.CancelRejected: executions.cancel_rejected,
+    events.ChildStatusReported: executions.child_status_reported,
+    events.SessionUp: executions.session_up,
+    events.SessionDown: executions.session_down,
+    events.SendFailed: executions.send_failed,
+    events.QuoteUpdated: _quote,
+    events.TradePrinted: _trade,
+    events.ForecastReady: _forecast,
+    events.PolicyLoaded: _policy,
+    events.OperatorCommanded: operator.operator_commanded,
+    events.Wakeup: _nothing,
+}

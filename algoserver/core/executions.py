@@ -1,0 +1,301 @@
+"""What venues tell of our children, booked: first the child, then its parent and the gate, then the client hears.
+
+Rule 1: whatever a venue says is booked if it can be true; what is strange is booked, alerted, and pauses the parent.
+Rule 2: a child whose venue's session broke is unknown. Its quantity counts as open until the venue has told.
+Rule 3: nothing here sends a new child. A parent is touched where it may go on at once; after a refusal or a cancel that
+nobody asked for it waits for its next turn, or a venue that refuses everything would set our pace.
+"""
+
+from algoserver.core import orders, risk
+from algoserver.core.market import forget
+from algoserver.core.orders import ChildOrder, ParentOrder
+from algoserver.core.reports import alert, next_exec_id, pause, report
+from algoserver.core.state import State, open_children, touch
+from algoserver.domain.commands import AskChildStatus, Command
+from algoserver.domain.events import (
+    CancelRejected,
+    ChildAccepted,
+    ChildCanceled,
+    ChildFilled,
+    ChildMessage,
+    ChildRejected,
+    ChildReplaced,
+    ChildStatusReported,
+    FillBusted,
+    FillCorrected,
+    Garbled,
+    SendFailed,
+    SessionDown,
+    SessionUp,
+)
+from algoserver.domain.types import SECOND, ExecType, OrdStatus, TimeInForce
+
+# Refusals in a row, by gate or venue, after which a parent waits for a person.
+REFUSALS_MAX = 5
+# A venue that has not said how a child stands is asked again after this.
+ASK_AGAIN_NS = 5 * SECOND
+FEED_SUFFIX = ".md"
+
+
+def child_accepted(state: State, event: ChildAccepted, out: list[Command]) -> None:
+    """The venue has it."""
+    child = _child(state, event, out)
+    if child is not None:
+        orders.on_accepted(child.order)
+        work = state.works.get(child.parent_id)
+        if work is not None:
+            work.refusals = 0
+
+
+def child_filled(state: State, event: ChildFilled, out: list[Command]) -> None:
+    """Book a fill up the tree, once."""
+    child = _child(state, event, out)
+    if child is None or not orders.on_fill(child.order, event.exec_id, event.last_px, event.last_qty):
+        return
+    parent = state.parents[child.parent_id]
+    was_open = child.child_id in parent.open_children
+    exec_id = child.reported[event.exec_id] = next_exec_id(parent)
+    orders.on_fill(parent.order, exec_id, event.last_px, event.last_qty)
+    _book_at_gate(state, parent, child, event.last_qty, event.ts)
+    report(
+        out, parent, ExecType.TRADE, event.ts, last_px=event.last_px, last_qty=event.last_qty, last_mkt=child.venue,
+        last_liquidity_ind=event.last_liquidity_ind, exec_id=exec_id,
+    )  # fmt: skip
+    _settle(state, parent, child)
+    if not was_open:
+        pause(out, parent, "late_fill", f"{child.child_id} was over at {child.venue} and traded {event.last_qty} more")
+    if child.order.cum_qty > child.order.order_qty or parent.order.cum_qty > parent.order.order_qty:
+        text = f"{child.child_id}: {child.order.cum_qty} of {child.order.order_qty} done, parent {parent.order.cum_qty} of {parent.order.order_qty}"
+        pause(out, parent, "overfill", text)
+    touch(state, parent.parent_id)
+
+
+def fill_busted(state: State, event: FillBusted, out: list[Command]) -> None:
+    """Take a fill back up the tree. The quantity is not traded again until an operator says so."""
+    child = _child(state, event, out)
+    if child is None:
+        return
+    fill = orders.on_bust(child.order, event.exec_id, event.exec_ref_id)
+    if fill is None:
+        if event.exec_ref_id not in child.order.seen:
+            alert(out, "unknown_bust", child.child_id, f"{child.venue} busts {event.exec_ref_id}, which is not booked")
+        return
+    parent = state.parents[child.parent_id]
+    exec_id, ref_id = next_exec_id(parent), child.reported[event.exec_ref_id]
+    orders.on_bust(parent.order, exec_id, ref_id)
+    _book_at_gate(state, parent, child, -fill[1], event.ts)
+    report(
+        out, parent, ExecType.TRADE_CANCEL, event.ts, last_px=fill[0], last_qty=fill[1], last_mkt=child.venue, exec_ref_id=ref_id,
+        exec_id=exec_id,
+    )  # fmt: skip
+    pause(out, parent, "bust", f"{child.venue} took back {fill[1]} of {child.child_id}; resume to trade it again")
+    _settle(state, parent, child)
+
+
+def fill_corrected(state: State, event: FillCorrected, out: list[Command]) -> None:
+    """Change a fill up the tree."""
+    child = _child(state, event, out)
+    if child is None:
+        return
+    old = orders.on_correct(child.order, event.exec_id, event.exec_ref_id, event.last_px, event.last_qty)
+    if old is None:
+        if event.exec_ref_id not in child.order.seen:
+            alert(out, "unknown_correction", child.child_id, f"{child.venue} corrects {event.exec_ref_id}, which is not booked")
+        return
+    parent = state.parents[child.parent_id]
+    exec_id, ref_id = next_exec_id(parent), child.reported[event.exec_ref_id]
+    child.reported[event.exec_id] = exec_id
+    orders.on_correct(parent.order, exec_id, ref_id, event.last_px, event.last_qty)
+    if event.last_qty != old[1]:
+        _book_at_gate(state, parent, child, event.last_qty - old[1], event.ts)
+    report(
+        out, parent, ExecType.TRADE_CORRECT, event.ts, last_px=event.last_px, last_qty=event.last_qty, last_mkt=child.venue,
+        exec_ref_id=ref_id, exec_id=exec_id,
+    )  # fmt: skip
+    pause(out, parent, "correction", f"{child.venue} changed a fill of {child.child_id}; resume to go on")
+    _settle(state, parent, child)
+
+
+def child_canceled(state: State, event: ChildCanceled, out: list[Command]) -> None:
+    """The child is over with a rest: asked for, expired, or of the venue's own will."""
+    child = _child(state, event, out)
+    if child is None or not orders.is_open(child.order):
+        return
+    was_asked = child.order.is_cancel_pending or child.time_in_force is not TimeInForce.DAY
+    orders.on_ended(child.order, event.ord_status)
+    _close(state, child)
+    parent = state.parents[child.parent_id]
+    if was_asked or not parent.open_children:
+        touch(state, child.parent_id)
+    if not was_asked:
+        alert(out, "unsolicited_cancel", child.child_id, f"{child.venue} ended it ({event.ord_status.name}): {event.text}")
+
+
+def child_replaced(state: State, event: ChildReplaced, out: list[Command]) -> None:
+    """The venue changed the quantity by itself: more than we asked for is its overfill to come, and an alert."""
+    child = _child(state, event, out)
+    if child is None or not orders.is_open(child.order):
+        return
+    if event.order_qty > child.order.order_qty:
+        parent = state.parents[child.parent_id]
+        pause(out, parent, "unsolicited_increase", f"{child.venue} raised {child.child_id} to {event.order_qty}")
+    orders.on_replaced(child.order, event.order_qty)
+    risk.on_resized(state.gate, child.child_id, orders.leaves_qty(child.order))
+    _settle(state, state.parents[child.parent_id], child)
+
+
+def child_rejected(state: State, event: ChildRejected, out: list[Command]) -> None:
+    """The venue did not take it. After several in a row the parent waits for a person."""
+    child = _child(state, event, out)
+    if child is None or not orders.is_open(child.order):
+        return
+    orders.on_ended(child.order, OrdStatus.REJECTED)
+    _close(state, child)
+    count_refusal(state, state.parents[child.parent_id], f"{child.venue}: {event.text}", out)
+    if not state.parents[child.parent_id].open_children:
+        touch(state, child.parent_id)
+
+
+def cancel_rejected(state: State, event: CancelRejected, out: list[Command]) -> None:
+    """A cancel was refused. If the child should have been over by now, the venue is asked how it stands."""
+    child = _child(state, event, out)
+    if child is None:
+        return
+    orders.on_cancel_rejected(child.order)
+    if orders.is_open(child.order):
+        child.is_unknown = True
+        ask_status(state, child, event.ts, out)
+
+
+def child_status_reported(state: State, event: ChildStatusReported, out: list[Command]) -> None:
+    """How a child stands at its venue. What the venue has done and we have not is an alert, and the parent waits."""
+    child = _child(state, event, out)
+    if child is None:
+        return
+    parent = state.parents[child.parent_id]
+    child.is_unknown = False
+    if event.cum_qty != child.order.cum_qty:
+        text = f"{child.venue} has {event.cum_qty} done of {child.child_id}, we have {child.order.cum_qty}: compare executions, then resume"
+        pause(out, parent, "unequal_books", text)
+    if orders.is_open(child.order):
+        if not event.is_known:
+            if child.order.status is not OrdStatus.PENDING_NEW:
+                alert(out, "lost_child", child.child_id, f"{child.venue} had accepted it and does not know it now")
+            orders.on_ended(child.order, OrdStatus.REJECTED)
+            _close(state, child)
+        elif event.ord_status in orders.FINAL:
+            ended = event.ord_status if event.ord_status is not OrdStatus.FILLED else OrdStatus.CANCELED
+            orders.on_ended(child.order, ended)
+            _close(state, child)
+        else:
+            orders.on_accepted(child.order)
+            # The cancel that was on its way is lost or answered; the parent's next turn asks again if it still wants it.
+            orders.on_cancel_rejected(child.order)
+    if parent.awaits_status and not any(c.is_unknown for c in open_children(state, parent)):
+        parent.awaits_status = False
+    touch(state, parent.parent_id)
+
+
+def session_up(state: State, event: SessionUp, out: list[Command]) -> None:
+    """A venue is back: ask how every child stands there before its parent goes on."""
+    state.sessions[event.session] = True
+    if event.session in state.venues_up:
+        state.venues_up[event.session] = True
+        for child in _open_at(state, event.session):
+            child.is_unknown = True
+            ask_status(state, child, event.ts, out)
+
+
+def session_down(state: State, event: SessionDown, out: list[Command]) -> None:
+    """A session is gone. A venue's children are unknown until it is back; a feed's prices are no prices."""
+    state.sessions[event.session] = False
+    if event.session in state.venues_up:
+        state.venues_up[event.session] = False
+        children = _open_at(state, event.session)
+        for child in children:
+            child.is_unknown = True
+            if event.is_restart:
+                state.parents[child.parent_id].awaits_status = True
+        alert(out, "venue_down", event.session, f"{event.reason}; {len(children)} open children there are unknown")
+    elif event.session.endswith(FEED_SUFFIX):
+        for market in state.markets.values():
+            forget(market, event.session.removesuffix(FEED_SUFFIX))
+
+
+def send_failed(state: State, event: SendFailed, out: list[Command]) -> None:
+    """A message did not leave. An order never was; a cancel is repeated when the venue is back."""
+    child = state.children.get(event.child_id)
+    if child is None or not orders.is_open(child.order):
+        return
+    if event.msg_type == "D":
+        orders.on_ended(child.order, OrdStatus.REJECTED)
+        _close(state, child)
+        touch(state, child.parent_id)
+    elif event.msg_type == "F":
+        orders.on_cancel_rejected(child.order)
+        child.is_unknown = True
+
+
+def garbled_by_venue(state: State, event: Garbled, out: list[Command]) -> None:
+    """A venue's message that can't be read, or its refusal of one of ours (3, j): ask about every child it may concern."""
+    alert(out, event.code, event.session, event.text)
+    for child in _open_at(state, event.session):
+        is_waiting = child.order.status is OrdStatus.PENDING_NEW or child.order.is_cancel_pending
+        if child.child_id == event.cl_ord_id or (is_waiting and not event.cl_ord_id):
+            child.is_unknown = True
+            ask_status(state, child, event.ts, out)
+
+
+def ask_status(state: State, child: ChildOrder, ts: int, out: list[Command]) -> None:
+    """Ask the venue how a child stands."""
+    child.asked_ts = ts
+    out.append(AskChildStatus(child_id=child.child_id, venue=child.venue, symbol=child.symbol, side=child.side))
+    if state.setup is not None:
+        risk.count_message(state.gate, state.setup.policy, child.venue, ts)
+
+
+def count_refusal(state: State, parent: ParentOrder, text: str, out: list[Command]) -> None:
+    """One more refusal in a row; too many pause the parent."""
+    work = state.works.get(parent.parent_id)
+    if work is None:
+        return
+    work.refusals += 1
+    if work.refusals >= REFUSALS_MAX:
+        pause(out, parent, "refusals", f"{work.refusals} refusals in a row, the last: {text}")
+        work.refusals = 0
+
+
+def _child(state: State, event: ChildMessage, out: list[Command]) -> ChildOrder | None:
+    child = state.children.get(event.child_id)
+    if child is None or child.venue != event.session:
+        alert(out, "unknown_child", event.child_id, f"{event.session} reports {type(event).__name__} of an order that is not ours")
+        return None
+    return child
+
+
+def _open_at(state: State, venue: str) -> list[ChildOrder]:
+    found = []
+    for parent_id in state.works:
+        found += [c for c in open_children(state, state.parents[parent_id]) if c.venue == venue]
+    return found
+
+
+def _book_at_gate(state: State, parent: ParentOrder, child: ChildOrder, quantity: int, ts: int) -> None:
+    risk.on_fill(state.gate, parent.parent_id, child.child_id, quantity)
+    work = state.works.get(parent.parent_id)
+    if work is not None:
+        work.traded.add(ts, quantity)
+
+
+def _settle(state: State, parent: ParentOrder, child: ChildOrder) -> None:
+    """After a change of quantity: a child that is done is closed, and the parent looked at."""
+    if not orders.is_open(child.order):
+        _close(state, child)
+    touch(state, parent.parent_id)
+
+
+def _close(state: State, child: ChildOrder) -> None:
+    state.parents[child.parent_id].open_children.pop(child.child_id, None)
+    child.is_unknown = False
+    risk.on_closed(state.gate, child.child_id)
+

@@ -1,0 +1,196 @@
+"""Order states: FIX 4.4 Appendix D.
+
+Rule 1: every change of an order's state or quantity is made here.
+Rule 2: this file does not know whose order it is; parents and children obey the same table.
+Rule 3: books before status. A fill is booked whatever the state, once per ExecID; the status follows if it may.
+"""
+
+import msgspec
+
+from algoserver.domain.params import AlgoParams
+from algoserver.domain.types import OrdStatus, OrdType, Side, TimeInForce
+
+FINAL = (OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.EXPIRED, OrdStatus.REJECTED, OrdStatus.DONE_FOR_DAY)
+# A fill changes the quantity always, the status only from these states. Elsewhere the higher precedence wins:
+# a fill does not end a pending cancel nor reopen a canceled order (FIX 4.2 D35).
+FILLABLE = (OrdStatus.PENDING_NEW, OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED, OrdStatus.FILLED)
+
+
+class Order(msgspec.Struct):
+    """Quantities and state of one order. status is without the pending cancel; ord_status() is what FIX reports.
+
+    money: sum of last_px * last_qty. fills: ExecID -> (last_px, last_qty), what is booked now.
+    seen: ExecIDs of busts and corrections, which are news only once.
+    """
+
+    order_qty: int
+    status: OrdStatus = OrdStatus.PENDING_NEW
+    is_cancel_pending: bool = False
+    cum_qty: int = 0
+    money: int = 0
+    fills: dict[str, tuple[int, int]] = {}
+    seen: dict[str, None] = {}
+
+
+class ParentOrder(msgspec.Struct):
+    """What the client asked. parent_id is its OrderID (37). Times in ns UTC, quantities in the instrument's units.
+
+    open_children: ids of children that may still trade. next_child, next_exec: what the next id will be.
+    cancel_cl_ord_id: ClOrdID of the client's pending cancel. ended_as: the state to end in once no child is open.
+    paused_by: who or what stopped it from sending; empty while it works. awaits_status: a restart left children whose
+    state their venue must first tell.
+    """
+
+    parent_id: str
+    session: str
+    cl_ord_id: str
+    symbol: str
+    side: Side
+    ord_type: OrdType
+    price: int
+    time_in_force: TimeInForce
+    strategy: int
+    params: AlgoParams
+    account: str
+    order: Order
+    arrival_ts: int
+    arrival_px: int
+    start_ts: int
+    end_ts: int
+    qty_decimals: int
+    open_children: dict[str, None] = {}
+    next_child: int = 1
+    next_exec: int = 1
+    cancel_cl_ord_id: str = ""
+    ended_as: OrdStatus | None = None
+    end_text: str = ""
+    paused_by: str = ""
+    awaits_status: bool = False
+
+
+class ChildOrder(msgspec.Struct):
+    """What we sent to a venue. is_unknown: its venue's session broke and the venue has not yet told us its state.
+
+    cancels: number of cancels asked, which makes their ids. asked_ts: when its status was last asked.
+    reported: the venue's ExecID -> ExecID under which the client heard of it.
+    """
+
+    child_id: str
+    parent_id: str
+    venue: str
+    symbol: str
+    side: Side
+    price: int
+    time_in_force: TimeInForce
+    order: Order
+    sent_ts: int
+    is_unknown: bool = False
+    cancels: int = 0
+    cancel_ts: int = 0
+    asked_ts: int = 0
+    reported: dict[str, str] = {}
+
+
+def ord_status(order: Order) -> OrdStatus:
+    """OrdStatus (39) by FIX's precedence: a pending cancel stands above everything but an end it did not survive."""
+    if order.is_cancel_pending and order.status in (*FILLABLE, OrdStatus.STOPPED, OrdStatus.SUSPENDED):
+        return OrdStatus.PENDING_CANCEL
+    return order.status
+
+
+def is_open(order: Order) -> bool:
+    """Whether more fills are to be expected."""
+    return order.status not in FINAL
+
+
+def leaves_qty(order: Order) -> int:
+    """LeavesQty (151): 0 in a final state, never negative."""
+    return 0 if order.status in FINAL else max(0, order.order_qty - order.cum_qty)
+
+
+def avg_px(order: Order) -> int:
+    """AvgPx (6) in price units, rounded once, half up."""
+    return (2 * order.money + order.cum_qty) // (2 * order.cum_qty) if order.cum_qty else 0
+
+
+def on_accepted(order: Order) -> None:
+    """The order is in the book. A late acknowledgement changes nothing."""
+    if order.status is OrdStatus.PENDING_NEW:
+        order.status = OrdStatus.NEW
+
+
+def on_fill(order: Order, exec_id: str, last_px: int, last_qty: int) -> bool:
+    """Book a fill; False if this ExecID is booked already. The quantity may exceed order_qty: the caller says so."""
+    assert last_qty > 0
+    if exec_id in order.fills or exec_id in order.seen:
+        return False
+    order.fills[exec_id] = (last_px, last_qty)
+    _rebook(order, last_qty, last_px * last_qty)
+    return True
+
+
+def on_bust(order: Order, exec_id: str, exec_ref_id: str) -> tuple[int, int] | None:
+    """Take a fill back; (px, qty) that it had, or None if it is not booked or this is no news."""
+    if exec_id in order.seen:
+        return None
+    order.seen[exec_id] = None
+    # The busted ExecID stays known: sent once more it is a duplicate, not a new trade.
+    order.seen[exec_ref_id] = None
+    fill = order.fills.pop(exec_ref_id, None)
+    if fill is not None:
+        _rebook(order, -fill[1], -fill[0] * fill[1])
+    return fill
+
+
+def on_correct(order: Order, exec_id: str, exec_ref_id: str, last_px: int, last_qty: int) -> tuple[int, int] | None:
+    """Replace a fill by what it should have been; (px, qty) that it had, or None as in on_bust.
+
+    The corrected fill is booked under the new ExecID, which a further correction refers to.
+    """
+    assert last_qty > 0
+    if exec_id in order.seen or exec_id in order.fills or exec_ref_id not in order.fills:
+        return None
+    old_px, old_qty = order.fills.pop(exec_ref_id)
+    order.seen[exec_ref_id] = None
+    order.fills[exec_id] = (last_px, last_qty)
+    _rebook(order, last_qty - old_qty, last_px * last_qty - old_px * old_qty)
+    return old_px, old_qty
+
+
+def on_cancel_requested(order: Order) -> None:
+    """A cancel is on its way."""
+    order.is_cancel_pending = True
+
+
+def on_cancel_rejected(order: Order) -> None:
+    """The cancel was refused: what stood before holds again (B.1.b, B.1.c)."""
+    order.is_cancel_pending = False
+
+
+def on_ended(order: Order, status: OrdStatus) -> None:
+    """The order ended with a rest: CANCELED, EXPIRED, DONE_FOR_DAY or REJECTED. An end is final: the first one holds."""
+    assert status in FINAL
+    assert status is not OrdStatus.FILLED
+    order.is_cancel_pending = False
+    if order.status not in FINAL:
+        order.status = status
+
+
+def on_replaced(order: Order, order_qty: int) -> None:
+    """The quantity is another now; never below what is done (C.3.c)."""
+    order.order_qty = max(order_qty, order.cum_qty)
+    if order.status in FILLABLE:
+        order.status = _by_quantity(order)
+
+
+def _rebook(order: Order, qty: int, money: int) -> None:
+    order.cum_qty += qty
+    order.money += money
+    if order.status in FILLABLE:
+        order.status = _by_quantity(order)
+
+
+def _by_quantity(order: Order) -> OrdStatus:
+    if order.cum_qty >= order.order_qty > 0:
+        return OrdStatus.FILLED
+    return OrdStatus.PARTIALLY_FILLED if order.cum_qty else OrdStatus.NEW

@@ -1,0 +1,77 @@
+"""How a slice is worked: join the near touch, stay there, cross when it is late.
+
+Rule 1: passive quantity rests at the near touch and moves with it; only a price that is worse than the touch is moved.
+Rule 2: to cross, what rests is first taken back: the same quantity is never at two prices.
+Rule 3: a cancel that is under way is waited for.
+"""
+
+import msgspec
+
+from algoserver.core import market as markets
+from algoserver.core.algos.schedule import Demand, in_lots
+from algoserver.core.market import Market
+from algoserver.core.orders import ChildOrder, ParentOrder, leaves_qty
+from algoserver.domain.types import PPM_ONE, SECOND, Instrument, Side, TimeInForce
+
+# A venue that has not answered a cancel is asked again after this; sooner would only add to its queue.
+CANCEL_AGAIN_NS = 5 * SECOND
+
+
+class Placement(msgspec.Struct, frozen=True):
+    """What to do for a slice: children to cancel, then `quantity` at `price` (0: nothing), split by the router."""
+
+    cancels: tuple[str, ...] = ()
+    quantity: int = 0
+    price: int = 0
+    time_in_force: TimeInForce = TimeInForce.DAY
+
+
+def place(parent: ParentOrder, resting: list[ChildOrder], demand: Demand, market: Market, instrument: Instrument, ts: int) -> Placement:
+    """Turn a demand into a price and a quantity. resting: the parent's open children."""
+    near = _within(parent, markets.near(market, parent.side))
+    far = markets.far(market, parent.side)
+    i_would = _i_would(parent, far, instrument)
+    cross = max(demand.cross, min(i_would, demand.cross + demand.join) if i_would else 0)
+    if cross and far and _within(parent, far) == far:
+        if resting:
+            return Placement(cancels=tuple(c.child_id for c in resting if _may_cancel(c, ts)))
+        return Placement((), cross, far, TimeInForce.IOC)
+    stale = tuple(c.child_id for c in resting if _may_cancel(c, ts) and near and (near - c.price) * c.side.sign > 0)
+    if not near or demand.join <= 0:
+        return Placement(stale)
+    return Placement(stale, demand.join, near)
+
+
+def place_at_once(parent: ParentOrder, resting: list[ChildOrder], market: Market) -> Placement:
+    """All of it now, for a parent that is immediate (59=3) or all or nothing (59=4): no plan, no waiting."""
+    far = markets.far(market, parent.side)
+    if resting or not far or _within(parent, far) != far:
+        return Placement()
+    return Placement((), leaves_qty(parent.order), parent.price or far, parent.time_in_force)
+
+
+def take_back(resting: list[ChildOrder], ts: int) -> Placement:
+    """Cancel all that rests: the parent is paused, canceled or over."""
+    return Placement(tuple(c.child_id for c in resting if _may_cancel(c, ts)))
+
+
+def _within(parent: ParentOrder, price: int) -> int:
+    """`price`, or the parent's limit where that is the stricter; 0 stays 0."""
+    if not parent.price or not price:
+        return price
+    return min(price, parent.price) if parent.side is Side.BUY else max(price, parent.price)
+
+
+def _i_would(parent: ParentOrder, far: int, instrument: Instrument) -> int:
+    """Quantity that goes at once because the far touch is at IWouldPrice or better."""
+    wish = parent.params.i_would_price
+    if not wish or not far or (far - wish) * parent.side.sign > 0:
+        return 0
+    remaining = leaves_qty(parent.order)
+    return in_lots(remaining * parent.params.i_would_pct // PPM_ONE, remaining, instrument.round_lot)
+
+
+def _may_cancel(child: ChildOrder, ts: int) -> bool:
+    if child.is_unknown or child.time_in_force is not TimeInForce.DAY:
+        return False
+    return not child.order.is_cancel_pending or ts - child.cancel_ts >= CANCEL_AGAIN_NS

@@ -1,0 +1,131 @@
+"""What a parent is going to do: is it consistent, when may it trade, by whose curve, in one sentence.
+
+Rule: a wish that can't be met as it stands is refused with what to change; only a start in the past is bent, to now.
+"""
+
+from algoserver.core import risk
+from algoserver.core.algos import ALGOS
+from algoserver.core.algos.schedule import Schedule, Window, Work, slice_length
+from algoserver.core.orders import ParentOrder
+from algoserver.core.state import State
+from algoserver.domain.commands import Command, RequestForecast
+from algoserver.domain.events import ParentRequested, PolicyLoaded
+from algoserver.domain.params import BUILT
+from algoserver.domain.types import (
+    DAY,
+    PPM_ONE,
+    SECOND,
+    Denied,
+    Strategy,
+    TimeInForce,
+    clock_text,
+    date_text,
+    ppm_text,
+    qty_text,
+    utc,
+)
+
+NAMES = {int(s): s.name for s in Strategy}
+
+
+def refusal(state: State, event: ParentRequested) -> Denied | None:
+    """What can be said against a parent without looking at limits."""
+    if state.setup is None:
+        return Denied("requests", "no_policy", "no policy is loaded; try again later", risk.OTHER)
+    if event.symbol not in state.instruments:
+        return Denied("requests", "unknown_symbol", f"symbol {event.symbol} is not traded here", risk.UNKNOWN_SYMBOL)
+    if event.strategy not in ALGOS:
+        built = ", ".join(f"{int(s)} {s.name}" for s in BUILT)
+        name = NAMES.get(event.strategy, "")
+        what = f"{event.strategy} {name} is not built yet" if name else f"{event.strategy} is unknown"
+        return Denied("requests", "unknown_strategy", f"TargetStrategy (847) {what}; use {built}", risk.UNSUPPORTED)
+    p = event.params
+    if event.strategy == Strategy.POV and not p.target_pct_vol:
+        return Denied("requests", "missing_parameter", "POV needs TargetPctVol (849), for example 0.1 for 10 %", risk.OTHER)
+    if event.strategy != Strategy.POV and p.target_pct_vol:
+        return Denied("requests", "contradictory_parameter", "TargetPctVol (849) is for POV (847=2); leave it out", risk.OTHER)
+    cap = p.max_pct_vol or PPM_ONE
+    floor = max(p.min_pct_vol, p.target_pct_vol)
+    if floor > cap:
+        text = f"MaxPctVol {ppm_text(cap)} is below MinPctVol or TargetPctVol {ppm_text(floor)}"
+        return Denied("requests", "contradictory_parameter", text, risk.OTHER)
+    return None
+
+
+def window(setup: PolicyLoaded, event: ParentRequested) -> Window | Denied:
+    """Start and end inside the session: a past start is now, no end is the close."""
+    hours, p = setup.hours, event.params
+    if p.end_ts and p.start_ts and p.end_ts <= p.start_ts:
+        return Denied("requests", "end_before_start", "EndTime (126) is not after StartTime (168)", risk.OTHER)
+    if p.end_ts and p.end_ts <= event.ts:
+        text = f"EndTime (126) {clock_text(p.end_ts)} is over; it is {clock_text(event.ts)} UTC market time"
+        return Denied("requests", "end_in_the_past", text, risk.OTHER)
+    is_always_open = hours.close_ns - hours.open_ns >= DAY
+    midnight = event.ts // DAY * DAY
+    start_ts, close_ts = max(p.start_ts, event.ts, midnight + hours.open_ns), midnight + hours.close_ns
+    if is_always_open:
+        return Window(start_ts, p.end_ts or max(close_ts, start_ts + SECOND), (), hours)
+    end_ts = min(p.end_ts or close_ts, close_ts)
+    if start_ts >= end_ts:
+        text = f"the session is {clock_text(hours.open_ns)} to {clock_text(hours.close_ns - 1)} UTC; it is {clock_text(event.ts)}"
+        return Denied("requests", "exchange_closed", text, risk.EXCHANGE_CLOSED)
+    return Window(start_ts, end_ts, (), hours)
+
+
+def plan(state: State, parent: ParentOrder, window: Window) -> Work:
+    """A parent's work: its schedule over the window, from now on for what remains."""
+    assert state.setup is not None
+    curve, curve_text = _curve(state, state.setup, parent.symbol, window.start_ts)
+    full = Window(window.start_ts, window.end_ts, curve, window.hours)
+    schedule: Schedule = ALGOS[parent.strategy].plan(parent.order.order_qty, full)
+    return Work(
+        schedule=schedule,
+        slice_ns=slice_length(window.start_ts, window.end_ts, state.setup.algo.slice_ns),
+        max_pct_vol=parent.params.max_pct_vol or state.setup.algo.max_pct_vol,
+        curve_text=curve_text if parent.strategy == Strategy.VWAP else "",
+    )
+
+
+def ask_forecast(state: State, setup: PolicyLoaded, symbol: str, ts: int, out: list[Command]) -> None:
+    """Ask for the day's curve unless it is here. The answer serves the next parent; this one has its plan."""
+    date = date_text(ts)
+    known = state.forecasts.get(symbol)
+    if known is not None and known.date == date:
+        return
+    for i in setup.instruments:
+        if i.instrument.symbol == symbol:
+            # 1970-01-01 was a Thursday; Monday is 0.
+            weekday = (ts // DAY + 3) % 7
+            out.append(RequestForecast(symbol=symbol, date=date, weekday=weekday, history_dates=i.history_dates, history=i.history))
+
+
+def plan_text(parent: ParentOrder, work: Work, setup: PolicyLoaded) -> str:
+    name = NAMES.get(parent.strategy, str(parent.strategy))
+    quantity = qty_text(parent.order.order_qty, parent.qty_decimals)
+    when = f"{clock_text(parent.start_ts)} to {clock_text(parent.end_ts)} UTC"
+    if parent.time_in_force is not TimeInForce.DAY:
+        return f"{name}: {parent.side.name} {quantity} {parent.symbol} at once ({parent.time_in_force.name}), what is shown within the limit."
+    slices = -(-(parent.end_ts - parent.start_ts) // work.slice_ns)
+    pace = f"{slices} slices of {work.slice_ns // SECOND} s"
+    if parent.params.target_pct_vol:
+        pace = f"at {_percent(parent.params.target_pct_vol)} % of volume"
+    cap = f"at most {_percent(work.max_pct_vol)} % of volume"
+    curve = f", {work.curve_text}" if work.curve_text else ""
+    return f"{name}: {parent.side.name} {quantity} {parent.symbol} {when}, {pace}, {cap}{curve}, then {parent.params.completion}."
+
+
+def _curve(state: State, setup: PolicyLoaded, symbol: str, ts: int) -> tuple[tuple[int, ...], str]:
+    """The day's forecast, or the static curve and why."""
+    forecast = state.forecasts.get(symbol)
+    if forecast is None:
+        return setup.algo.static_curve, "static curve (no forecast yet)"
+    if not forecast.curve:
+        return setup.algo.static_curve, f"static curve ({forecast.text})"
+    age = ts - utc(forecast.trained_through.replace("-", "") + "-00:00:00")
+    if age > setup.algo.forecast_age_ns_max:
+        return setup.algo.static_curve, f"static curve (model {forecast.model} ends {forecast.trained_through}, too old)"
+    return forecast.curve, f"curve {forecast.model} through {forecast.trained_through}"
+
+
+def _percent(share: int) -> str:
+    return qty_text(share, 4)  # ppm to per cent: four decimals

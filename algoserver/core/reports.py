@@ -1,0 +1,109 @@
+"""What clients and operators are told: ExecutionReports, cancel rejects, alerts.
+
+Rule 1: an ExecID comes from the parent's own counter, so that a replay names every report alike.
+Rule 2: while a cancel is pending, its ClOrdID stands in the reports about the cancel and the old one in those of trades.
+"""
+
+from algoserver.core.orders import ParentOrder, avg_px, leaves_qty, ord_status
+from algoserver.domain.commands import Command, RaiseAlert, RejectCancel, ReportParent
+from algoserver.domain.types import ExecType, OrdStatus
+
+CANCEL_TYPES = (ExecType.PENDING_CANCEL, ExecType.CANCELED)
+
+
+def report(
+    out: list[Command],
+    parent: ParentOrder,
+    exec_type: ExecType,
+    ts: int,
+    *,
+    text: str = "",
+    last_px: int = 0,
+    last_qty: int = 0,
+    last_mkt: str = "",
+    last_liquidity_ind: int = 0,
+    exec_ref_id: str = "",
+    ord_rej_reason: int = -1,
+    ord_status_req_id: str = "",
+    cl_ord_id: str = "",
+    exec_id: str = "",
+) -> None:
+    """Report the parent as it is now. cl_ord_id: another than the parent's, where a twin is refused.
+
+    exec_id: from next_exec_id(), where a fill was booked under it already.
+    """
+    about_cancel = bool(parent.cancel_cl_ord_id) and exec_type in CANCEL_TYPES
+    out.append(
+        ReportParent(
+            session=parent.session,
+            exec_id=exec_id or next_exec_id(parent),
+            order_id=parent.parent_id,
+            cl_ord_id=cl_ord_id or (parent.cancel_cl_ord_id if about_cancel else parent.cl_ord_id),
+            orig_cl_ord_id=parent.cl_ord_id if about_cancel else "",
+            exec_type=exec_type,
+            ord_status=ord_status(parent.order),
+            symbol=parent.symbol,
+            side=parent.side,
+            order_qty=parent.order.order_qty,
+            cum_qty=parent.order.cum_qty,
+            leaves_qty=leaves_qty(parent.order),
+            avg_px=avg_px(parent.order),
+            qty_decimals=parent.qty_decimals,
+            ts=ts,
+            last_px=last_px,
+            last_qty=last_qty,
+            last_mkt=last_mkt,
+            last_liquidity_ind=last_liquidity_ind,
+            exec_ref_id=exec_ref_id,
+            ord_rej_reason=ord_rej_reason,
+            ord_status_req_id=ord_status_req_id,
+            text=text,
+        )
+    )
+
+
+def next_exec_id(parent: ParentOrder) -> str:
+    """A new ExecID (17) of this parent's reports."""
+    exec_id = f"{parent.parent_id}.r{parent.next_exec}"
+    parent.next_exec += 1
+    return exec_id
+
+
+def report_no_order(
+    out: list[Command], session: str, exec_id: str, exec_type: ExecType, ts: int, cl_ord_id: str, symbol: str, side: str,
+    ord_rej_reason: int, text: str, ord_status_req_id: str = "",
+) -> None:  # fmt: skip
+    """Report on something that never became an order here (G.1.a, or a D that can't be read)."""
+    out.append(
+        ReportParent(
+            session=session, exec_id=exec_id, order_id="NONE", cl_ord_id=cl_ord_id or "NONE", exec_type=exec_type,
+            ord_status=OrdStatus.REJECTED, symbol=symbol or "NONE", side=side or "1", order_qty=0, cum_qty=0,
+            leaves_qty=0, avg_px=0, ts=ts, ord_rej_reason=ord_rej_reason, text=text, ord_status_req_id=ord_status_req_id,
+        )  # fmt: skip
+    )
+
+
+def reject_cancel(
+    out: list[Command], session: str, parent: ParentOrder | None, cl_ord_id: str, orig_cl_ord_id: str,
+    reason: int, text: str, ts: int, response_to: str = "1",
+) -> None:  # fmt: skip
+    """Refuse a cancel (434=1) or a replace (434=2). No parent: the order is unknown (B.1.f)."""
+    out.append(
+        RejectCancel(
+            session=session, order_id=parent.parent_id if parent else "NONE", cl_ord_id=cl_ord_id,
+            orig_cl_ord_id=orig_cl_ord_id, ord_status=ord_status(parent.order) if parent else OrdStatus.REJECTED,
+            cxl_rej_reason=reason, response_to=response_to, ts=ts, text=text,
+        )  # fmt: skip
+    )
+
+
+def alert(out: list[Command], code: str, subject: str, text: str) -> None:
+    """Tell a person."""
+    out.append(RaiseAlert(code=code, subject=subject, text=text))
+
+
+def pause(out: list[Command], parent: ParentOrder, code: str, text: str) -> None:
+    """Stop a parent until an operator resumes it, and say so."""
+    if not parent.paused_by:
+        parent.paused_by = code
+    alert(out, code, parent.parent_id, text)

@@ -1,0 +1,155 @@
+"""What clients ask: new parent, cancel, replace, status. Each request is answered here, at once.
+
+Rule: a ClOrdID belongs to one order of its session for good, refused ones included.
+"""
+
+from algoserver.core import market as markets
+from algoserver.core import orders, planning, risk
+from algoserver.core.algos.schedule import Window
+from algoserver.core.orders import Order, ParentOrder
+from algoserver.core.reports import reject_cancel, report, report_no_order
+from algoserver.core.state import State, find, touch
+from algoserver.domain.commands import Command, RejectMessage
+from algoserver.domain.events import CancelRequested, Garbled, ParentRequested, ReplaceRequested, StatusRequested
+from algoserver.domain.types import Denied, ExecType, OrdStatus
+
+TOO_LATE, UNKNOWN_ORDER, ALREADY_PENDING, DUPLICATE_CL_ORD_ID, CXL_OTHER = 0, 1, 3, 6, 99
+UNSUPPORTED_MESSAGE_TYPE = 3
+
+
+def parent_requested(state: State, event: ParentRequested, out: list[Command]) -> None:
+    """Admit a parent, plan it and say how; or refuse it with a reason that says what to change."""
+    twin = find(state, event.session, event.cl_ord_id)
+    if twin is not None:
+        _same_cl_ord_id(twin, event, out)
+        return
+    refused = planning.refusal(state, event)
+    window: Window | Denied | None = None
+    if refused is None and state.setup is not None:
+        window = planning.window(state.setup, event)
+        if isinstance(window, Denied):
+            refused = window
+        else:
+            instrument, market = state.instruments[event.symbol], state.markets[event.symbol]
+            refused = risk.admit(state.gate, state.setup.policy, instrument, market, event)
+    parent = _book(state, event, window if isinstance(window, Window) else None)
+    if refused is not None:
+        orders.on_ended(parent.order, OrdStatus.REJECTED)
+        report(out, parent, ExecType.REJECTED, event.ts, ord_rej_reason=refused.ord_rej_reason, text=f"{refused.code}: {refused.text}")
+        return
+    assert state.setup is not None
+    assert isinstance(window, Window)
+    risk.note_parent(state.gate, parent.parent_id, event)
+    orders.on_accepted(parent.order)
+    work = state.works[parent.parent_id] = planning.plan(state, parent, window)
+    report(out, parent, ExecType.NEW, event.ts, text=planning.plan_text(parent, work, state.setup))
+    planning.ask_forecast(state, state.setup, event.symbol, event.ts, out)
+    touch(state, parent.parent_id)
+
+
+def cancel_requested(state: State, event: CancelRequested, out: list[Command]) -> None:
+    """Pending Cancel at once; Canceled follows when every child is over."""
+    parent = find(state, event.session, event.orig_cl_ord_id)
+    known = find(state, event.session, event.cl_ord_id)
+    if known is not None and event.poss_dup:
+        return
+    refusal: tuple[int, str] | None = None
+    if parent is None:
+        refusal = UNKNOWN_ORDER, f"unknown_order: no order {event.orig_cl_ord_id} on this session; check OrigClOrdID (41)"
+    elif known is not None:
+        refusal = DUPLICATE_CL_ORD_ID, f"duplicate_cl_ord_id: {event.cl_ord_id} was used before; send a new ClOrdID (11)"
+    elif not orders.is_open(parent.order):
+        refusal = TOO_LATE, f"too_late: the order is {orders.ord_status(parent.order).name}"
+    elif parent.order.is_cancel_pending:
+        refusal = ALREADY_PENDING, f"already_pending: cancel {parent.cancel_cl_ord_id} is under way"
+    if refusal is not None or parent is None:
+        reason, text = refusal or (CXL_OTHER, "")
+        reject_cancel(out, event.session, parent, event.cl_ord_id, event.orig_cl_ord_id, reason, text, event.ts)
+        return
+    parent.cancel_cl_ord_id = event.cl_ord_id
+    state.by_cl_ord_id[f"{event.session} {event.cl_ord_id}"] = parent.parent_id
+    orders.on_cancel_requested(parent.order)
+    report(out, parent, ExecType.PENDING_CANCEL, event.ts)
+    touch(state, parent.parent_id)
+
+
+def replace_requested(state: State, event: ReplaceRequested, out: list[Command]) -> None:
+    """Refused, plainly: the order goes on as it is."""
+    parent = find(state, event.session, event.orig_cl_ord_id)
+    text = "replace_not_supported: amend by cancel (F) and new order (D); the order goes on unchanged"
+    reason = CXL_OTHER if parent else UNKNOWN_ORDER
+    reject_cancel(out, event.session, parent, event.cl_ord_id, event.orig_cl_ord_id, reason, text, event.ts, response_to="2")
+
+
+def status_requested(state: State, event: StatusRequested, out: list[Command]) -> None:
+    """The order as it is now (150=I); of an unknown one, that it is unknown (G.1.a)."""
+    parent = find(state, event.session, event.cl_ord_id)
+    if parent is None:
+        text = f"unknown_order: no order {event.cl_ord_id} on this session"
+        exec_id = f"{state.run}.s{event.seq}"
+        report_no_order(
+            out, event.session, exec_id, ExecType.ORDER_STATUS, event.ts, event.cl_ord_id, event.symbol, event.side, 5, text,
+            event.ord_status_req_id,
+        )  # fmt: skip
+        return
+    work = state.works.get(parent.parent_id)
+    text = parent.end_text or ("" if parent.order.cum_qty else "nothing done")
+    if work is not None and parent.paused_by:
+        text = f"paused: {parent.paused_by}"
+    report(out, parent, ExecType.ORDER_STATUS, event.ts, text=text, ord_status_req_id=event.ord_status_req_id)
+
+
+def garbled(state: State, event: Garbled, out: list[Command]) -> None:
+    """Answer what can't be acted on: a D by a Rejected, F and G by a cancel reject, the rest by a business reject."""
+    text = f"{event.code}: {event.text}"
+    if event.msg_type == "D":
+        exec_id = f"{state.run}.g{event.seq}"
+        report_no_order(
+            out, event.session, exec_id, ExecType.REJECTED, event.ts, event.cl_ord_id, event.symbol, event.side,
+            event.reject_reason, text,
+        )  # fmt: skip
+    elif event.msg_type in ("F", "G"):
+        parent = find(state, event.session, event.orig_cl_ord_id)
+        response_to = "1" if event.msg_type == "F" else "2"
+        reject_cancel(out, event.session, parent, event.cl_ord_id, event.orig_cl_ord_id, CXL_OTHER, text, event.ts, response_to)
+    else:
+        out.append(RejectMessage(session=event.session, ref_seq_num=event.msg_seq, ref_msg_type=event.msg_type,
+                                 business_reject_reason=event.reject_reason, text=text))  # fmt: skip
+
+
+def _same_cl_ord_id(twin: ParentOrder, event: ParentRequested, out: list[Command]) -> None:
+    if event.poss_dup:
+        return  # the same message once more, sent again by the session; it is answered already
+    if event.poss_resend:
+        report(out, twin, ExecType.ORDER_STATUS, event.ts)  # F.1.b
+        return
+    text = f"duplicate_cl_ord_id: {event.cl_ord_id} was used before; send a new ClOrdID (11)"
+    report(out, twin, ExecType.REJECTED, event.ts, ord_rej_reason=risk.DUPLICATE, text=text, cl_ord_id=event.cl_ord_id)
+
+
+def _book(state: State, event: ParentRequested, window: Window | None) -> ParentOrder:
+    instrument = state.instruments.get(event.symbol)
+    market = state.markets.get(event.symbol)
+    parent = ParentOrder(
+        parent_id=f"{state.run}-{state.next_parent}",
+        session=event.session,
+        cl_ord_id=event.cl_ord_id,
+        symbol=event.symbol,
+        side=event.side,
+        ord_type=event.ord_type,
+        price=event.price,
+        time_in_force=event.time_in_force,
+        strategy=event.strategy,
+        params=event.params,
+        account=event.account,
+        order=Order(order_qty=event.order_qty),
+        arrival_ts=event.ts,
+        arrival_px=markets.mid(market) if market else 0,
+        start_ts=window.start_ts if window else event.ts,
+        end_ts=window.end_ts if window else event.ts,
+        qty_decimals=instrument.qty_decimals if instrument else 0,
+    )
+    state.next_parent += 1
+    state.parents[parent.parent_id] = parent
+    state.by_cl_ord_id[f"{event.session} {event.cl_ord_id}"] = parent.parent_id
+    return parent

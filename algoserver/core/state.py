@@ -1,0 +1,85 @@
+"""All that the core remembers, and the few ways to find one's way in it.
+
+The whole is one tree of structs, so that it can be written, read back and compared byte for byte.
+"""
+
+from heapq import heappush
+
+import msgspec
+
+from algoserver.core.algos.schedule import Work
+from algoserver.core.market import Market
+from algoserver.core.orders import ChildOrder, ParentOrder
+from algoserver.core.risk import Gate
+from algoserver.domain.events import ForecastReady, PolicyLoaded
+from algoserver.domain.types import SECOND, Instrument
+
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+class State(msgspec.Struct):
+    """seq, ts: of the last event. run: prefix of our ids, from the first policy's time, so that no two journals share one.
+
+    by_cl_ord_id: "session cl_ord_id" -> parent_id, cancels' ids too. sessions: name -> is it up. due: heap of
+    (ts, parent_id). touched: parents that this step must look at; empty between steps. working: parents that have Work.
+    """
+
+    seq: int = 0
+    ts: int = 0
+    run: str = ""
+    next_parent: int = 1
+    setup: PolicyLoaded | None = None
+    instruments: dict[str, Instrument] = {}
+    venues_up: dict[str, bool] = {}
+    sessions: dict[str, bool] = {}
+    markets: dict[str, Market] = {}
+    forecasts: dict[str, ForecastReady] = {}
+    gate: Gate = msgspec.field(default_factory=Gate)
+    parents: dict[str, ParentOrder] = {}
+    children: dict[str, ChildOrder] = {}
+    works: dict[str, Work] = {}
+    by_cl_ord_id: dict[str, str] = {}
+    due: list[tuple[int, str]] = []
+    touched: dict[str, None] = {}
+    is_kill_unverified: bool = False
+
+
+def dump(state: State) -> bytes:
+    """The state as bytes: equal states give equal bytes."""
+    return msgspec.msgpack.encode(state)
+
+
+def load(payload: bytes) -> State:
+    """The state that dump() wrote."""
+    return msgspec.msgpack.decode(payload, type=State)
+
+
+def find(state: State, session: str, cl_ord_id: str) -> ParentOrder | None:
+    """A client's parent by any ClOrdID that it has had."""
+    parent_id = state.by_cl_ord_id.get(f"{session} {cl_ord_id}")
+    return state.parents[parent_id] if parent_id else None
+
+
+def touch(state: State, parent_id: str) -> None:
+    """Look at this parent before the step ends."""
+    state.touched[parent_id] = None
+
+
+def wake(state: State, parent_id: str, ts: int) -> None:
+    """Look at this parent at `ts`; an earlier wish of its is replaced."""
+    state.works[parent_id].due_ts = ts
+    heappush(state.due, (ts, parent_id))
+
+
+def open_children(state: State, parent: ParentOrder) -> list[ChildOrder]:
+    """The parent's children that may still trade, oldest first."""
+    return [state.children[child_id] for child_id in parent.open_children]
+
+
+def run_id(ts: int) -> str:
+    """A moment's second in base 36: short, and never the same in two journals."""
+    number, text = ts // SECOND, ""
+    while number:
+        number, digit = divmod(number, 36)
+        text = DIGITS[digit] + text
+    return text or "0"

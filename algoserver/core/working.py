@@ -1,0 +1,182 @@
+"""One turn of one parent: may it trade, what is due, at which price, where; past the gate and out.
+
+Read work() as the life of a parent: over -> stopped -> waiting -> ended -> at work. Every path sets the next turn.
+"""
+
+from algoserver.core import orders, placement, planning, risk, router
+from algoserver.core.algos import ALGOS
+from algoserver.core.algos.schedule import Demand, Due, Window, Work, demand, slice_at
+from algoserver.core.executions import ASK_AGAIN_NS, ask_status, count_refusal
+from algoserver.core.market import Market
+from algoserver.core.orders import ChildOrder, Order, ParentOrder
+from algoserver.core.placement import Placement
+from algoserver.core.reports import alert, reject_cancel, report
+from algoserver.core.state import State, open_children, wake
+from algoserver.domain.commands import CancelChild, Command, SendChild
+from algoserver.domain.events import PolicyLoaded
+from algoserver.domain.types import DAY, PPM_ONE, ExecType, Instrument, OrdStatus, OrdType, TimeInForce
+
+ENDED = {OrdStatus.CANCELED: ExecType.CANCELED, OrdStatus.DONE_FOR_DAY: ExecType.DONE_FOR_DAY, OrdStatus.EXPIRED: ExecType.EXPIRED}
+
+
+def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None:
+    """Give a parent its turn."""
+    setup = state.setup
+    assert setup is not None
+    resting = open_children(state, parent)
+    if not orders.is_open(parent.order) and not resting:
+        _finish(state, parent, ts, out)
+        return
+    own = state.works.get(parent.parent_id)
+    if own is None:  # a bust has opened it again
+        window = Window(ts, max(parent.end_ts, ts + 1), (), setup.hours)
+        own = state.works[parent.parent_id] = planning.plan(state, parent, window)
+    _ask_unknown(state, resting, ts, out)
+    wake(state, parent.parent_id, ts + setup.algo.refresh_ns)
+    if _should_end(parent, setup, ts):
+        parent.ended_as = parent.ended_as or OrdStatus.CANCELED
+    is_over = bool(parent.ended_as) or parent.order.is_cancel_pending or not orders.is_open(parent.order)
+    if is_over or parent.paused_by or state.gate.killed:
+        _act(state, setup, parent, own, placement.take_back(resting, ts), ts, out)
+        if is_over and not parent.open_children:
+            _finish(state, parent, ts, out)
+        return
+    if parent.awaits_status:
+        return
+    market, instrument = state.markets[parent.symbol], state.instruments[parent.symbol]
+    if parent.time_in_force is not TimeInForce.DAY:
+        _work_at_once(state, setup, parent, own, resting, market, ts, out)
+        return
+    if ts < parent.start_ts:
+        wake(state, parent.parent_id, parent.start_ts)
+        return
+    if own.start_volume < 0:
+        own.start_volume = market.volume.total
+    wanted = _demand(parent, own, resting, market, setup, instrument, ts)
+    wake(state, parent.parent_id, min(wanted.next_ts, parent.end_ts if parent.end_ts > ts else wanted.next_ts))
+    _act(state, setup, parent, own, placement.place(parent, resting, wanted, market, instrument, ts), ts, out)
+
+
+def _demand(
+    parent: ParentOrder, own: Work, resting: list[ChildOrder], market: Market, setup: PolicyLoaded, instrument: Instrument, ts: int
+) -> Demand:
+    algo = ALGOS[parent.strategy]
+    start, end = slice_at(parent, own, ts)
+    open_qty = sum(orders.leaves_qty(c.order) for c in resting)
+    if start != own.slice_start_ts:
+        if own.slice_start_ts and not parent.params.catch_up:
+            missed = algo.target(parent, own, market, ts, start) - own.forgiven - parent.order.cum_qty - open_qty
+            own.forgiven += max(0, missed)
+        own.slice_start_ts = start
+    floor = parent.params.min_pct_vol * (market.volume.total - own.start_volume) // PPM_ONE
+    start_qty, now_qty, end_qty = (
+        min(parent.order.order_qty, max(algo.target(parent, own, market, ts, moment) - own.forgiven, floor)) for moment in (start, ts, end)
+    )
+    if ts >= parent.end_ts:
+        # Past the end, by Completion: SOFT joins with all that is left, HARD crosses with it.
+        whole = parent.order.order_qty
+        start_qty, now_qty, end_qty = 0, whole, whole
+    wanted = demand(parent, own, market, open_qty, Due(start_qty, now_qty, end_qty), setup.algo, instrument.round_lot, ts)
+    if ts >= parent.end_ts and parent.params.completion == "SOFT":
+        return Demand(wanted.join, 0, wanted.next_ts)
+    return wanted
+
+
+def _work_at_once(
+    state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, resting: list[ChildOrder], market: Market, ts: int, out: list[Command]
+) -> None:
+    """IOC and FOK: one sweep of what is shown; whatever is left when it is over ends the parent."""
+    if parent.next_child == 1:
+        _act(state, setup, parent, own, placement.place_at_once(parent, resting, market), ts, out)
+    if not parent.open_children:
+        parent.ended_as = OrdStatus.CANCELED
+        parent.end_text = f"{parent.time_in_force.name}: what could not be done at once is canceled"
+        _finish(state, parent, ts, out)
+
+
+def _act(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, placed: Placement, ts: int, out: list[Command]) -> None:
+    """Cancel what the placement takes back, route what it places, and let the gate decide on each child."""
+    for child_id in placed.cancels:
+        _cancel_child(state, setup, state.children[child_id], ts, out)
+    if placed.quantity <= 0:
+        return
+    instrument, market = state.instruments[parent.symbol], state.markets[parent.symbol]
+    venues = [v for v in setup.venues if state.venues_up.get(v.name)]
+    most = router.child_most(setup.policy, instrument, placed.price, parent.params.display_qty)
+    if placed.time_in_force is TimeInForce.DAY:
+        routes = router.rest(parent.side, placed.quantity, placed.price, market, venues, instrument, most)
+    elif placed.time_in_force is TimeInForce.FOK:
+        routes = router.whole(parent.side, placed.quantity, placed.price, market, venues)
+    else:
+        routes = router.take(parent.side, placed.quantity, placed.price, market, venues, instrument, most, own.crossed_ts)
+        own.crossed_ts = ts if routes else own.crossed_ts
+    for route in routes:
+        child = SendChild(
+            child_id=f"{parent.parent_id}.{parent.next_child}", venue=route.venue, symbol=parent.symbol, side=parent.side,
+            order_qty=route.quantity, ord_type=OrdType.LIMIT, price=route.price, time_in_force=placed.time_in_force,
+        )  # fmt: skip
+        parent.next_child += 1
+        send_child(state, parent, child, ts, out)
+
+
+def send_child(state: State, parent: ParentOrder, child: SendChild, ts: int, out: list[Command]) -> None:
+    """The only way out for an order: past the gate, into the books, onto the wire."""
+    policy = state.setup.policy if state.setup else None
+    denied = risk.check(state.gate, policy, state.instruments, state.venues_up, state.markets.get(child.symbol), child, ts)
+    if denied is not None:
+        alert(out, f"gate_{denied.code}", child.child_id, denied.text)
+        count_refusal(state, parent, denied.text, out)
+        return
+    state.children[child.child_id] = ChildOrder(
+        child_id=child.child_id, parent_id=parent.parent_id, venue=child.venue, symbol=child.symbol, side=child.side,
+        price=child.price, time_in_force=child.time_in_force, order=Order(order_qty=child.order_qty), sent_ts=ts,
+    )  # fmt: skip
+    parent.open_children[child.child_id] = None
+    out.append(child)
+
+
+def _cancel_child(state: State, setup: PolicyLoaded, child: ChildOrder, ts: int, out: list[Command]) -> None:
+    child.cancels += 1
+    child.cancel_ts = ts
+    orders.on_cancel_requested(child.order)
+    risk.count_message(state.gate, setup.policy, child.venue, ts)
+    out.append(
+        CancelChild(
+            child_id=child.child_id, cancel_id=f"{child.child_id}.c{child.cancels}", venue=child.venue, symbol=child.symbol,
+            side=child.side, order_qty=child.order.order_qty,
+        )  # fmt: skip
+    )
+
+
+def _ask_unknown(state: State, resting: list[ChildOrder], ts: int, out: list[Command]) -> None:
+    for child in resting:
+        if child.is_unknown and state.venues_up.get(child.venue) and ts - child.asked_ts >= ASK_AGAIN_NS:
+            ask_status(state, child, ts, out)
+
+
+def _should_end(parent: ParentOrder, setup: PolicyLoaded, ts: int) -> bool:
+    """The window is over and Completion does not go on; the session's close ends everything."""
+    if ts < parent.end_ts:
+        return False
+    if parent.params.completion == "CANCEL":
+        return True
+    hours = setup.hours
+    close_ts = parent.end_ts // DAY * DAY + hours.close_ns
+    return hours.close_ns - hours.open_ns < DAY and ts >= close_ts
+
+
+def _finish(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None:
+    """No child is open: tell the client how it ended, answer a pending cancel, forget the plan."""
+    order = parent.order
+    if orders.is_open(order):
+        orders.on_ended(order, OrdStatus.CANCELED if order.is_cancel_pending else parent.ended_as or OrdStatus.CANCELED)
+        left = order.order_qty - order.cum_qty
+        parent.end_text = parent.end_text or ("" if parent.cancel_cl_ord_id else f"end of the window, {left} left")
+        report(out, parent, ENDED[order.status], ts, text=parent.end_text)
+    elif order.is_cancel_pending:
+        orders.on_cancel_rejected(order)
+        cancel_id, parent.cancel_cl_ord_id = parent.cancel_cl_ord_id, ""
+        text = "too_late: the order was filled before its cancel took effect"
+        reject_cancel(out, parent.session, parent, cancel_id, parent.cl_ord_id, 0, text, ts)
+    state.works.pop(parent.parent_id, None)
+

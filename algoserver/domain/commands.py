@@ -1,0 +1,120 @@
+"""All that the core can ask for. Imperative; a command may fail, and its failure comes back as an event."""
+
+import msgspec
+
+from algoserver.domain.types import ExecType, OrdStatus, OrdType, Side, TimeInForce
+
+
+class Command(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """What every command is: a thing to do."""
+
+
+class SendChild(Command, frozen=True):
+    """NewOrderSingle (D) to a venue. Only the gate lets one out."""
+
+    child_id: str
+    venue: str
+    symbol: str
+    side: Side
+    order_qty: int
+    ord_type: OrdType
+    price: int
+    time_in_force: TimeInForce
+
+
+class CancelChild(Command, frozen=True):
+    """OrderCancelRequest (F) to a venue. cancel_id: its ClOrdID."""
+
+    child_id: str
+    cancel_id: str
+    venue: str
+    symbol: str
+    side: Side
+    order_qty: int
+
+
+class AskChildStatus(Command, frozen=True):
+    """OrderStatusRequest (H) to a venue."""
+
+    child_id: str
+    venue: str
+    symbol: str
+    side: Side
+
+
+class ReportParent(Command, frozen=True):
+    """ExecutionReport (8) to a client. order_qty to leaves_qty in units of qty_decimals; avg_px in price units, rounded once.
+
+    orig_cl_ord_id, last_px and last_qty, last_mkt (30), exec_ref_id (19), ord_rej_reason (103) where they apply.
+    """
+
+    session: str
+    exec_id: str
+    order_id: str
+    cl_ord_id: str
+    exec_type: ExecType
+    ord_status: OrdStatus
+    symbol: str
+    side: str
+    order_qty: int
+    cum_qty: int
+    leaves_qty: int
+    avg_px: int
+    qty_decimals: int = 0
+    ts: int = 0
+    orig_cl_ord_id: str = ""
+    last_px: int = 0
+    last_qty: int = 0
+    last_mkt: str = ""
+    last_liquidity_ind: int = 0
+    exec_ref_id: str = ""
+    ord_rej_reason: int = -1
+    ord_status_req_id: str = ""
+    text: str = ""
+
+
+class RejectCancel(Command, frozen=True):
+    """OrderCancelReject (9) to a client. cxl_rej_reason: 102. response_to: 434, 1 cancel, 2 replace."""
+
+    session: str
+    order_id: str
+    cl_ord_id: str
+    orig_cl_ord_id: str
+    ord_status: OrdStatus
+    cxl_rej_reason: int
+    response_to: str
+    ts: int = 0
+    text: str = ""
+
+
+class RejectMessage(Command, frozen=True):
+    """BusinessMessageReject (j) to a client. business_reject_reason: 380."""
+
+    session: str
+    ref_seq_num: int
+    ref_msg_type: str
+    business_reject_reason: int
+    text: str
+
+
+class RequestForecast(Command, frozen=True):
+    """Ask for the volume curve of `symbol` on `date`; it carries its features, so that training and serving agree."""
+
+    symbol: str
+    date: str
+    weekday: int
+    history_dates: tuple[str, ...]
+    history: tuple[tuple[int, ...], ...]
+
+
+class RaiseAlert(Command, frozen=True):
+    """Tell a person. code: machine-readable, subject: what it is about."""
+
+    code: str
+    subject: str
+    text: str
+
+
+ANY = (
+    SendChild | CancelChild | AskChildStatus | ReportParent | RejectCancel | RejectMessage | RequestForecast | RaiseAlert
+)

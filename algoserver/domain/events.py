@@ -1,0 +1,258 @@
+"""All that the core can be told. Past tense and true.
+
+seq orders replay; ts is market time, ns UTC, stamped once, strictly increasing. msg_seq is MsgSeqNum (34) of the message
+that brought the news: after a crash the session is set back to the last one that we have on disk.
+"""
+
+import msgspec
+
+from algoserver.domain.params import AlgoParams
+from algoserver.domain.policy import AlgoDefaults, InstrumentSetup, RiskPolicy, SessionHours, Venue
+from algoserver.domain.types import OrdStatus, OrdType, Side, TimeInForce
+
+
+class Event(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """What every event has."""
+
+    seq: int = 0
+    ts: int = 0
+
+
+class Message(Event, frozen=True, kw_only=True):
+    """An event that came as a FIX message on a session (a client's or a venue's short name)."""
+
+    session: str
+    msg_seq: int = 0
+
+
+class SessionUp(Event, frozen=True):
+    """A session logged on."""
+
+    session: str
+
+
+class SessionDown(Event, frozen=True):
+    """A session is gone. is_restart: it was up when the last process ended, and this one has just begun."""
+
+    session: str
+    reason: str = ""
+    is_restart: bool = False
+
+
+class ParentRequested(Message, frozen=True, kw_only=True):
+    """NewOrderSingle (D) of a client, decoded and consistent in itself; not yet admitted. price 0: market."""
+
+    cl_ord_id: str
+    symbol: str
+    side: Side
+    order_qty: int
+    ord_type: OrdType
+    price: int
+    time_in_force: TimeInForce
+    strategy: int
+    params: AlgoParams
+    account: str = ""
+    poss_resend: bool = False
+    poss_dup: bool = False
+
+
+class CancelRequested(Message, frozen=True, kw_only=True):
+    """OrderCancelRequest (F) of a client."""
+
+    cl_ord_id: str
+    orig_cl_ord_id: str
+    poss_dup: bool = False
+
+
+class ReplaceRequested(Message, frozen=True, kw_only=True):
+    """OrderCancelReplaceRequest (G) of a client."""
+
+    cl_ord_id: str
+    orig_cl_ord_id: str
+
+
+class StatusRequested(Message, frozen=True, kw_only=True):
+    """OrderStatusRequest (H) of a client. side and symbol are echoed where the order is unknown."""
+
+    cl_ord_id: str
+    ord_status_req_id: str = ""
+    symbol: str = ""
+    side: str = ""
+
+
+class ChildMessage(Message, frozen=True, kw_only=True):
+    """What a venue says of one of our children, by its ClOrdID."""
+
+    child_id: str
+
+
+class ChildAccepted(ChildMessage, frozen=True, kw_only=True):
+    """The venue has the child (150=0)."""
+
+    order_id: str
+
+
+class ChildFilled(ChildMessage, frozen=True, kw_only=True):
+    """A trade of a child (150=F). last_liquidity_ind: 851, 1 added 2 removed 0 unsaid."""
+
+    exec_id: str
+    last_px: int
+    last_qty: int
+    last_liquidity_ind: int = 0
+
+
+class FillBusted(ChildMessage, frozen=True, kw_only=True):
+    """The venue took a trade back (150=H). exec_ref_id: ExecID of that trade."""
+
+    exec_id: str
+    exec_ref_id: str
+
+
+class FillCorrected(ChildMessage, frozen=True, kw_only=True):
+    """The venue changed a trade (150=G)."""
+
+    exec_id: str
+    exec_ref_id: str
+    last_px: int
+    last_qty: int
+
+
+class ChildCanceled(ChildMessage, frozen=True, kw_only=True):
+    """The child ended with a rest: ord_status CANCELED, EXPIRED or DONE_FOR_DAY; asked for or not."""
+
+    ord_status: OrdStatus
+    text: str = ""
+
+
+class ChildReplaced(ChildMessage, frozen=True, kw_only=True):
+    """The venue changed the child's quantity (150=5 or D)."""
+
+    order_qty: int
+
+
+class ChildRejected(ChildMessage, frozen=True, kw_only=True):
+    """The venue refused or dropped the child (150=8)."""
+
+    ord_rej_reason: int
+    text: str = ""
+
+
+class CancelRejected(ChildMessage, frozen=True, kw_only=True):
+    """The venue refused our cancel (9). cxl_rej_reason: 102, 0 too late, 1 unknown order."""
+
+    cxl_rej_reason: int
+    ord_status: OrdStatus
+    text: str = ""
+
+
+class ChildStatusReported(ChildMessage, frozen=True, kw_only=True):
+    """The venue's answer to our status request (150=I). is_known False: it has no such order."""
+
+    is_known: bool
+    ord_status: OrdStatus
+    cum_qty: int
+    leaves_qty: int
+
+
+class QuoteUpdated(Event, frozen=True, kw_only=True):
+    """Best bid and ask of a venue; 0 where a side is empty."""
+
+    venue: str
+    symbol: str
+    bid_px: int
+    bid_qty: int
+    ask_px: int
+    ask_qty: int
+
+
+class TradePrinted(Event, frozen=True, kw_only=True):
+    """A trade at a venue, anybody's, ours included."""
+
+    venue: str
+    symbol: str
+    last_px: int
+    last_qty: int
+
+
+class ForecastReady(Event, frozen=True, kw_only=True):
+    """A volume curve for a day. curve: ppm per bin, sum 1_000_000; empty if none could be made, and text says why."""
+
+    symbol: str
+    date: str
+    model: str
+    curve: tuple[int, ...]
+    trained_through: str = ""
+    text: str = ""
+
+
+class PolicyLoaded(Event, frozen=True, kw_only=True):
+    """All that the firm has decided, at start and whenever it changes. digest: sha256 of the configuration."""
+
+    policy: RiskPolicy
+    venues: tuple[Venue, ...]
+    instruments: tuple[InstrumentSetup, ...]
+    algo: AlgoDefaults
+    hours: SessionHours
+    clients: tuple[str, ...]
+    digest: str
+
+
+class OperatorCommanded(Event, frozen=True, kw_only=True):
+    """A person at algoctl: verb kill, release, pause, resume or cancel; target a parent id or "firm"."""
+
+    operator: str
+    verb: str
+    target: str
+    reason: str = ""
+
+
+class Wakeup(Event, frozen=True):
+    """Time has come: next_wakeup(state) is due."""
+
+
+class SendFailed(Event, frozen=True, kw_only=True):
+    """A message to a venue did not leave: the session was down. msg_type: 35 of that message."""
+
+    session: str
+    msg_type: str
+    child_id: str
+
+
+class Garbled(Message, frozen=True, kw_only=True):
+    """A message that can't be acted on. code and text as a Denied; reject_reason: 103, or 380 for other messages."""
+
+    msg_type: str
+    code: str
+    text: str
+    reject_reason: int
+    cl_ord_id: str = ""
+    orig_cl_ord_id: str = ""
+    symbol: str = ""
+    side: str = ""
+
+
+ANY = (
+    SessionUp
+    | SessionDown
+    | ParentRequested
+    | CancelRequested
+    | ReplaceRequested
+    | StatusRequested
+    | ChildAccepted
+    | ChildFilled
+    | FillBusted
+    | FillCorrected
+    | ChildCanceled
+    | ChildReplaced
+    | ChildRejected
+    | CancelRejected
+    | ChildStatusReported
+    | QuoteUpdated
+    | TradePrinted
+    | ForecastReady
+    | PolicyLoaded
+    | OperatorCommanded
+    | Wakeup
+    | SendFailed
+    | Garbled
+)

@@ -1,0 +1,65 @@
+"""What the firm has decided: limits, venues, instruments, defaults. Frozen; the payload of PolicyLoaded."""
+
+import msgspec
+
+from algoserver.domain.types import Instrument
+
+
+class RiskPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The firm's limits. Money is price units times quantity units; shares of something are ppm; 0 is a limit of 0.
+
+    Numbers as in PolicyLoaded's file (cfg/policy.toml), which has the unit beside each.
+    """
+
+    name: str
+    # Parents.
+    parent_qty_max: int
+    parent_value_max: int
+    parent_adv_ppm_max: int
+    duplicate_window_ns: int
+    parents_per_second_max: int
+    # Children.
+    child_qty_max: int
+    child_value_max: int
+    children_open_max: int
+    venue_messages_per_second_max: int
+    venue_messages_per_day_max: int
+    # Both: distance from the reference price, and how old that may be.
+    collar_ppm: int
+    collar_ticks: int
+    reference_age_ns_max: int
+
+
+class Venue(msgspec.Struct, frozen=True):
+    """A place that takes our children. fee_ppm: cost of taking, of the value; negative is a rebate."""
+
+    name: str
+    kind: str = "lit"
+    fee_ppm: int = 0
+
+
+class AlgoDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How parents are worked where they don't say it themselves."""
+
+    slice_ns: int
+    max_pct_vol: int
+    catch_up_factor: int  # a slice may bring at most this many times its own quantity
+    cross_after_ppm: int  # of a slice's time; then what is behind the plan crosses the spread
+    refresh_ns: int  # a resting child is looked at this often
+    forecast_age_ns_max: int
+    static_curve: tuple[int, ...]  # share of the day's volume per bin, ppm, sum 1_000_000
+
+
+class SessionHours(msgspec.Struct, frozen=True):
+    """The trading day: open and close as ns after midnight UTC; equal bins between them carry the volume curves."""
+
+    open_ns: int
+    close_ns: int
+
+
+class InstrumentSetup(msgspec.Struct, frozen=True):
+    """An instrument and its recorded days. history: volume per bin, oldest day first, each with its date YYYY-MM-DD."""
+
+    instrument: Instrument
+    history_dates: tuple[str, ...] = ()
+    history: tuple[tuple[int, ...], ...] = ()

@@ -1,0 +1,1 @@
+"""The only rooms that know QuickFIX and the text of FIX."""

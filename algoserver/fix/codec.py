@@ -1,0 +1,242 @@
+"""Client side: FIX text to events and commands to FIX text. Pure; no message makes it raise.
+
+Rule 1: what can't be acted on becomes Garbled, with a machine-readable code and a sentence that says what to change.
+Rule 2: a body is the message from MsgType (35) up to the trailer; the session adds the rest.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from algoserver.domain import types
+from algoserver.domain.commands import RejectCancel, RejectMessage, ReportParent
+from algoserver.domain.events import CancelRequested, Event, Garbled, ParentRequested, ReplaceRequested, StatusRequested
+from algoserver.domain.params import BY_NAME, BY_TAG, AlgoParams, Param
+from algoserver.domain.types import Instrument, OrdType, Side, TimeInForce, px_text, qty_text, utc_text
+from algoserver.fix import tags as t
+from algoserver.fix.text import TEXT_CHARS_MAX, fields, group
+
+UNKNOWN_SYMBOL, UNSUPPORTED_CHARACTERISTIC, INCORRECT_QTY, OTHER = 1, 11, 13, 99
+UNSUPPORTED_MESSAGE_TYPE = 3
+ID_CHARS_MAX = 64
+# The group can't hold more entries than there are parameters, each once.
+PARAMETERS_MAX = len(BY_NAME)
+
+
+class Unusable(Exception):
+    """A message that can't be acted on: code, sentence, reason (103 or 380)."""
+
+    def __init__(self, code: str, text: str, reason: int = OTHER) -> None:
+        super().__init__(text)
+        self.code, self.text, self.reason = code, text, reason
+
+
+def decode_client(text: str, session: str, instruments: Mapping[str, Instrument]) -> Event:
+    """The event that a client's application message is."""
+    f = fields(text)
+    msg_type = f.get(t.MSG_TYPE, "")
+    msg_seq = _int(f.get(t.MSG_SEQ_NUM, "0"))
+    try:
+        if len(text) > TEXT_CHARS_MAX:
+            raise Unusable("too_long", f"a message of {len(text)} characters exceeds {TEXT_CHARS_MAX}")
+        decode = DECODERS.get(msg_type)
+        if decode is None:
+            supported = ", ".join(DECODERS)
+            raise Unusable("unsupported_message_type", f"35={msg_type} is not supported; use {supported}", UNSUPPORTED_MESSAGE_TYPE)
+        return decode(text, f, session, msg_seq, instruments)
+    except Unusable as e:
+        return Garbled(
+            session=session, msg_seq=msg_seq, msg_type=msg_type, code=e.code, text=e.text, reject_reason=e.reason,
+            cl_ord_id=f.get(t.CL_ORD_ID, "")[:ID_CHARS_MAX], orig_cl_ord_id=f.get(t.ORIG_CL_ORD_ID, "")[:ID_CHARS_MAX],
+            symbol=f.get(t.SYMBOL, "")[:ID_CHARS_MAX], side=f.get(t.SIDE, "")[:1],
+        )  # fmt: skip
+
+
+def encode_report(c: ReportParent) -> str:
+    """ExecutionReport (8)."""
+    d = c.qty_decimals
+    body = (
+        f"35=8\x0137={c.order_id}\x0111={c.cl_ord_id}\x0117={c.exec_id}\x01150={c.exec_type}\x0139={c.ord_status}\x01"
+        f"55={c.symbol}\x0154={c.side}\x0138={qty_text(c.order_qty, d)}\x0114={qty_text(c.cum_qty, d)}\x01"
+        f"151={qty_text(c.leaves_qty, d)}\x016={px_text(c.avg_px)}\x0160={utc_text(c.ts)}\x01"
+    )
+    if c.orig_cl_ord_id:
+        body += f"41={c.orig_cl_ord_id}\x01"
+    if c.last_qty:
+        body += f"31={px_text(c.last_px)}\x0132={qty_text(c.last_qty, d)}\x0130={c.last_mkt}\x01"
+        if c.last_liquidity_ind:
+            body += f"851={c.last_liquidity_ind}\x01"
+    if c.exec_ref_id:
+        body += f"19={c.exec_ref_id}\x01"
+    if c.ord_rej_reason >= 0:
+        body += f"103={c.ord_rej_reason}\x01"
+    if c.ord_status_req_id:
+        body += f"790={c.ord_status_req_id}\x01"
+    if c.text:
+        body += f"58={c.text}\x01"
+    return body
+
+
+def encode_cancel_reject(c: RejectCancel) -> str:
+    """OrderCancelReject (9)."""
+    return (
+        f"35=9\x0137={c.order_id}\x0111={c.cl_ord_id}\x0141={c.orig_cl_ord_id}\x0139={c.ord_status}\x01"
+        f"60={utc_text(c.ts)}\x01434={c.response_to}\x01102={c.cxl_rej_reason}\x0158={c.text}\x01"
+    )
+
+
+def encode_message_reject(c: RejectMessage) -> str:
+    """BusinessMessageReject (j)."""
+    return f"35=j\x0145={c.ref_seq_num}\x01372={c.ref_msg_type}\x01380={c.business_reject_reason}\x0158={c.text}\x01"
+
+
+def _new_order(text: str, f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[str, Instrument]) -> Event:
+    symbol = _need(f, t.SYMBOL, "Symbol")
+    instrument = instruments.get(symbol)
+    if instrument is None:
+        raise Unusable("unknown_symbol", f"Symbol (55) {symbol[:32]} is not traded here", UNKNOWN_SYMBOL)
+    ord_type = _choice(OrdType, f, t.ORD_TYPE, "OrdType", "1 market or 2 limit")
+    if ord_type is OrdType.LIMIT and t.PRICE not in f:
+        raise Unusable("missing_price", "a limit order (40=2) needs Price (44)")
+    decimals = instrument.qty_decimals
+    return ParentRequested(
+        session=session,
+        msg_seq=msg_seq,
+        cl_ord_id=_id(f, t.CL_ORD_ID, "ClOrdID"),
+        symbol=symbol,
+        side=_choice(Side, f, t.SIDE, "Side", "1 buy, 2 sell or 5 sell short"),
+        order_qty=_number("OrderQty (38)", _need(f, t.ORDER_QTY, "OrderQty"), decimals, INCORRECT_QTY),
+        ord_type=ord_type,
+        price=_number("Price (44)", f[t.PRICE], 8, OTHER) if t.PRICE in f else 0,
+        time_in_force=_choice(TimeInForce, f, t.TIME_IN_FORCE, "TimeInForce", "0 day, 3 IOC or 4 FOK", "0"),
+        strategy=_whole("TargetStrategy (847)", _need(f, t.TARGET_STRATEGY, "TargetStrategy")),
+        params=_params(text, f, decimals),
+        account=f.get(t.ACCOUNT, "")[:ID_CHARS_MAX],
+        poss_resend=f.get(t.POSS_RESEND) == "Y",
+        poss_dup=f.get(t.POSS_DUP_FLAG) == "Y",
+    )
+
+
+def _cancel(text: str, f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[str, Instrument]) -> Event:
+    return CancelRequested(
+        session=session, msg_seq=msg_seq, cl_ord_id=_id(f, t.CL_ORD_ID, "ClOrdID"),
+        orig_cl_ord_id=_id(f, t.ORIG_CL_ORD_ID, "OrigClOrdID"), poss_dup=f.get(t.POSS_DUP_FLAG) == "Y",
+    )  # fmt: skip
+
+
+def _replace(text: str, f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[str, Instrument]) -> Event:
+    return ReplaceRequested(
+        session=session, msg_seq=msg_seq, cl_ord_id=_id(f, t.CL_ORD_ID, "ClOrdID"),
+        orig_cl_ord_id=_id(f, t.ORIG_CL_ORD_ID, "OrigClOrdID"),
+    )  # fmt: skip
+
+
+def _status(text: str, f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[str, Instrument]) -> Event:
+    return StatusRequested(
+        session=session, msg_seq=msg_seq, cl_ord_id=_id(f, t.CL_ORD_ID, "ClOrdID"),
+        ord_status_req_id=f.get(t.ORD_STATUS_REQ_ID, "")[:ID_CHARS_MAX], symbol=f.get(t.SYMBOL, "")[:ID_CHARS_MAX],
+        side=f.get(t.SIDE, "")[:1],
+    )  # fmt: skip
+
+
+DECODERS = {"D": _new_order, "F": _cancel, "G": _replace, "H": _status}
+
+
+def _params(text: str, f: dict[str, str], decimals: int) -> AlgoParams:
+    """Parameters from standard tags and from the group, each decoded; two values for one are contradictory."""
+    given: dict[str, tuple[Any, str]] = {}
+    entries = group(text, t.STRATEGY_PARAMETER_NAME) if t.NO_STRATEGY_PARAMETERS in f else []
+    if len(entries) > PARAMETERS_MAX:
+        raise Unusable("too_many_parameters", f"{len(entries)} strategy parameters (957) exceed {PARAMETERS_MAX}")
+    found = [(BY_TAG[tag], f[str(tag)], f"tag {tag}") for tag in BY_TAG if str(tag) in f]
+    for entry in entries:
+        name = entry[t.STRATEGY_PARAMETER_NAME]
+        param = BY_NAME.get(name)
+        if param is None:
+            raise Unusable("unknown_parameter", f"strategy parameter {name[:32]} is unknown; known are {', '.join(BY_NAME)}")
+        found.append((param, entry.get(t.STRATEGY_PARAMETER_VALUE, ""), f"parameter {name}"))
+    for param, value_text, where in found:
+        value = _value(param, value_text, decimals)
+        before = given.get(param.field)
+        if before is not None and before[0] != value:
+            raise Unusable("contradictory_parameter", f"{param.name} has two values, by {before[1]} and by {where}; send one")
+        given[param.field] = (value, where)
+    return AlgoParams(**{field: value for field, (value, _) in given.items()}) if given else _NO_PARAMS
+
+
+_NO_PARAMS = AlgoParams()
+
+
+def _value(param: Param, text: str, decimals: int) -> int | str | bool:
+    try:
+        value = _parse(param, text, decimals)
+    except ValueError as e:
+        raise Unusable("bad_parameter", f"{param.name}: {e}") from e
+    if not param.is_built and value:
+        raise Unusable("unsupported_parameter", f"{param.name} is not supported yet; leave it out", UNSUPPORTED_CHARACTERISTIC)
+    return value
+
+
+def _parse(param: Param, text: str, decimals: int) -> int | str | bool:
+    if param.kind == "time":
+        return types.utc(text)
+    if param.kind == "flag":
+        if text not in ("Y", "N"):
+            raise ValueError(f"{text[:16]!r} is not Y or N")
+        return text == "Y"
+    if param.kind == "choice":
+        if text not in param.choices:
+            raise ValueError(f"{text[:16]!r} is not one of {', '.join(param.choices)}")
+        return text
+    if param.kind == "price":
+        number = types.px(text)
+    elif param.kind == "qty":
+        number = types.qty(text, decimals)
+    elif param.kind == "share":
+        number = types.ppm(text)
+    else:
+        number = types.qty(text)
+    if param.kind in ("share", "int") and not param.least <= number <= param.most:
+        show = types.ppm_text if param.kind == "share" else str
+        unit = " (a fraction: 0.15 is 15 %)" if param.kind == "share" else ""
+        raise ValueError(f"{text} is not within {show(param.least)} and {show(param.most)}{unit}")
+    if number < 0:
+        raise ValueError(f"{text} is negative")
+    return number
+
+
+def _need(f: dict[str, str], tag: str, name: str) -> str:
+    value = f.get(tag, "")
+    if not value:
+        raise Unusable("missing_field", f"{name} ({tag}) is missing")
+    return value
+
+
+def _id(f: dict[str, str], tag: str, name: str) -> str:
+    value = _need(f, tag, name)
+    if len(value) > ID_CHARS_MAX or not value.isprintable():
+        raise Unusable("bad_id", f"{name} ({tag}) has more than {ID_CHARS_MAX} characters or some that can't be printed")
+    return value
+
+
+def _choice(kind: Any, f: dict[str, str], tag: str, name: str, allowed: str, default: str = "") -> Any:
+    value = f.get(tag, default) or _need(f, tag, name)
+    try:
+        return kind(value)
+    except ValueError as e:
+        raise Unusable(f"unknown_{name.lower()}", f"{name} ({tag}) {value[:16]} is not supported; use {allowed}", UNSUPPORTED_CHARACTERISTIC) from e
+
+
+def _number(what: str, text: str, decimals: int, reason: int) -> int:
+    try:
+        return types.qty(text, decimals)
+    except ValueError as e:
+        code = "wrong_lot" if reason == INCORRECT_QTY else "bad_number"
+        raise Unusable(code, f"{what}: {e}", reason) from e
+
+
+def _whole(what: str, text: str) -> int:
+    return _number(what, text, 0, OTHER)
+
+
+def _int(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < types.NUMBER_CHARS_MAX else 0

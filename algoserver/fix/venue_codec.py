@@ -1,0 +1,167 @@
+"""Venue side: execution reports and market data to events, child commands to FIX text. Pure; no message makes it raise.
+
+The child is the order of OrigClOrdID (41) where there is one: the answer to our cancel carries the cancel's id in 11.
+"""
+
+from collections.abc import Mapping
+
+from algoserver.domain.commands import AskChildStatus, CancelChild, SendChild
+from algoserver.domain.events import (
+    CancelRejected,
+    ChildAccepted,
+    ChildCanceled,
+    ChildFilled,
+    ChildRejected,
+    ChildReplaced,
+    ChildStatusReported,
+    Event,
+    FillBusted,
+    FillCorrected,
+    Garbled,
+    QuoteUpdated,
+    TradePrinted,
+)
+from algoserver.domain.types import Instrument, OrdStatus, px, px_text, qty, qty_text, utc_text
+from algoserver.fix import tags as t
+from algoserver.fix.text import fields, group
+
+BID, OFFER, TRADE = "0", "1", "2"
+# Steps on the way that change neither quantity nor what may still trade: PendingCancel, PendingReplace, PendingNew,
+# Stopped, Suspended, Calculated.
+IN_BETWEEN = ("6", "E", "A", "7", "9", "B")
+ENDED = {"4": OrdStatus.CANCELED, "C": OrdStatus.EXPIRED, "3": OrdStatus.DONE_FOR_DAY}
+
+
+def decode_venue(text: str, session: str, instruments: Mapping[str, Instrument]) -> Event | None:
+    """The event that a venue's application message is; None for a step in between."""
+    f = fields(text)
+    msg_type = f.get(t.MSG_TYPE, "")
+    seq_text = f.get(t.MSG_SEQ_NUM, "0")
+    msg_seq = int(seq_text) if seq_text.isascii() and seq_text.isdecimal() else 0
+    try:
+        if msg_type == "8":
+            return _report(f, session, msg_seq, instruments)
+        if msg_type == "9":
+            return CancelRejected(
+                session=session, msg_seq=msg_seq, child_id=f[t.ORIG_CL_ORD_ID], cxl_rej_reason=int(f.get(t.CXL_REJ_REASON, "99")),
+                ord_status=OrdStatus(f[t.ORD_STATUS]), text=f.get(t.TEXT, ""),
+            )  # fmt: skip
+        if msg_type == "j" and f.get(t.REF_MSG_TYPE) == "D" and t.BUSINESS_REJECT_REF_ID in f:
+            return ChildRejected(
+                session=session, msg_seq=msg_seq, child_id=f[t.BUSINESS_REJECT_REF_ID], ord_rej_reason=99, text=f.get(t.TEXT, "")
+            )
+        code, problem = "unexpected_message", f"35={msg_type} {f.get(t.TEXT, '')[:200]}"
+    except (KeyError, ValueError) as e:
+        code, problem = "unreadable_message", f"35={msg_type}: {type(e).__name__} {e}"
+    child_id = f.get(t.ORIG_CL_ORD_ID) or f.get(t.CL_ORD_ID, "")
+    return Garbled(session=session, msg_seq=msg_seq, msg_type=msg_type, code=code, text=problem, reject_reason=0, cl_ord_id=child_id)
+
+
+def _report(f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[str, Instrument]) -> Event | None:
+    exec_type = f[t.EXEC_TYPE]
+    child_id = f.get(t.ORIG_CL_ORD_ID) or f.get(t.CL_ORD_ID, "")
+    decimals = instruments[f[t.SYMBOL]].qty_decimals if f[t.SYMBOL] in instruments else 0
+    if exec_type == "F":
+        return ChildFilled(
+            session=session, msg_seq=msg_seq, child_id=child_id, exec_id=f[t.EXEC_ID], last_px=px(f[t.LAST_PX]),
+            last_qty=_positive(f[t.LAST_QTY], decimals), last_liquidity_ind=int(f.get(t.LAST_LIQUIDITY_IND, "0")),
+        )  # fmt: skip
+    if exec_type == "0":
+        return ChildAccepted(session=session, msg_seq=msg_seq, child_id=child_id, order_id=f[t.ORDER_ID])
+    if exec_type in ENDED:
+        return ChildCanceled(session=session, msg_seq=msg_seq, child_id=child_id, ord_status=ENDED[exec_type], text=f.get(t.TEXT, ""))
+    if exec_type == "8":
+        reason = int(f.get(t.ORD_REJ_REASON, "99"))
+        return ChildRejected(session=session, msg_seq=msg_seq, child_id=child_id, ord_rej_reason=reason, text=f.get(t.TEXT, ""))
+    if exec_type in ("5", "D"):
+        return ChildReplaced(session=session, msg_seq=msg_seq, child_id=child_id, order_qty=qty(f[t.ORDER_QTY], decimals))
+    if exec_type == "I":
+        status = OrdStatus(f[t.ORD_STATUS])
+        return ChildStatusReported(
+            session=session, msg_seq=msg_seq, child_id=child_id, is_known=status is not OrdStatus.REJECTED, ord_status=status,
+            cum_qty=qty(f[t.CUM_QTY], decimals), leaves_qty=qty(f[t.LEAVES_QTY], decimals),
+        )  # fmt: skip
+    if exec_type == "H":
+        return FillBusted(session=session, msg_seq=msg_seq, child_id=child_id, exec_id=f[t.EXEC_ID], exec_ref_id=f[t.EXEC_REF_ID])
+    if exec_type == "G":
+        return FillCorrected(
+            session=session, msg_seq=msg_seq, child_id=child_id, exec_id=f[t.EXEC_ID], exec_ref_id=f[t.EXEC_REF_ID],
+            last_px=px(f[t.LAST_PX]), last_qty=_positive(f[t.LAST_QTY], decimals),
+        )  # fmt: skip
+    if exec_type in IN_BETWEEN:
+        return None
+    raise ValueError(f"ExecType (150) {exec_type}")
+
+
+def decode_feed(text: str, venue: str, instruments: Mapping[str, Instrument]) -> list[Event]:
+    """Quotes and trades of a W (book) or X (trades). What can't be read is left out: the next update replaces it."""
+    f = fields(text)
+    try:
+        if f.get(t.MSG_TYPE) == "W":
+            return _book(text, f[t.SYMBOL], venue, instruments)
+        if f.get(t.MSG_TYPE) == "X":
+            entries = group(text, "279")
+            return [
+                TradePrinted(
+                    venue=venue, symbol=e[t.SYMBOL], last_px=px(e[t.MD_ENTRY_PX]),
+                    last_qty=qty(e[t.MD_ENTRY_SIZE], instruments[e[t.SYMBOL]].qty_decimals),
+                )  # fmt: skip
+                for e in entries
+                if e.get(t.MD_ENTRY_TYPE) == TRADE and e[t.SYMBOL] in instruments
+            ]
+    except (KeyError, ValueError):
+        pass
+    return []
+
+
+def _book(text: str, symbol: str, venue: str, instruments: Mapping[str, Instrument]) -> list[Event]:
+    if symbol not in instruments:
+        return []
+    best: dict[str, tuple[int, int]] = {}
+    for entry in group(text, t.MD_ENTRY_TYPE):
+        kind = entry[t.MD_ENTRY_TYPE]
+        if kind in (BID, OFFER):
+            price, size = px(entry[t.MD_ENTRY_PX]), qty(entry[t.MD_ENTRY_SIZE], instruments[symbol].qty_decimals)
+            sign = 1 if kind == BID else -1
+            if size > 0 and (kind not in best or sign * price > sign * best[kind][0]):
+                best[kind] = price, size
+    (bid_px, bid_qty), (ask_px, ask_qty) = best.get(BID, (0, 0)), best.get(OFFER, (0, 0))
+    return [QuoteUpdated(venue=venue, symbol=symbol, bid_px=bid_px, bid_qty=bid_qty, ask_px=ask_px, ask_qty=ask_qty)]
+
+
+def encode_child(c: SendChild, decimals: int, ts: int) -> str:
+    """NewOrderSingle (D)."""
+    price = f"44={px_text(c.price)}\x01" if c.price else ""
+    return (
+        f"35=D\x0111={c.child_id}\x0121=1\x0155={c.symbol}\x0154={c.side}\x0138={qty_text(c.order_qty, decimals)}\x01"
+        f"40={c.ord_type}\x01{price}59={c.time_in_force}\x0160={utc_text(ts)}\x01"
+    )
+
+
+def encode_child_cancel(c: CancelChild, decimals: int, ts: int) -> str:
+    """OrderCancelRequest (F)."""
+    return (
+        f"35=F\x0111={c.cancel_id}\x0141={c.child_id}\x0155={c.symbol}\x0154={c.side}\x01"
+        f"38={qty_text(c.order_qty, decimals)}\x0160={utc_text(ts)}\x01"
+    )
+
+
+def encode_child_status(c: AskChildStatus) -> str:
+    """OrderStatusRequest (H)."""
+    return f"35=H\x0111={c.child_id}\x0155={c.symbol}\x0154={c.side}\x01"
+
+
+def encode_subscription(symbols: list[str]) -> str:
+    """MarketDataRequest (V): snapshot and updates of the full book and trades of every symbol."""
+    related = "".join(f"55={s}\x01" for s in symbols)
+    return (
+        "35=V\x01262=all\x01263=1\x01264=5\x01265=0\x01267=3\x01269=0\x01269=1\x01269=2\x01"
+        f"146={len(symbols)}\x01{related}"
+    )
+
+
+def _positive(text: str, decimals: int) -> int:
+    number = qty(text, decimals)
+    if number <= 0:
+        raise ValueError(f"LastQty (32) {text} is not positive")
+    return number
