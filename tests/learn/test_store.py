@@ -1,0 +1,136 @@
+"""A stored model is complete, immutable, and refused when its bytes changed."""
+
+import json
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from algoserver.learn import store
+from algoserver.learn.store import Manifest, ModelDamaged, load_model, model_version, read_manifest, save_model
+
+TEXT = "tree\nnum_class=1\n"
+
+
+def manifest_of(text: str = TEXT, created_at: str = "") -> Manifest:
+    version, sha256 = model_version(text)
+    return Manifest(
+        kind="volume",
+        version=version,
+        model_sha256=sha256,
+        data_sha256="0" * 64,
+        code_version="0",
+        params={"seed": 7, "deterministic": True, "objective": "l1", "learning_rate": 0.03},
+        feature_names=("bin", "weekday"),
+        n_bins=26,
+        symbols=("AAPL",),
+        trained_through="2019-06-28",
+        metrics={"mape_model": 37.5},
+        curve_error_by_date={"2019-06-28": {"model": 28.5}},
+        created_at=created_at,
+    )
+
+
+def test_what_is_saved_is_what_is_loaded(tmp_path: Path):
+    manifest = save_model(tmp_path / "new" / "store", manifest_of(), TEXT)
+    model_dir = tmp_path / "new" / "store" / manifest.name
+
+    assert manifest == manifest_of()
+    assert manifest.name == f"volume-{manifest.model_sha256[:12]}"
+    assert load_model(model_dir) == (manifest, TEXT)
+    assert sorted(path.name for path in model_dir.iterdir()) == ["manifest.json", "model.txt"]
+    assert [path.name for path in model_dir.parent.iterdir()] == [manifest.name]
+
+
+def test_the_first_manifest_of_the_same_bytes_stays(tmp_path: Path):
+    first = save_model(tmp_path, manifest_of(created_at="monday"), TEXT)
+    again = save_model(tmp_path, manifest_of(created_at="tuesday"), TEXT)
+
+    assert again == first
+    assert read_manifest(tmp_path / first.name).created_at == "monday"
+
+
+def test_other_bytes_are_another_model(tmp_path: Path):
+    names = {save_model(tmp_path, manifest_of(text), text).name for text in (TEXT, TEXT + "\n")}
+
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert len(names) == 2
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "_write", full)
+
+    with pytest.raises(OSError, match="No space left"):
+        save_model(tmp_path, manifest_of(), TEXT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_writers_of_the_same_bytes_the_first_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The second finds no model, writes its draft, and loses the rename."""
+    flush = store._flush_dir
+
+    def other_wins(path: Path) -> None:
+        flush(path)
+        monkeypatch.setattr(store, "_flush_dir", flush)
+        save_model(tmp_path, manifest_of(created_at="first"), TEXT)
+
+    monkeypatch.setattr(store, "_flush_dir", other_wins)
+
+    assert save_model(tmp_path, manifest_of(created_at="second"), TEXT).created_at == "first"
+    assert [path.name for path in tmp_path.iterdir()] == [manifest_of().name]
+
+
+def test_a_manifest_of_other_bytes_is_our_own_error(tmp_path: Path):
+    with pytest.raises(AssertionError):
+        save_model(tmp_path, manifest_of("other"), TEXT)
+
+
+@pytest.fixture
+def model_dir(tmp_path: Path) -> Path:
+    return tmp_path / save_model(tmp_path, manifest_of(), TEXT).name
+
+
+def test_a_changed_model_is_refused(model_dir: Path):
+    (model_dir / "model.txt").write_text(TEXT.replace("1", "2"))
+
+    with pytest.raises(ModelDamaged, match=r"model\.txt has sha256 .* the file was changed after training: restore it or train again"):
+        load_model(model_dir)
+
+
+@pytest.mark.parametrize("name", ["model.txt", "manifest.json"])
+def test_a_missing_file_is_refused(model_dir: Path, name: str):
+    (model_dir / name).unlink()
+
+    with pytest.raises(ModelDamaged, match=rf"{name} can't be read \(No such file"):
+        load_model(model_dir)
+
+
+@pytest.mark.parametrize("garbage", [b"", b"{}", b"\xff\xfe", b"[1]", b'{"kind": 1}'])
+def test_a_manifest_that_is_none_is_refused(model_dir: Path, garbage: bytes):
+    (model_dir / "manifest.json").write_bytes(garbage)
+
+    with pytest.raises(ModelDamaged, match=r"manifest\.json is not a manifest"):
+        load_model(model_dir)
+
+
+def test_an_unknown_key_of_a_manifest_is_an_error(model_dir: Path):
+    manifest = json.loads((model_dir / "manifest.json").read_text())
+    (model_dir / "manifest.json").write_text(json.dumps(manifest | {"approved": True}))
+
+    with pytest.raises(ModelDamaged, match="unknown field `approved`"):
+        load_model(model_dir)
+
+
+def test_a_version_is_of_its_own_bytes(model_dir: Path):
+    """A manifest with both hash and bytes exchanged keeps neither its version nor its directory's name."""
+    other = model_dir.parent / save_model(model_dir.parent, manifest_of("other"), "other").name
+    shutil.copy(other / "model.txt", model_dir / "model.txt")
+    forged = msgspec.structs.replace(manifest_of(), model_sha256=model_version("other")[1])
+    (model_dir / "manifest.json").write_bytes(msgspec.json.encode(forged))
+
+    with pytest.raises(ModelDamaged, match=r"manifest\.json has version"):
+        load_model(model_dir)
