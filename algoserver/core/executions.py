@@ -89,7 +89,7 @@ def fill_busted(state: State, event: FillBusted, out: list[Command]) -> None:
         exec_id=exec_id,
     )  # fmt: skip
     pause(out, parent, "bust", f"{child.venue} took back {fill[1]} of {child.child_id}; resume to trade it again")
-    _settle(state, parent, child)
+    _settle_anew(state, parent, child)
 
 
 def fill_corrected(state: State, event: FillCorrected, out: list[Command]) -> None:
@@ -113,7 +113,7 @@ def fill_corrected(state: State, event: FillCorrected, out: list[Command]) -> No
         exec_ref_id=ref_id, exec_id=exec_id,
     )  # fmt: skip
     pause(out, parent, "correction", f"{child.venue} changed a fill of {child.child_id}; resume to go on")
-    _settle(state, parent, child)
+    _settle_anew(state, parent, child)
 
 
 def child_canceled(state: State, event: ChildCanceled, out: list[Command]) -> None:
@@ -151,8 +151,9 @@ def child_rejected(state: State, event: ChildRejected, out: list[Command]) -> No
         return
     orders.on_ended(child.order, OrdStatus.REJECTED)
     _close(state, child)
-    count_refusal(state, state.parents[child.parent_id], f"{child.venue}: {event.text}", out)
-    if not state.parents[child.parent_id].open_children:
+    parent = state.parents[child.parent_id]
+    count_refusal(state, parent, f"{child.venue}: {event.text}", out)
+    if parent.paused_by or not parent.open_children:
         touch(state, child.parent_id)
 
 
@@ -164,7 +165,7 @@ def cancel_rejected(state: State, event: CancelRejected, out: list[Command]) -> 
     orders.on_cancel_rejected(child.order)
     if orders.is_open(child.order):
         child.is_unknown = True
-        ask_status(state, child, event.ts, out)
+        touch(state, child.parent_id)  # its turn asks, but not faster than a venue may be asked
 
 
 def child_status_reported(state: State, event: ChildStatusReported, out: list[Command]) -> None:
@@ -189,10 +190,10 @@ def child_status_reported(state: State, event: ChildStatusReported, out: list[Co
             _close(state, child)
         else:
             orders.on_accepted(child.order)
-            # The cancel that was on its way is lost or answered; the parent's next turn asks again if it still wants it.
-            orders.on_cancel_rejected(child.order)
-    if parent.awaits_status and not any(c.is_unknown for c in open_children(state, parent)):
-        parent.awaits_status = False
+            if child.asked_ts >= child.cancel_ts:
+                # A cancel from before we asked is lost; the parent's turn cancels again if it still wants to.
+                orders.on_cancel_rejected(child.order)
+            _stop_waiting(state, parent)
     touch(state, parent.parent_id)
 
 
@@ -229,8 +230,7 @@ def send_failed(state: State, event: SendFailed, out: list[Command]) -> None:
         return
     if event.msg_type == "D":
         orders.on_ended(child.order, OrdStatus.REJECTED)
-        _close(state, child)
-        touch(state, child.parent_id)
+        _close(state, child)  # its parent goes on at its next turn: sent again at once it would only fail again
     elif event.msg_type == "F":
         orders.on_cancel_rejected(child.order)
         child.is_unknown = True
@@ -243,7 +243,7 @@ def garbled_by_venue(state: State, event: Garbled, out: list[Command]) -> None:
         is_waiting = child.order.status is OrdStatus.PENDING_NEW or child.order.is_cancel_pending
         if child.child_id == event.cl_ord_id or (is_waiting and not event.cl_ord_id):
             child.is_unknown = True
-            ask_status(state, child, event.ts, out)
+            touch(state, child.parent_id)
 
 
 def ask_status(state: State, child: ChildOrder, ts: int, out: list[Command]) -> None:
@@ -294,8 +294,26 @@ def _settle(state: State, parent: ParentOrder, child: ChildOrder) -> None:
     touch(state, parent.parent_id)
 
 
+def _settle_anew(state: State, parent: ParentOrder, child: ChildOrder) -> None:
+    """After a bust or correction: what it gave back may trade again (J.1.a), in a child that was filled too. The venue is asked."""
+    if orders.is_open(child.order):
+        risk.on_resized(state.gate, child.child_id, orders.leaves_qty(child.order))
+        if child.child_id not in parent.open_children:
+            parent.open_children[child.child_id] = None
+            child.is_unknown = True
+    _settle(state, parent, child)
+
+
 def _close(state: State, child: ChildOrder) -> None:
-    state.parents[child.parent_id].open_children.pop(child.child_id, None)
+    parent = state.parents[child.parent_id]
+    parent.open_children.pop(child.child_id, None)
     child.is_unknown = False
     risk.on_closed(state.gate, child.child_id)
+    _stop_waiting(state, parent)
+
+
+def _stop_waiting(state: State, parent: ParentOrder) -> None:
+    """After a restart: the parent trades once every child's state is known, by an answer or by its end."""
+    if parent.awaits_status and not any(c.is_unknown for c in open_children(state, parent)):
+        parent.awaits_status = False
 

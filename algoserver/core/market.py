@@ -68,8 +68,9 @@ def mid(market: Market) -> int:
 
 
 def mid_ts(market: Market) -> int:
-    """When the price of mid() was last confirmed; 0 if never."""
-    return max((q.ts for q in market.quotes.values()), default=market.last_ts)
+    """When the price of mid() was last confirmed, by a quote or where a side is empty by a trade; 0 if never."""
+    is_two_sided = best_bid(market) and best_ask(market)
+    return max(q.ts for q in market.quotes.values()) if is_two_sided else market.last_ts
 
 
 def forget(market: Market, venue: str) -> None:

@@ -131,14 +131,13 @@ def on_fill(order: Order, exec_id: str, last_px: int, last_qty: int) -> bool:
 
 def on_bust(order: Order, exec_id: str, exec_ref_id: str) -> tuple[int, int] | None:
     """Take a fill back; (px, qty) that it had, or None if it is not booked or this is no news."""
-    if exec_id in order.seen:
+    if exec_id in order.seen or exec_ref_id not in order.fills:
         return None
     order.seen[exec_id] = None
     # The busted ExecID stays known: sent once more it is a duplicate, not a new trade.
     order.seen[exec_ref_id] = None
-    fill = order.fills.pop(exec_ref_id, None)
-    if fill is not None:
-        _rebook(order, -fill[1], -fill[0] * fill[1])
+    fill = order.fills.pop(exec_ref_id)
+    _rebook(order, -fill[1], -fill[0] * fill[1])
     return fill
 
 

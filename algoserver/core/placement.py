@@ -15,6 +15,8 @@ from algoserver.domain.types import PPM_ONE, SECOND, Instrument, Side, TimeInFor
 
 # A venue that has not answered a cancel is asked again after this; sooner would only add to its queue.
 CANCEL_AGAIN_NS = 5 * SECOND
+# A refused cancel is sent again without waiting this many times in all; a venue that refuses each must not set our pace.
+CANCELS_AT_ONCE = 3
 
 
 class Placement(msgspec.Struct, frozen=True):
@@ -31,7 +33,7 @@ def place(parent: ParentOrder, resting: list[ChildOrder], demand: Demand, market
     near = _within(parent, markets.near(market, parent.side))
     far = markets.far(market, parent.side)
     i_would = _i_would(parent, far, instrument)
-    cross = max(demand.cross, min(i_would, demand.cross + demand.join) if i_would else 0)
+    cross = max(demand.cross, min(i_would, demand.most))
     if cross and far and _within(parent, far) == far:
         if resting:
             return Placement(cancels=tuple(c.child_id for c in resting if _may_cancel(c, ts)))
@@ -74,4 +76,6 @@ def _i_would(parent: ParentOrder, far: int, instrument: Instrument) -> int:
 def _may_cancel(child: ChildOrder, ts: int) -> bool:
     if child.is_unknown or child.time_in_force is not TimeInForce.DAY:
         return False
-    return not child.order.is_cancel_pending or ts - child.cancel_ts >= CANCEL_AGAIN_NS
+    if ts - child.cancel_ts >= CANCEL_AGAIN_NS:
+        return True
+    return not child.order.is_cancel_pending and child.cancels < CANCELS_AT_ONCE

@@ -61,7 +61,7 @@ def window(setup: PolicyLoaded, event: ParentRequested) -> Window | Denied:
         text = f"EndTime (126) {clock_text(p.end_ts)} is over; it is {clock_text(event.ts)} UTC market time"
         return Denied("requests", "end_in_the_past", text, risk.OTHER)
     is_always_open = hours.close_ns - hours.open_ns >= DAY
-    midnight = event.ts // DAY * DAY
+    midnight = (max(p.start_ts, event.ts) if is_always_open else event.ts) // DAY * DAY
     start_ts, close_ts = max(p.start_ts, event.ts, midnight + hours.open_ns), midnight + hours.close_ns
     if is_always_open:
         return Window(start_ts, p.end_ts or max(close_ts, start_ts + SECOND), (), hours)

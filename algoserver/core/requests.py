@@ -102,7 +102,11 @@ def status_requested(state: State, event: StatusRequested, out: list[Command]) -
 def garbled(state: State, event: Garbled, out: list[Command]) -> None:
     """Answer what can't be acted on: a D by a Rejected, F and G by a cancel reject, the rest by a business reject."""
     text = f"{event.code}: {event.text}"
-    if event.msg_type == "D":
+    twin = find(state, event.session, event.cl_ord_id)
+    if event.msg_type == "D" and twin is not None:
+        # Said of the ClOrdID alone it would tell the client that his working order is gone (F.1.a).
+        report(out, twin, ExecType.REJECTED, event.ts, ord_rej_reason=risk.DUPLICATE, text=text, cl_ord_id=event.cl_ord_id)
+    elif event.msg_type == "D":
         exec_id = f"{state.run}.g{event.seq}"
         report_no_order(
             out, event.session, exec_id, ExecType.REJECTED, event.ts, event.cl_ord_id, event.symbol, event.side,

@@ -67,8 +67,9 @@ def admit(gate: Gate, policy: RiskPolicy, instrument: Instrument, market: Market
     if denied:
         return denied
     decimals = instrument.qty_decimals
-    if event.order_qty > policy.parent_qty_max:
-        return _over("parent_qty_max", "order_qty", event.order_qty, policy.parent_qty_max, policy, decimals)
+    qty_max = policy.parent_qty_max * 10**decimals
+    if event.order_qty > qty_max:
+        return _over("parent_qty_max", "order_qty", event.order_qty, qty_max, policy, decimals)
     adv_max = instrument.adv * policy.parent_adv_ppm_max // PPM_ONE
     if event.order_qty > adv_max:
         return _over("parent_adv_max", "order_qty", event.order_qty, adv_max, policy, decimals)
@@ -165,12 +166,15 @@ def _child_limits(
     gate: Gate, policy: RiskPolicy, instrument: Instrument, parent: GatedParent, market: Market, child: SendChild, ts: int
 ) -> Denied | None:
     decimals = instrument.qty_decimals
-    if child.order_qty > policy.child_qty_max:
-        return _over("child_qty_max", "child quantity", child.order_qty, policy.child_qty_max, policy, decimals)
+    qty_max = policy.child_qty_max * 10**decimals
+    if child.order_qty > qty_max:
+        return _over("child_qty_max", "child quantity", child.order_qty, qty_max, policy, decimals)
     exposure = parent.filled + parent.open + child.order_qty
     if exposure > parent.order_qty:
         text = f"filled {parent.filled} + open {parent.open} + child {child.order_qty} exceeds order_qty {parent.order_qty}"
         return _no("conservation", text, EXCEEDS_LIMIT, parent.order_qty, exposure)
+    if child.ord_type is not OrdType.LIMIT:
+        return _no("no_limit_price", "a child carries a limit price (40=2), or nothing bounds what it pays", UNSUPPORTED)
     if parent.price and (child.price - parent.price) * child.side.sign > 0:
         text = f"child price {px_text(child.price)} is beyond the parent's limit {px_text(parent.price)}"
         return _no("beyond_limit", text, EXCEEDS_LIMIT, parent.price, child.price)

@@ -66,17 +66,15 @@ def take(
 
 
 def whole(side: Side, quantity: int, limit: int, market: Market, venues: list[Venue]) -> list[Route]:
-    """All or nothing (FOK): the one venue that shows it all at `limit` or better, if there is one."""
-    for route in take(side, quantity, limit, market, venues, _ANY_LOT, quantity):
-        if route.quantity == quantity:
-            return [route]
-    return []
+    """All or nothing (FOK): the cheapest venue that shows it all at `limit` or better, if there is one."""
+    able = [v for v in venues if [r.quantity for r in take(side, quantity, limit, market, [v], _ANY_LOT, quantity)] == [quantity]]
+    return take(side, quantity, limit, market, able, _ANY_LOT, quantity)
 
 
 def child_most(policy: RiskPolicy, instrument: Instrument, price: int, display_qty: int) -> int:
     """Largest child that policy and the client's DisplayQty let out, in whole lots. The gate checks again."""
-    value_max: int = policy.child_value_max * 10**instrument.qty_decimals
-    most = min(policy.child_qty_max, value_max // max(price, 1))
+    unit: int = 10**instrument.qty_decimals
+    most = min(policy.child_qty_max * unit, policy.child_value_max * unit // max(price, 1))
     if display_qty:
         most = min(most, max(display_qty, instrument.lot))
     return most - most % instrument.lot

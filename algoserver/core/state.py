@@ -46,12 +46,12 @@ class State(msgspec.Struct):
 
 def dump(state: State) -> bytes:
     """The state as bytes: equal states give equal bytes."""
-    return msgspec.msgpack.encode(state)
+    return msgspec.json.encode(state)  # not msgpack: money is beyond 64 bits where units are small
 
 
 def load(payload: bytes) -> State:
     """The state that dump() wrote."""
-    return msgspec.msgpack.decode(payload, type=State)
+    return msgspec.json.decode(payload, type=State)
 
 
 def find(state: State, session: str, cl_ord_id: str) -> ParentOrder | None:

@@ -10,7 +10,7 @@ from algoserver.core.executions import ASK_AGAIN_NS, ask_status, count_refusal
 from algoserver.core.market import Market
 from algoserver.core.orders import ChildOrder, Order, ParentOrder
 from algoserver.core.placement import Placement
-from algoserver.core.reports import alert, reject_cancel, report
+from algoserver.core.reports import alert, pause, reject_cancel, report
 from algoserver.core.state import State, open_children, wake
 from algoserver.domain.commands import CancelChild, Command, SendChild
 from algoserver.domain.events import PolicyLoaded
@@ -32,6 +32,8 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
         window = Window(ts, max(parent.end_ts, ts + 1), (), setup.hours)
         own = state.works[parent.parent_id] = planning.plan(state, parent, window)
     _ask_unknown(state, resting, ts, out)
+    if parent.symbol not in state.instruments and not parent.paused_by:
+        pause(out, parent, "symbol_removed", f"{parent.symbol} is not in the instruments any more; resume when it is back")
     wake(state, parent.parent_id, ts + setup.algo.refresh_ns)
     if _should_end(parent, setup, ts):
         parent.ended_as = parent.ended_as or OrdStatus.CANCELED
@@ -43,12 +45,12 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
         return
     if parent.awaits_status:
         return
+    if ts < parent.start_ts:
+        wake(state, parent.parent_id, parent.start_ts)
+        return
     market, instrument = state.markets[parent.symbol], state.instruments[parent.symbol]
     if parent.time_in_force is not TimeInForce.DAY:
         _work_at_once(state, setup, parent, own, resting, market, ts, out)
-        return
-    if ts < parent.start_ts:
-        wake(state, parent.parent_id, parent.start_ts)
         return
     if own.start_volume < 0:
         own.start_volume = market.volume.total
@@ -63,22 +65,24 @@ def _demand(
     algo = ALGOS[parent.strategy]
     start, end = slice_at(parent, own, ts)
     open_qty = sum(orders.leaves_qty(c.order) for c in resting)
-    if start != own.slice_start_ts:
-        if own.slice_start_ts and not parent.params.catch_up:
-            missed = algo.target(parent, own, market, ts, start) - own.forgiven - parent.order.cum_qty - open_qty
-            own.forgiven += max(0, missed)
-        own.slice_start_ts = start
+    is_new_slice = start != own.slice_start_ts
+    if is_new_slice and own.slice_start_ts and not parent.params.catch_up:
+        missed = algo.target(parent, own, market, ts, start) - own.forgiven - parent.order.cum_qty - open_qty
+        own.forgiven += max(0, missed)
     floor = parent.params.min_pct_vol * (market.volume.total - own.start_volume) // PPM_ONE
     start_qty, now_qty, end_qty = (
         min(parent.order.order_qty, max(algo.target(parent, own, market, ts, moment) - own.forgiven, floor)) for moment in (start, ts, end)
     )
+    if is_new_slice:
+        own.slice_start_ts, own.slice_due, own.slice_cum = start, start_qty, parent.order.cum_qty
+    start_qty = own.slice_due
     if ts >= parent.end_ts:
         # Past the end, by Completion: SOFT joins with all that is left, HARD crosses with it.
         whole = parent.order.order_qty
         start_qty, now_qty, end_qty = 0, whole, whole
     wanted = demand(parent, own, market, open_qty, Due(start_qty, now_qty, end_qty), setup.algo, instrument.round_lot, ts)
     if ts >= parent.end_ts and parent.params.completion == "SOFT":
-        return Demand(wanted.join, 0, wanted.next_ts)
+        return Demand(wanted.join, 0, wanted.most, wanted.next_ts)
     return wanted
 
 
@@ -111,6 +115,8 @@ def _act(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, plac
         routes = router.take(parent.side, placed.quantity, placed.price, market, venues, instrument, most, own.crossed_ts)
         own.crossed_ts = ts if routes else own.crossed_ts
     for route in routes:
+        if parent.paused_by:
+            break  # the gate has just refused once too often
         child = SendChild(
             child_id=f"{parent.parent_id}.{parent.next_child}", venue=route.venue, symbol=parent.symbol, side=parent.side,
             order_qty=route.quantity, ord_type=OrdType.LIMIT, price=route.price, time_in_force=placed.time_in_force,

@@ -6,10 +6,7 @@ from algoserver.domain.types import Instrument
 
 
 class RiskPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The firm's limits. Money is price units times quantity units; shares of something are ppm; 0 is a limit of 0.
-
-    Numbers as in PolicyLoaded's file (cfg/policy.toml), which has the unit beside each.
-    """
+    """The firm's limits. Quantities are whole shares or coins, values price units of money (1e-8), shares ppm; 0 is a limit of 0."""
 
     name: str
     # Parents.

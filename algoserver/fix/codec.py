@@ -13,7 +13,7 @@ from algoserver.domain.events import CancelRequested, Event, Garbled, ParentRequ
 from algoserver.domain.params import BY_NAME, BY_TAG, AlgoParams, Param
 from algoserver.domain.types import Instrument, OrdType, Side, TimeInForce, px_text, qty_text, utc_text
 from algoserver.fix import tags as t
-from algoserver.fix.text import TEXT_CHARS_MAX, fields, group
+from algoserver.fix.text import TEXT_CHARS_MAX, count, fields, group
 
 UNKNOWN_SYMBOL, UNSUPPORTED_CHARACTERISTIC, INCORRECT_QTY, OTHER = 1, 11, 13, 99
 UNSUPPORTED_MESSAGE_TYPE = 3
@@ -34,7 +34,7 @@ def decode_client(text: str, session: str, instruments: Mapping[str, Instrument]
     """The event that a client's application message is."""
     f = fields(text)
     msg_type = f.get(t.MSG_TYPE, "")
-    msg_seq = _int(f.get(t.MSG_SEQ_NUM, "0"))
+    msg_seq = count(f.get(t.MSG_SEQ_NUM, "0"))
     try:
         if len(text) > TEXT_CHARS_MAX:
             raise Unusable("too_long", f"a message of {len(text)} characters exceeds {TEXT_CHARS_MAX}")
@@ -144,9 +144,13 @@ DECODERS = {"D": _new_order, "F": _cancel, "G": _replace, "H": _status}
 def _params(text: str, f: dict[str, str], decimals: int) -> AlgoParams:
     """Parameters from standard tags and from the group, each decoded; two values for one are contradictory."""
     given: dict[str, tuple[Any, str]] = {}
-    entries = group(text, t.STRATEGY_PARAMETER_NAME) if t.NO_STRATEGY_PARAMETERS in f else []
+    has_group = t.NO_STRATEGY_PARAMETERS in f or t.STRATEGY_PARAMETER_NAME in f
+    entries = group(text, t.STRATEGY_PARAMETER_NAME) if has_group else []
     if len(entries) > PARAMETERS_MAX:
         raise Unusable("too_many_parameters", f"{len(entries)} strategy parameters (957) exceed {PARAMETERS_MAX}")
+    if has_group and count(f.get(t.NO_STRATEGY_PARAMETERS, "")) != len(entries):
+        # A parameter that got lost may have been the client's cap.
+        raise Unusable("bad_group", f"NoStrategyParameters (957) is not the number of its entries, {len(entries)}")
     found = [(BY_TAG[tag], f[str(tag)], f"tag {tag}") for tag in BY_TAG if str(tag) in f]
     for entry in entries:
         name = entry[t.STRATEGY_PARAMETER_NAME]
@@ -236,7 +240,3 @@ def _number(what: str, text: str, decimals: int, reason: int) -> int:
 
 def _whole(what: str, text: str) -> int:
     return _number(what, text, 0, OTHER)
-
-
-def _int(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < types.NUMBER_CHARS_MAX else 0

@@ -1,5 +1,7 @@
 """FIX text to fields, and no further: shared by every side of every session."""
 
+from algoserver.domain.types import NUMBER_CHARS_MAX
+
 SOH = "\x01"
 
 # Beyond this a message is not an order: it is refused before anything is looked at.
@@ -9,6 +11,11 @@ TEXT_CHARS_MAX = 65_536
 def fields(text: str) -> dict[str, str]:
     """Tag -> value. Of a tag that comes more than once the last stands; groups are read by group()."""
     return dict([pair.split("=", 1) for pair in text.split(SOH) if "=" in pair])
+
+
+def count(text: str) -> int:
+    """A whole number that is not negative (34, 957); 0 for what is none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < NUMBER_CHARS_MAX else 0
 
 
 def group(text: str, first: str) -> list[dict[str, str]]:

@@ -23,7 +23,7 @@ from algoserver.domain.events import (
 )
 from algoserver.domain.types import Instrument, OrdStatus, px, px_text, qty, qty_text, utc_text
 from algoserver.fix import tags as t
-from algoserver.fix.text import fields, group
+from algoserver.fix.text import count, fields, group
 
 BID, OFFER, TRADE = "0", "1", "2"
 # Steps on the way that change neither quantity nor what may still trade: PendingCancel, PendingReplace, PendingNew,
@@ -36,8 +36,7 @@ def decode_venue(text: str, session: str, instruments: Mapping[str, Instrument])
     """The event that a venue's application message is; None for a step in between."""
     f = fields(text)
     msg_type = f.get(t.MSG_TYPE, "")
-    seq_text = f.get(t.MSG_SEQ_NUM, "0")
-    msg_seq = int(seq_text) if seq_text.isascii() and seq_text.isdecimal() else 0
+    msg_seq = count(f.get(t.MSG_SEQ_NUM, "0"))
     try:
         if msg_type == "8":
             return _report(f, session, msg_seq, instruments)
@@ -100,18 +99,18 @@ def decode_feed(text: str, venue: str, instruments: Mapping[str, Instrument]) ->
         if f.get(t.MSG_TYPE) == "W":
             return _book(text, f[t.SYMBOL], venue, instruments)
         if f.get(t.MSG_TYPE) == "X":
-            entries = group(text, "279")
-            return [
-                TradePrinted(
-                    venue=venue, symbol=e[t.SYMBOL], last_px=px(e[t.MD_ENTRY_PX]),
-                    last_qty=qty(e[t.MD_ENTRY_SIZE], instruments[e[t.SYMBOL]].qty_decimals),
-                )  # fmt: skip
-                for e in entries
-                if e.get(t.MD_ENTRY_TYPE) == TRADE and e[t.SYMBOL] in instruments
-            ]
+            trades = [e for e in group(text, "279") if e.get(t.MD_ENTRY_TYPE) == TRADE and e[t.SYMBOL] in instruments]
+            return [_trade(e, venue, instruments[e[t.SYMBOL]].qty_decimals) for e in trades]
     except (KeyError, ValueError):
         pass
     return []
+
+
+def _trade(entry: dict[str, str], venue: str, decimals: int) -> Event:
+    last_px, last_qty = px(entry[t.MD_ENTRY_PX]), _positive(entry[t.MD_ENTRY_SIZE], decimals)
+    if last_px <= 0:
+        raise ValueError(f"MDEntryPx (270) {entry[t.MD_ENTRY_PX]} is not positive")
+    return TradePrinted(venue=venue, symbol=entry[t.SYMBOL], last_px=last_px, last_qty=last_qty)
 
 
 def _book(text: str, symbol: str, venue: str, instruments: Mapping[str, Instrument]) -> list[Event]:
@@ -123,7 +122,7 @@ def _book(text: str, symbol: str, venue: str, instruments: Mapping[str, Instrume
         if kind in (BID, OFFER):
             price, size = px(entry[t.MD_ENTRY_PX]), qty(entry[t.MD_ENTRY_SIZE], instruments[symbol].qty_decimals)
             sign = 1 if kind == BID else -1
-            if size > 0 and (kind not in best or sign * price > sign * best[kind][0]):
+            if size > 0 and price > 0 and (kind not in best or sign * price > sign * best[kind][0]):
                 best[kind] = price, size
     (bid_px, bid_qty), (ask_px, ask_qty) = best.get(BID, (0, 0)), best.get(OFFER, (0, 0))
     return [QuoteUpdated(venue=venue, symbol=symbol, bid_px=bid_px, bid_qty=bid_qty, ask_px=ask_px, ask_qty=ask_qty)]
@@ -163,5 +162,5 @@ def encode_subscription(symbols: list[str]) -> str:
 def _positive(text: str, decimals: int) -> int:
     number = qty(text, decimals)
     if number <= 0:
-        raise ValueError(f"LastQty (32) {text} is not positive")
+        raise ValueError(f"quantity {text} is not positive")
     return number

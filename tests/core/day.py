@@ -3,7 +3,8 @@
 from typing import Any
 
 from algoserver.core.engine import next_wakeup, step
-from algoserver.core.state import State
+from algoserver.core.orders import ChildOrder, ParentOrder
+from algoserver.core.state import State, find
 from algoserver.domain import commands, events
 from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.params import AlgoParams
@@ -76,7 +77,9 @@ class Day:
         """A market print."""
         self.feed(events.TradePrinted(venue=venue, symbol="AAPL", last_px=_px(last_px), last_qty=last_qty))
 
-    def parent(self, cl_ord_id: str = "P1", qty: int = 1_000, strategy: int = Strategy.TWAP, minutes: int = 10, **more: Any) -> list[commands.Command]:
+    def parent(
+        self, cl_ord_id: str = "P1", qty: int = 1_000, strategy: int = Strategy.TWAP, minutes: int = 10, **more: Any
+    ) -> list[commands.Command]:
         """A client's order; params as keywords of AlgoParams."""
         fields = {"side": Side.BUY, "ord_type": OrdType.MARKET, "price": 0, "time_in_force": TimeInForce.DAY, "symbol": "AAPL"}
         for name in (*fields, "poss_resend", "poss_dup", "session"):
@@ -108,6 +111,76 @@ class Day:
     def canceled(self, child: commands.SendChild, status: OrdStatus = OrdStatus.CANCELED) -> list[commands.Command]:
         """The venue ends a child."""
         return self.feed(events.ChildCanceled(session=child.venue, child_id=child.child_id, ord_status=status))
+
+    def rejected(self, child: commands.SendChild, text: str = "no") -> list[commands.Command]:
+        """The venue refuses a child."""
+        return self.feed(events.ChildRejected(session=child.venue, child_id=child.child_id, ord_rej_reason=99, text=text))
+
+    def cancel_rejected(self, child: commands.SendChild, status: OrdStatus = OrdStatus.NEW) -> list[commands.Command]:
+        """The venue refuses to cancel a child."""
+        return self.feed(events.CancelRejected(session=child.venue, child_id=child.child_id, cxl_rej_reason=0, ord_status=status))
+
+    def bust(self, child: commands.SendChild, exec_ref_id: str, exec_id: str = "B1") -> list[commands.Command]:
+        """The venue takes a trade back."""
+        return self.feed(events.FillBusted(session=child.venue, child_id=child.child_id, exec_id=exec_id, exec_ref_id=exec_ref_id))
+
+    def correct(self, child: commands.SendChild, exec_ref_id: str, qty: int, px: int = 0, exec_id: str = "K1") -> list[commands.Command]:
+        """The venue changes a trade."""
+        ids = {"session": child.venue, "child_id": child.child_id, "exec_id": exec_id, "exec_ref_id": exec_ref_id}
+        return self.feed(events.FillCorrected(**ids, last_px=px or child.price, last_qty=qty))
+
+    def replaced(self, child: commands.SendChild, qty: int) -> list[commands.Command]:
+        """The venue changes a child's quantity."""
+        return self.feed(events.ChildReplaced(session=child.venue, child_id=child.child_id, order_qty=qty))
+
+    def status_of(
+        self, child: commands.SendChild, cum: int = 0, status: OrdStatus = OrdStatus.NEW, is_known: bool = True
+    ) -> list[commands.Command]:
+        """The venue says how a child stands."""
+        event = events.ChildStatusReported(
+            session=child.venue, child_id=child.child_id, is_known=is_known, ord_status=status, cum_qty=cum, leaves_qty=0
+        )
+        return self.feed(event)
+
+    def up(self, session: str) -> list[commands.Command]:
+        """A session logs on."""
+        return self.feed(events.SessionUp(session=session))
+
+    def down(self, session: str, is_restart: bool = False) -> list[commands.Command]:
+        """A session is gone."""
+        return self.feed(events.SessionDown(session=session, reason="gone", is_restart=is_restart))
+
+    def operator(self, verb: str, target: str = "firm", reason: str = "test") -> list[commands.Command]:
+        """Ann at algoctl."""
+        return self.feed(events.OperatorCommanded(operator="ann", verb=verb, target=target, reason=reason))
+
+    def resting(self, qty: int = 1_000, venue: str = "XLIT1", **more: Any) -> commands.SendChild:
+        """P1, a buy past its end with Completion SOFT, whose whole quantity has just gone to rest in one child."""
+        more = {"minutes": 1, "completion": "SOFT", "max_pct_vol": 1_000_000} | more
+        self.quote(venue=venue)
+        self.parent("P1", qty, **more)
+        # Without volume the cap lets nothing out before.
+        self.wait(2 * MINUTE)
+        self.quote(venue=venue)
+        self.trade(20 * qty)
+        self.wait(2 * SECOND)
+        (child,) = self.sent()
+        assert (child.order_qty, child.venue, child.time_in_force) == (qty, venue, TimeInForce.DAY)
+        return child
+
+    def order(self, cl_ord_id: str = "P1") -> ParentOrder:
+        """A client's parent as the core has it."""
+        parent = find(self.state, "CLIENT1", cl_ord_id)
+        assert parent is not None
+        return parent
+
+    def child(self, child: commands.SendChild) -> ChildOrder:
+        """A child as the core has it."""
+        return self.state.children[child.child_id]
+
+    def alerts(self) -> list[str]:
+        """Codes of every alert."""
+        return [c.code for c in self.commands if isinstance(c, commands.RaiseAlert)]
 
     def sent(self) -> list[commands.SendChild]:
         """Every child that left."""

@@ -46,7 +46,7 @@ class Work(msgspec.Struct):
 
     slice_ns: length of a slice. traded: our fills in time. start_volume: the market's total when it began, -1 before.
     forgiven: quantity that the plan has given up. refusals: by the gate or a venue, in a row. curve_text: whose curve.
-    crossed_ts: when it last crossed the spread.
+    crossed_ts: when it last crossed the spread. slice_due, slice_cum: what was due and done when the slice began.
     """
 
     schedule: Schedule
@@ -60,13 +60,16 @@ class Work(msgspec.Struct):
     forgiven: int = 0
     refusals: int = 0
     crossed_ts: int = 0
+    slice_due: int = 0
+    slice_cum: int = 0
 
 
 class Demand(msgspec.Struct, frozen=True):
-    """What to do now: quantity to join with, or to cross the spread with. next_ts: look again then."""
+    """What to do now: quantity to join with, or to cross the spread with; most: all that the cap allows. next_ts: look again then."""
 
     join: int
     cross: int
+    most: int
     next_ts: int
 
 
@@ -129,15 +132,18 @@ def demand(parent: ParentOrder, work: Work, market: Market, open_qty: int, due: 
     is_last = slice_end >= parent.end_ts
     remaining = leaves_qty(parent.order) - open_qty
     allowed = _allowed(parent, work, market, round_lot, ts) - open_qty
-    catch_up = max(defaults.catch_up_factor * (due.at_end - due.at_start), round_lot)
-    join = min(due.at_end - parent.order.cum_qty - open_qty, remaining, allowed, catch_up)
+    # The factor bounds the whole slice, not each look at it: what the slice has done already counts.
+    catch_up = max(defaults.catch_up_factor * (due.at_end - due.at_start), round_lot) - (parent.order.cum_qty - work.slice_cum)
+    join = min(due.at_end - parent.order.cum_qty - open_qty, remaining, allowed, catch_up - open_qty)
     cross = 0
     if ts >= cross_ts:
         # In the last slice the end is the due time; before, only what is behind the plan now.
         late = (due.at_end if is_last else due.now) - parent.order.cum_qty
         cross = min(late, leaves_qty(parent.order), allowed + open_qty, catch_up)
-    next_ts = min(ts + defaults.refresh_ns, slice_end if ts >= cross_ts else cross_ts)
-    return Demand(in_lots(join, remaining, round_lot), in_lots(cross, leaves_qty(parent.order), round_lot), max(next_ts, ts + 1))
+    next_ts = min([ts + defaults.refresh_ns] + [moment for moment in (cross_ts, slice_end) if moment > ts])
+    whole = leaves_qty(parent.order)
+    most = in_lots(min(whole, allowed + open_qty), whole, round_lot)
+    return Demand(in_lots(join, remaining, round_lot), in_lots(cross, whole, round_lot), most, next_ts)
 
 
 class Due(msgspec.Struct, frozen=True):

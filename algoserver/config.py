@@ -1,0 +1,246 @@
+"""The server's configuration: cfg/server.toml and the files it names, to what the core and its shell are told.
+
+What the firm has decided (policy, venues, instruments, algo defaults, hours) becomes one PolicyLoaded event; its digest
+is that of the texts, so that a journal says by which configuration it was written.
+"""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from algoserver.clock import Clock
+from algoserver.domain.events import PolicyLoaded
+from algoserver.domain.policy import AlgoDefaults, InstrumentSetup, RiskPolicy, SessionHours, Venue
+from algoserver.domain.types import DAY, PPM_ONE, SECOND, Instrument, ppm, px, qty
+from algoserver.learn.volumes import read_volumes
+from algoserver.recorded import VOLUME_DIR
+from algoserver.settings import BadConfig, ClockConfig, Entry, HoursConfig, read, time_of_day
+
+HISTORY_DAYS = 60
+"""Recorded days that travel with an instrument: what the volume model looks back on."""
+
+
+class ClientsConfig(Entry, frozen=True, kw_only=True):
+    """sessions: QuickFIX file, relative to this one. port: instead of the file's; 0 leaves that."""
+
+    sessions: str
+    port: int = 0
+
+
+class VenueConfig(Entry, frozen=True, kw_only=True):
+    """name: the venue's CompID. host, port: where it listens. fee: of the value taken, a fraction as text."""
+
+    name: str
+    sessions: str
+    host: str = "127.0.0.1"
+    port: int = 9890
+    kind: str = "lit"
+    fee: str = "0"
+
+
+class JournalConfig(Entry, frozen=True, kw_only=True):
+    """segment_mb: size of a segment. digest_every, snapshot_every: events between two."""
+
+    segment_mb: int = 64
+    digest_every: int = 10_000
+    snapshot_every: int = 200_000
+
+
+class ForecastConfig(Entry, frozen=True, kw_only=True):
+    """model: "median20", a model directory, or "" for none. through: last recorded day to look back on, "" for all."""
+
+    model: str = "median20"
+    age_days_max: int = 5
+    volumes: str = ""
+    through: str = ""
+
+
+class AlgoConfig(Entry, frozen=True, kw_only=True):
+    """How parents are worked. max_pct_vol, cross_after: fractions as text. static_curve: share per bin."""
+
+    slice_s: int
+    max_pct_vol: str
+    catch_up_factor: int
+    cross_after: str
+    refresh_ms: int
+    static_curve: list[float]
+
+
+class ShellConfig(Entry, frozen=True, kw_only=True):
+    """stall_ms: how long the core may be silent before the watchdog takes over. leave_children: what SIGTERM does."""
+
+    stall_ms: int = 5_000
+    leave_children: bool = False
+
+
+class ServerConfig(Entry, frozen=True, kw_only=True):
+    """cfg/server.toml."""
+
+    policy: str
+    instruments: str
+    clients: ClientsConfig
+    venues: list[VenueConfig]
+    algo: AlgoConfig
+    clock: ClockConfig = msgspec.field(default_factory=ClockConfig)
+    session: HoursConfig = msgspec.field(default_factory=HoursConfig)
+    journal: JournalConfig = msgspec.field(default_factory=JournalConfig)
+    forecast: ForecastConfig = msgspec.field(default_factory=ForecastConfig)
+    shell: ShellConfig = msgspec.field(default_factory=ShellConfig)
+
+    def __post_init__(self) -> None:
+        names = [v.name for v in self.venues]
+        if not names or len(set(names)) < len(names):
+            raise ValueError("`venues` must not be empty, each `name` once")
+
+
+class PolicyFile(Entry, frozen=True, kw_only=True):
+    """cfg/policy.toml: the firm's limits, in whole units and decimal text."""
+
+    name: str
+    parent_qty_max: int
+    parent_value_max: int
+    parent_adv_max: str
+    duplicate_window_s: int
+    parents_per_second_max: int
+    child_qty_max: int
+    child_value_max: int
+    children_open_max: int
+    venue_messages_per_second_max: int
+    venue_messages_per_day_max: int
+    collar: str
+    collar_ticks: int
+    reference_age_s_max: int
+
+    def __post_init__(self) -> None:
+        negative = [f for f in self.__struct_fields__ if isinstance(v := getattr(self, f), int) and v < 0]
+        if negative:
+            raise ValueError(f"`{negative[0]}` is negative")
+        for field in ("parent_adv_max", "collar"):
+            if ppm(getattr(self, field)) <= 0:
+                raise ValueError(f'`{field}` must be a fraction above 0, as text: "0.05" is 5 %')
+        if self.child_qty_max > self.parent_qty_max or self.child_value_max > self.parent_value_max:
+            raise ValueError("a `child_` limit is above the parent's: children are parts of parents")
+
+
+class InstrumentEntry(Entry, frozen=True, kw_only=True):
+    """One instrument. Quantities in whole shares or coins, decimal text where they may be fractions."""
+
+    symbol: str
+    tick: str
+    adv: int
+    lot: str = "1"
+    round_lot: str = "100"
+    qty_decimals: int = 0
+
+    def __post_init__(self) -> None:
+        i = self.instrument()
+        if i.tick <= 0 or i.lot <= 0 or i.round_lot % i.lot or i.round_lot <= 0 or i.adv <= 0:
+            raise ValueError("`tick`, `lot`, `adv` must be positive, `round_lot` a multiple of `lot`")
+
+    def instrument(self) -> Instrument:
+        """In the core's units."""
+        d = self.qty_decimals
+        return Instrument(self.symbol, px(self.tick), qty(self.lot, d), qty(self.round_lot, d), d, self.adv * 10**d)
+
+
+class InstrumentsFile(Entry, frozen=True, kw_only=True):
+    """cfg/instruments.toml."""
+
+    instruments: list[InstrumentEntry]
+
+
+class Config(msgspec.Struct, frozen=True):
+    """All that the shell needs: the file, the event for the core, the clock, where relative names begin."""
+
+    server: ServerConfig
+    setup: PolicyLoaded
+    clock: Clock
+    base: Path
+
+    def path(self, name: str) -> Path:
+        """A path as the configuration file names it."""
+        return (self.base / name).resolve()
+
+
+def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None) -> Config:
+    """Read the configuration. clock replaces the file's. Raises BadConfig."""
+    server = read(path, ServerConfig)
+    base = path.parent
+    policy_path, instruments_path = base / server.policy, base / server.instruments
+    policy, instruments = read(policy_path, PolicyFile), read(instruments_path, InstrumentsFile)
+    symbols = [i.symbol for i in instruments.instruments]
+    if not symbols or len(set(symbols)) < len(symbols):
+        raise BadConfig(f"{instruments_path}: `instruments` must not be empty, each `symbol` once")
+    digest = hashlib.sha256(b"".join(p.read_bytes() for p in (path, policy_path, instruments_path))).hexdigest()
+    curve = _ppm_curve(path, server.algo.static_curve)
+    try:
+        setup = PolicyLoaded(
+            policy=_policy(policy),
+            venues=tuple(Venue(v.name, v.kind, ppm(v.fee)) for v in server.venues),
+            instruments=_with_history(server, base, instruments),
+            algo=_algo(server, curve),
+            hours=SessionHours(time_of_day(server.session.open), time_of_day(server.session.close)),
+            clients=(),
+            digest=digest,
+        )
+    except ValueError as e:
+        raise BadConfig(f"{path}: {e}") from e
+    return Config(server, setup, (clock or server.clock).clock(wall_now_ts), base)
+
+
+def _policy(p: PolicyFile) -> RiskPolicy:
+    return RiskPolicy(
+        name=p.name,
+        parent_qty_max=p.parent_qty_max,
+        parent_value_max=px(str(p.parent_value_max)),
+        parent_adv_ppm_max=ppm(p.parent_adv_max),
+        duplicate_window_ns=p.duplicate_window_s * SECOND,
+        parents_per_second_max=p.parents_per_second_max,
+        child_qty_max=p.child_qty_max,
+        child_value_max=px(str(p.child_value_max)),
+        children_open_max=p.children_open_max,
+        venue_messages_per_second_max=p.venue_messages_per_second_max,
+        venue_messages_per_day_max=p.venue_messages_per_day_max,
+        collar_ppm=ppm(p.collar),
+        collar_ticks=p.collar_ticks,
+        reference_age_ns_max=p.reference_age_s_max * SECOND,
+    )
+
+
+def _algo(server: ServerConfig, curve: tuple[int, ...]) -> AlgoDefaults:
+    a = server.algo
+    return AlgoDefaults(
+        slice_ns=a.slice_s * SECOND,
+        max_pct_vol=ppm(a.max_pct_vol),
+        catch_up_factor=a.catch_up_factor,
+        cross_after_ppm=ppm(a.cross_after),
+        refresh_ns=a.refresh_ms * 1_000_000,
+        forecast_age_ns_max=server.forecast.age_days_max * DAY,
+        static_curve=curve,
+    )
+
+
+def _ppm_curve(path: Path, shares: list[float]) -> tuple[int, ...]:
+    """Shares scaled to sum 1_000_000 exactly; the last bin takes the rounding."""
+    total = sum(shares)
+    if not shares or min(shares) < 0 or total <= 0:
+        raise BadConfig(f"{path}: algo static_curve: give a share of the day's volume for each bin, none negative")
+    parts = [round(s / total * PPM_ONE) for s in shares]
+    return (*parts[:-1], PPM_ONE - sum(parts[:-1]))
+
+
+def _with_history(server: ServerConfig, base: Path, instruments: InstrumentsFile) -> tuple[InstrumentSetup, ...]:
+    folder = base / server.forecast.volumes if server.forecast.volumes else VOLUME_DIR
+    recorded = {v.symbol: v for v in read_volumes(folder)}
+    setups = []
+    for entry in instruments.instruments:
+        volumes = recorded.get(entry.symbol)
+        days: list[tuple[str, tuple[int, ...]]] = []
+        if volumes is not None:
+            for date, bins in zip(volumes.dates, volumes.bins, strict=True):
+                if not server.forecast.through or date.isoformat() <= server.forecast.through:
+                    days.append((date.isoformat(), tuple(round(float(b)) for b in bins)))
+        kept = days[-HISTORY_DAYS:]
+        setups.append(InstrumentSetup(entry.instrument(), tuple(d for d, _ in kept), tuple(b for _, b in kept)))
+    return tuple(setups)

@@ -1,0 +1,161 @@
+"""What a market consists of, from TOML: frozen, and an unknown key is an error that names file, entry and key.
+
+Rule 1: prices and quantities are text in the file ("0.01"), because TOML's floats are not exact.
+Rule 2: an instrument is driven either by seeded flow or by a recorded tape, never by both.
+"""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from algoserver.domain.types import DAY, SECOND, Instrument, px, qty
+
+
+class BadScenario(Exception):
+    """The scenario can't be used; the text names file, entry and key."""
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Any table of the file."""
+
+
+class ClockConfig(Entry, frozen=True):
+    """speed: market seconds per wall second. Epochs: UTC text, empty for real time."""
+
+    speed: float = 1.0
+    market_epoch: str = ""
+    wall_epoch: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.speed <= 10_000:
+            raise ValueError("`speed` is not in (0, 10000]")
+
+
+class SessionHours(Entry, frozen=True):
+    """Trading day in UTC, "HH:MM" each; "00:00" to "24:00" is always open."""
+
+    open: str = "00:00"
+    close: str = "24:00"
+
+    def __post_init__(self) -> None:
+        if not time_of_day(self.open) < time_of_day(self.close) <= DAY:
+            raise ValueError("`open` is not before `close`")
+
+    def window(self, ts: int) -> tuple[int, int]:
+        """Open and close of the trading day that holds `ts`, or of the next one if `ts` is past the close."""
+        midnight = ts - ts % DAY
+        opens, closes = midnight + time_of_day(self.open), midnight + time_of_day(self.close)
+        return (opens, closes) if ts < closes else (opens + DAY, closes + DAY)
+
+
+class VenueConfig(Entry, frozen=True):
+    """name: SenderCompID of the venue. share: its part of the background volume; all shares sum to 1."""
+
+    name: str
+    share: float
+
+
+class FlowConfig(Entry, frozen=True):
+    """Background flow of one instrument; quantities in shares (the instrument's units)."""
+
+    recorded: str
+    day: str
+    price: str
+    sigma_daily: float
+    spread_ticks: int
+    depth_qty: int
+    trade_qty: int
+    book_events_per_s: float
+
+    def __post_init__(self) -> None:
+        if self.spread_ticks < 1 or self.depth_qty < 1 or self.trade_qty < 1:
+            raise ValueError("`spread_ticks`, `depth_qty` and `trade_qty` must be at least 1")
+        if self.sigma_daily < 0 or self.book_events_per_s <= 0:
+            raise ValueError("`sigma_daily` must not be negative, `book_events_per_s` must be positive")
+
+
+class TapeConfig(Entry, frozen=True):
+    """file: a name in algoserver/recorded/tape. repeat: begin again at its end instead of closing the market."""
+
+    file: str
+    repeat: bool = False
+
+
+class InstrumentConfig(Entry, frozen=True):
+    """One listing, on every venue of the scenario."""
+
+    symbol: str
+    tick: str
+    lot: str = "1"
+    round_lot: str = "100"
+    qty_decimals: int = 0
+    flow: FlowConfig | None = None
+    tape: TapeConfig | None = None
+
+    def __post_init__(self) -> None:
+        if (self.flow is None) == (self.tape is None):
+            raise ValueError("needs either `flow` or `tape`")
+        if self.instrument().tick <= 0 or self.instrument().lot <= 0 or self.instrument().round_lot % self.instrument().lot:
+            raise ValueError("`tick` and `lot` must be positive, `round_lot` a multiple of `lot`")
+        if self.flow is not None and px(self.flow.price) % px(self.tick):
+            raise ValueError("`price` is not a multiple of `tick`")
+
+    def instrument(self) -> Instrument:
+        d = self.qty_decimals
+        return Instrument(self.symbol, px(self.tick), qty(self.lot, d), qty(self.round_lot, d), d, adv=0)
+
+
+class Scenario(Entry, frozen=True):
+    """A whole market. book_interval_ms: market time between two book updates of a subscription."""
+
+    seed: int
+    venues: list[VenueConfig]
+    instruments: list[InstrumentConfig]
+    book_interval_ms: int = 100
+    clock: ClockConfig = msgspec.field(default_factory=ClockConfig)
+    session: SessionHours = msgspec.field(default_factory=SessionHours)
+
+    def __post_init__(self) -> None:
+        names = [v.name for v in self.venues]
+        symbols = [i.symbol for i in self.instruments]
+        if not names or len(set(names)) < len(names) or not symbols or len(set(symbols)) < len(symbols):
+            raise ValueError("needs `venues` and `instruments`, each name once")
+        if any(v.share <= 0 for v in self.venues) or abs(sum(v.share for v in self.venues) - 1) > 1e-9:
+            raise ValueError("each `share` of `venues` must be positive and their sum 1")
+        if self.book_interval_ms < 1:
+            raise ValueError("`book_interval_ms` must be at least 1")
+        if any(i.tape for i in self.instruments) and len(names) > 1:
+            raise ValueError("a `tape` is one venue's market: `venues` must be one")
+
+
+def time_of_day(text: str) -> int:
+    """ "HH:MM" to ns after midnight, up to "24:00"."""
+    match = re.fullmatch(r"([0-9]{2}):([0-5][0-9])", text)
+    if match is None or int(match[1]) > 24 or (match[1] == "24" and match[2] != "00"):
+        raise ValueError(f"not a time of day HH:MM: {text[:20]!r}")
+    return (int(match[1]) * 3600 + int(match[2]) * 60) * SECOND
+
+
+def load(path: Path) -> Scenario:
+    """Read a scenario. Raises BadScenario."""
+    try:
+        raw = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as e:
+        raise BadScenario(f"{path}: {e}") from e
+    try:
+        return msgspec.convert(raw, Scenario)
+    except msgspec.ValidationError as e:
+        raise BadScenario(f"{path}: {_named(str(e), raw)}") from e
+
+
+def _named(error: str, raw: dict[str, Any]) -> str:
+    """msgspec's path `$.instruments[1].flow` as "entry instruments "GE" flow": a person searches the file by name."""
+    match = re.search(r" - at `\$\.?(\w+)\[(\d+)\]\.?([\w.]*)`", error)
+    if match is None:
+        return error
+    entry = raw[match[1]][int(match[2])]
+    name = entry.get("name") or entry.get("symbol") or match[2] if isinstance(entry, dict) else match[2]
+    return f"{match[1]} {name!r} {match[3]}".strip() + ": " + error[: match.start()]

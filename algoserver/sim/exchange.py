@@ -1,0 +1,312 @@
+"""The whole market in one process: venues, instruments, the crowd, and what happens to client orders.
+
+Rule 1: time is an argument. The same scenario, seed and requests at the same times give the same reports.
+Rule 2: what was due before a request happens before it: `submit` runs the crowd up to its time first.
+Rule 3: order states are those of FIX 4.4 Appendix D, for a venue that decides at once: nothing is ever pending.
+Rule 4: a replace with a total at or below what is filled ends the order there (C.3.b, C.3.c); an order that has
+ended can't be replaced or canceled: too late (C.1.c, second form).
+"""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from algoserver.domain.types import Instrument, OrdStatus, OrdType, Side, px_text, qty_text
+from algoserver.sim.blotter import LIVE, Blotter, Change, ClientOrder
+from algoserver.sim.book import Book, Fill, Match, Order
+from algoserver.sim.config import Scenario
+from algoserver.sim.flow import Flow
+from algoserver.sim.reports import (
+    Answer,
+    AnyReport,
+    Canceled,
+    CancelReject,
+    Expired,
+    New,
+    NewOrderSingle,
+    OrderCancelReplaceRequest,
+    OrderCancelRequest,
+    OrderStatus,
+    OrderStatusRequest,
+    Rejected,
+    Replaced,
+    Request,
+    Trade,
+    TradePrint,
+)
+from algoserver.sim.tape import Tape
+
+RESTARTED = "venue restarted"  # Text (58) of an order canceled because its market died
+
+
+class Source(Protocol):
+    """What moves the books of one instrument: seeded flow, or a recorded tape."""
+
+    books: dict[str, Book]
+    is_open: bool
+
+    def start(self, ts: int) -> None:
+        """Begin at market time `ts`."""
+
+    def next_ts(self) -> int:
+        """When the next event is due."""
+
+    def step(self) -> list[Match]:
+        """Run the event that is due at `next_ts`."""
+
+
+class Exchange:
+    """A market on a scenario.
+
+    seed: replaces the scenario's. prefix: of every OrderID and ExecID. sources: by symbol, replace what the scenario
+    says about them. Raises UnknownRecording, BrokenTape.
+    """
+
+    def __init__(self, config: Scenario, seed: int | None = None, prefix: str = "", sources: dict[str, Source] | None = None):
+        self.instruments: dict[str, Instrument] = {i.symbol: i.instrument() for i in config.instruments}
+        self.venues = [v.name for v in config.venues]
+        self._blotter = Blotter(prefix)
+        self._ts: int | None = None
+        seed = config.seed if seed is None else seed
+        self._sources: dict[str, Source] = {}
+        for entry in config.instruments:
+            if sources and entry.symbol in sources:
+                self._sources[entry.symbol] = sources[entry.symbol]
+            elif entry.flow is not None:
+                self._sources[entry.symbol] = Flow(entry.instrument(), entry.flow, config.session, config.venues, seed)
+            elif entry.tape is not None:
+                self._sources[entry.symbol] = Tape.recorded(entry.instrument(), entry.tape, config.venues[0].name)
+
+    def submit(self, ts: int, request: Request) -> list[Answer]:
+        """Run the market up to `ts`, then answer `request`. Everything that happened is in the answer, in order."""
+        out = self.advance(ts)
+        match request:
+            case NewOrderSingle():
+                self._new(ts, request, out)
+            case OrderCancelRequest():
+                self._cancel(ts, request, out)
+            case OrderCancelReplaceRequest():
+                self._replace(ts, request, out)
+            case OrderStatusRequest():
+                self._status(ts, request, out)
+            case _:
+                raise AssertionError(request)
+        return out
+
+    def advance(self, ts: int) -> list[Answer]:
+        """Run everything that is due up to and including `ts`. The first call starts the market at its `ts`."""
+        if self._ts is None:
+            for source in self._sources.values():
+                source.start(ts)
+            self._ts = ts
+        assert ts >= self._ts, "time does not run backwards"
+        out: list[Answer] = []
+        while (due := self.next_ts()) <= ts:
+            symbol = next(s for s, source in self._sources.items() if source.next_ts() == due)
+            source = self._sources[symbol]
+            was_open = source.is_open
+            for match in source.step():
+                self._print(due, symbol, match, out)
+            if was_open and not source.is_open:
+                self._expire(due, symbol, out)
+        self._ts = ts
+        return out
+
+    def next_ts(self) -> int:
+        """When the next event of the market is due; call `advance` then."""
+        return min([source.next_ts() for source in self._sources.values()])
+
+    def book(self, venue: str, symbol: str) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
+        """The best five levels of (bids, asks), each (px, qty), best first."""
+        return self._sources[symbol].books[venue].top(5)
+
+    def is_open(self, symbol: str) -> bool:
+        """Whether orders in `symbol` are accepted now."""
+        return self._sources[symbol].is_open
+
+    def knows(self, venue: str, client: str, cl_ord_id: str) -> bool:
+        """Whether an order of this client has or had this ClOrdID."""
+        return self._blotter.find(venue, client, cl_ord_id) is not None
+
+    def refuse(self, ts: int, request: Request, ord_rej_reason: int, text: str) -> list[Answer]:
+        """Reject a request whose fields can't be read as numbers of its instrument, with OrdRejReason (103) and text."""
+        out = self.advance(ts)
+        if isinstance(request, NewOrderSingle):
+            known = self._blotter.find(request.venue, request.client, request.cl_ord_id)
+            out.append(self._duplicate(ts, request, known) if known else self._rejected(ts, request, ord_rej_reason, text))
+        else:
+            assert isinstance(request, Change)
+            if self._changeable(ts, request, out):
+                self._too_bad(ts, request, 99, text, out)
+        return out
+
+    def restore(self, ts: int, past: Iterable[AnyReport], text: str = RESTARTED) -> list[Canceled]:
+        """Take over the orders of a market that died, from its reports, and cancel the live ones. Before any other call."""
+        assert self._ts is None
+        out: list[Canceled] = []
+        for order in self._blotter.restore(past):
+            order.status = OrdStatus.CANCELED
+            out.append(self._blotter.report(Canceled, order, ts, text=text))
+        return out
+
+    # The life of an order.
+
+    def _new(self, ts: int, request: NewOrderSingle, out: list[Answer]) -> None:
+        known = self._blotter.find(request.venue, request.client, request.cl_ord_id)
+        if known is not None:
+            resend = request.is_poss_resend  # F.1.b: answer with the order, do not trade again
+            out.append(self._blotter.report(OrderStatus, known, ts) if resend else self._duplicate(ts, request, known))
+            return
+        wrong = self._wrong(request)
+        if wrong:
+            out.append(self._rejected(ts, request, *wrong))
+            return
+        order = self._blotter.admit(request)
+        out.append(self._blotter.report(New, order, ts))
+        order.resting = Order(order.side.sign, order.px, order.order_qty, owner=order)
+        fills = self._book(order).enter(order.resting, order.tif, order.ord_type == OrdType.MARKET)
+        self._took(ts, order, fills, out)
+
+    def _cancel(self, ts: int, request: OrderCancelRequest, out: list[Answer]) -> None:
+        order = self._changeable(ts, request, out)
+        if order is None:
+            return
+        self._book(order).cancel(order.resting)
+        self._blotter.rename(order, request)
+        order.status, order.resting = OrdStatus.CANCELED, None
+        out.append(self._blotter.report(Canceled, order, ts, orig_cl_ord_id=order.orig_cl_ord_id))
+
+    def _replace(self, ts: int, request: OrderCancelReplaceRequest, out: list[Answer]) -> None:
+        order = self._changeable(ts, request, out)
+        if order is None:
+            return
+        wrong = self._wrong(request)
+        if wrong:
+            self._too_bad(ts, request, 99, wrong[1], out)
+            return
+        self._blotter.rename(order, request)
+        order.ord_type, order.px, order.tif = request.ord_type, request.px, request.tif
+        order.order_qty = max(request.order_qty, order.cum_qty)
+        if order.order_qty == order.cum_qty:
+            self._book(order).cancel(order.resting)
+            order.status, order.resting = OrdStatus.FILLED, None
+        out.append(self._blotter.report(Replaced, order, ts, orig_cl_ord_id=order.orig_cl_ord_id))
+        if order.resting is not None:
+            is_market = order.ord_type == OrdType.MARKET
+            fills = self._book(order).replace(order.resting, order.px, order.leaves_qty(), order.tif, is_market)
+            self._took(ts, order, fills, out)
+
+    def _status(self, ts: int, request: OrderStatusRequest, out: list[Answer]) -> None:
+        order = self._blotter.find(request.venue, request.client, request.cl_ord_id)
+        if order is None:
+            out.append(self._blotter.unknown(request, ts))
+            return
+        text = "Nothing Done" if order.status == OrdStatus.NEW else ""  # G.1.b
+        req_id, orig = request.ord_status_req_id, order.orig_cl_ord_id
+        out.append(self._blotter.report(OrderStatus, order, ts, ord_status_req_id=req_id, orig_cl_ord_id=orig, text=text))
+
+    def _expire(self, ts: int, symbol: str, out: list[Answer]) -> None:
+        """End of the trading day: the crowd has left the books, what still rests is the clients'."""
+        for book in self._sources[symbol].books.values():
+            for ladder in (book.bids, book.asks):
+                for resting in [o for level in ladder.levels.values() for o in level.live()]:
+                    book.cancel(resting)
+                    order: ClientOrder = resting.owner
+                    order.status, order.resting = OrdStatus.EXPIRED, None
+                    out.append(self._blotter.report(Expired, order, ts, text="end of the trading day"))
+
+    # Refusals.
+
+    def _wrong(self, request: NewOrderSingle | OrderCancelReplaceRequest) -> tuple[int, str] | None:
+        """OrdRejReason (103) and a text that says what to change, or None."""
+        instrument = self.instruments.get(request.symbol)
+        if instrument is None:
+            return 1, f"unknown symbol {request.symbol}: this venue lists {', '.join(self.instruments)}"
+        if not self.is_open(request.symbol):
+            return 2, f"the market in {request.symbol} is closed"
+        d = instrument.qty_decimals
+        if request.order_qty <= 0 or request.order_qty % instrument.lot:
+            return 13, f"OrderQty {qty_text(request.order_qty, d)} is not a positive multiple of lot {qty_text(instrument.lot, d)}"
+        if request.ord_type == OrdType.LIMIT and (request.px <= 0 or request.px % instrument.tick):
+            return 11, f"Price {px_text(request.px)} is not a positive multiple of tick {px_text(instrument.tick)}"
+        return None
+
+    def _rejected(self, ts: int, request: NewOrderSingle, ord_rej_reason: int, text: str) -> Rejected:
+        order = self._blotter.admit(request, OrdStatus.REJECTED)
+        return self._blotter.report(Rejected, order, ts, ord_rej_reason=ord_rej_reason, text=text)
+
+    def _duplicate(self, ts: int, request: NewOrderSingle, known: ClientOrder) -> Rejected:
+        """F.1.a: the second order is refused, the report shows the first."""
+        text = f"ClOrdID {request.cl_ord_id} is already in use"
+        return self._blotter.report(Rejected, known, ts, ord_rej_reason=6, text=text)
+
+    def _changeable(self, ts: int, request: Change, out: list[Answer]) -> ClientOrder | None:
+        """The live order that a cancel or replace means; None after a CancelReject."""
+        order = self._blotter.find(request.venue, request.client, request.orig_cl_ord_id)
+        if order is None:
+            self._too_bad(ts, request, 1, f"unknown order {request.orig_cl_ord_id}", out)
+        elif self._blotter.find(request.venue, request.client, request.cl_ord_id):
+            self._too_bad(ts, request, 6, f"ClOrdID {request.cl_ord_id} is already in use", out)
+        elif order.status not in LIVE:
+            self._too_bad(ts, request, 0, f"too late: the order is {order.status.name.lower()}", out)
+        elif order.cl_ord_id != request.orig_cl_ord_id:
+            self._too_bad(ts, request, 2, f"order {request.orig_cl_ord_id} was replaced by {order.cl_ord_id}", out)
+        elif order.symbol != request.symbol or order.side != request.side:
+            self._too_bad(ts, request, 99, f"Symbol and Side must be those of the order: {order.symbol}, {order.side.value}", out)
+        else:
+            return order
+        return None
+
+    def _too_bad(self, ts: int, request: Change, cxl_rej_reason: int, text: str, out: list[Answer]) -> None:
+        """Refuse a cancel or replace, with CxlRejReason (102)."""
+        order = self._blotter.find(request.venue, request.client, request.orig_cl_ord_id)
+        out.append(
+            CancelReject(
+                venue=request.venue,
+                client=request.client,
+                ts=ts,
+                order_id=order.order_id if order else "NONE",
+                cl_ord_id=request.cl_ord_id,
+                orig_cl_ord_id=request.orig_cl_ord_id,
+                ord_status=order.status if order else OrdStatus.REJECTED,
+                cxl_rej_response_to="1" if isinstance(request, OrderCancelRequest) else "2",
+                cxl_rej_reason=cxl_rej_reason,
+                text=text,
+            )
+        )
+
+    # Fills.
+
+    def _took(self, ts: int, order: ClientOrder, fills: list[Fill], out: list[Answer]) -> None:
+        """Report what an arriving order took, and cancel what may not rest (I.1.a, I.1.b)."""
+        for fill in fills:
+            self._fill(ts, order, fill, 2, out)
+        self._print(ts, order.symbol, Match(order.venue, order.side.sign, fills), out)
+        if order.resting.level is not None:
+            return
+        order.resting = None
+        if order.status in LIVE:
+            order.status = OrdStatus.CANCELED
+            what = "market order" if order.ord_type == OrdType.MARKET else order.tif.name
+            out.append(self._blotter.report(Canceled, order, ts, text=f"{what}: no more liquidity"))
+
+    def _print(self, ts: int, symbol: str, match: Match, out: list[Answer]) -> None:
+        """Report fills to the clients whose orders rested, and print each price once."""
+        printed: dict[int, int] = {}
+        for fill in match.fills:
+            printed[fill.px] = printed.get(fill.px, 0) + fill.qty
+            if fill.order.owner is not None:
+                self._fill(ts, fill.order.owner, fill, 1, out)
+        side = Side.BUY if match.sign > 0 else Side.SELL
+        for last_px, qty in printed.items():
+            out.append(TradePrint(venue=match.venue, symbol=symbol, ts=ts, px=last_px, qty=qty, side=side))
+
+    def _fill(self, ts: int, order: ClientOrder, fill: Fill, liquidity: int, out: list[Answer]) -> None:
+        order.cum_qty += fill.qty
+        order.notional += fill.px * fill.qty
+        assert order.status in LIVE
+        assert order.cum_qty <= order.order_qty
+        order.status = OrdStatus.FILLED if order.cum_qty == order.order_qty else OrdStatus.PARTIALLY_FILLED
+        out.append(self._blotter.report(Trade, order, ts, last_qty=fill.qty, last_px=fill.px, last_liquidity_ind=liquidity))
+
+    def _book(self, order: ClientOrder) -> Book:
+        return self._sources[order.symbol].books[order.venue]

@@ -1,0 +1,214 @@
+"""The market's FIX 4.4 face: messages in, reports and market data out, the ledger between.
+
+Rule 1: one thread drains the inbox, moves the market to the clock's time, writes the ledger and only then sends.
+Rule 2: after a kill, each session expects the message after the last one in the ledger, so the engine asks for what
+was received but not processed. A message that was processed is known by its number and ignored when it comes again.
+Rule 3: orders that were live at the kill are canceled ("venue restarted"). Their reports are sent again first with
+PossResend (97=Y), so that a receiver who missed one is complete; he knows the others by ExecID.
+Rule 4: market data is only for who is logged on: a session that goes down has no subscriptions any more.
+"""
+
+import queue
+import signal
+import time
+from pathlib import Path
+
+import structlog
+
+from algoserver.clock import Clock
+from algoserver.domain.types import utc
+from algoserver.fix.endpoint import DICTIONARIES, Endpoint, stored_exec_ids
+from algoserver.log import open_log
+from algoserver.sim import codec
+from algoserver.sim.config import ClockConfig, load
+from algoserver.sim.exchange import Exchange
+from algoserver.sim.ledger import Ledger, Line
+from algoserver.sim.marketdata import MarketData
+from algoserver.sim.reports import Answer, AnyReport, Canceled, CancelReject, OrderStatus, TradePrint
+
+MS = 1_000_000
+TURN_MIN_S = 0.002  # market events are gathered this long (wall): a turn costs more than the events in it
+TURN_MAX_S = 0.5  # how late a signal or a stepped clock may be noticed
+STOP = ("stop", "", "")
+
+
+class Face:
+    """A market, its ledger and its FIX sessions, moved by `turn`."""
+
+    def __init__(self, exchange: Exchange, market_data: MarketData, ledger: Ledger, endpoint: Endpoint, clock: Clock):
+        self._exchange = exchange
+        self._market_data = market_data
+        self._ledger = ledger
+        self._endpoint = endpoint
+        self._clock = clock
+        self._now = 0
+        self._owed: dict[str, list[str]] = {}  # by session: bodies to send at its first logon after a restart
+        self._log = structlog.get_logger()
+
+    def restore(self) -> None:
+        """Bring back what the ledger knows. Before the endpoint starts."""
+        self._now = self._clock.now()
+        ledger = self._ledger
+        canceled = self._exchange.restore(self._now, ledger.reports)
+        lines = [Line(reports=list(canceled))] if canceled else []
+        if not ledger.is_new:
+            for session in self._endpoint.sessions:
+                self._endpoint.rewind(session, ledger.last_seq.get(session, 0) + 1)
+                lines.append(self._owe(session, canceled))
+            ledger.write(lines)
+        ledger.reports = []
+        self._exchange.advance(self._now)
+
+    def _owe(self, session: str, canceled: list[Canceled]) -> Line:
+        """Note what a session is to be told at its next logon: what it may have missed, then the cancels."""
+        ledger = self._ledger
+        live = {r.order_id for r in canceled}
+        stored = stored_exec_ids(self._endpoint.store_dir, session)
+        missed = {*ledger.owed.get(session, []), *(e for e in ledger.unconfirmed if e not in stored)}
+        mine = [r for r in ledger.reports if not isinstance(r, CancelReject | OrderStatus) and _session(r) == session]
+        past = [r for r in mine if r.order_id in live or r.exec_id in missed]
+        now = [r for r in canceled if _session(r) == session]
+        bodies = [codec.report(r, self._exchange.instruments, poss_resend=True) for r in past]
+        self._owed[session] = bodies + [codec.report(r, self._exchange.instruments) for r in now]
+        return Line(session=session, owed=[r.exec_id for r in [*past, *now]])
+
+    def delay(self) -> float:
+        """Wall seconds until the market needs a turn."""
+        due = min(self._exchange.next_ts(), self._market_data.next_ts())
+        return min(max(self._clock.wall_delay(due - self._now), TURN_MIN_S), TURN_MAX_S)
+
+    def turn(self, items: list[tuple[str, str, str]]) -> None:
+        """Process what came in, move the market to now, write, send."""
+        self._now = max(self._now, self._clock.now())  # the machine's clock may step back, a market does not
+        lines: list[Line] = []
+        sends: list[tuple[str, str]] = []
+        paid: list[Line] = []
+        self._answer(self._exchange.advance(self._now), "", 0, lines, sends)
+        for kind, session, text in items:
+            if kind == "app":
+                self._message(session, text, lines, sends)
+            elif kind in ("up", "down"):
+                self._log.info("session", session=session, state=kind, reason=text)
+                self._market_data.drop(session)
+                if kind == "up" and (owed := self._owed.pop(session, [])):
+                    sends += [(session, body) for body in owed]
+                    paid.append(Line(session=session, owed=[]))
+            elif kind == "rejected":
+                self._log.warning("peer rejected a message", session=session, message=text.replace(codec.SOH, "|"))
+        sends += self._market_data.books(self._now)
+        if lines:
+            self._ledger.write(lines)
+        for session, body in sends:
+            grouped = body.startswith(("35=W", "35=X"))
+            if not self._endpoint.send(session, body, grouped):
+                self._log.error("not sent", session=session, message=body.replace(codec.SOH, "|"))
+        if paid:
+            self._ledger.write(paid)
+
+    def _message(self, session: str, text: str, lines: list[Line], sends: list[tuple[str, str]]) -> None:
+        pairs = codec.split(text)
+        fields = dict(reversed(pairs))
+        venue, _, client = session.partition(":")[2].partition("->")
+        msg_type, is_poss_dup = fields["35"], fields.get("43") == "Y"
+        if not text.isascii():
+            sends.append((session, codec.business_reject(fields, 0, "only ASCII is understood here")))
+        elif venue not in self._exchange.venues:
+            sends.append((session, codec.business_reject(fields, 4, f"venue {venue} is not part of this market")))
+        elif msg_type == "V":
+            # A request from before a gap: the subscription ended with its session, and whoever wants it asks again.
+            if not is_poss_dup:
+                sends += [(session, body) for body in self._market_data.request(self._now, session, venue, pairs)]
+        elif msg_type in codec.REQUESTS:
+            self._order(session, venue, client, fields, lines, sends)
+        else:
+            sends.append((session, codec.business_reject(fields, 3, f"MsgType {msg_type} is not supported: D, F, G, H and V are")))
+
+    def _order(
+        self, session: str, venue: str, client: str, fields: dict[str, str], lines: list[Line], sends: list[tuple[str, str]]
+    ) -> None:
+        seq = int(fields["34"])
+        is_known = self._exchange.knows(venue, client, fields.get("11", "")) and fields["35"] != "H"
+        if fields.get("43") == "Y":
+            last_seq = self._ledger.last_seq.get(session, 0)
+            if fields["35"] != "H" and (seq <= last_seq or is_known):
+                return
+            seq = max(seq, last_seq)
+        self._ledger.last_seq[session] = seq
+        request = codec.request(fields, venue, client, self._exchange.instruments)
+        answers: list[Answer] = []
+        if isinstance(request, codec.Garbled):
+            sends.append((session, codec.business_reject(fields, request.reason, request.text)))
+        elif isinstance(request, codec.Unreadable):
+            answers = self._exchange.refuse(self._now, request.request, request.reason, request.text)
+        else:
+            answers = self._exchange.submit(self._now, request)
+        self._answer(answers, session, seq, lines, sends)
+
+    def _answer(self, answers: list[Answer], session: str, seq: int, lines: list[Line], sends: list[tuple[str, str]]) -> None:
+        """Sort answers into the ledger's line and the messages to send: reports before the prints of the same moment."""
+        reports = [a for a in answers if not isinstance(a, TradePrint)]
+        prints = [a for a in answers if isinstance(a, TradePrint)]
+        if reports or session:
+            lines.append(Line(session=session, seq=seq, reports=reports))
+        sends += [(_session(r), codec.report(r, self._exchange.instruments)) for r in reports]
+        if prints:
+            sends += self._market_data.prints(prints)
+
+
+def run(config_path: Path, state_dir: Path, port: int | None = None, epochs: ClockConfig | None = None) -> None:
+    """Serve the market of a scenario until SIGTERM or SIGINT. epochs: replaces the scenario's [clock].
+
+    Prints a line that starts with "ready" when it accepts logons. Raises BadScenario, BadSessions, BrokenTape,
+    BrokenLedger, UnknownRecording.
+    """
+    scenario = load(config_path)
+    clock = _clock(epochs or scenario.clock)
+    state_dir.mkdir(parents=True, exist_ok=True)
+    open_log(state_dir / "log" / "sim.jsonl")
+    log = structlog.get_logger()
+    inbox: queue.SimpleQueue[tuple[str, str, str]] = queue.SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: inbox.put(STOP))
+    # Two runs with an empty state must not give two events one ExecID: the moment of birth tells them apart.
+    ledger = Ledger(state_dir / "ledger.jsonl", new_prefix=f"{time.time_ns() // MS:x}-")
+    exchange = Exchange(scenario, prefix=ledger.prefix)
+    overrides = {"SocketAcceptPort": str(port)} if port is not None else {}
+    endpoint = Endpoint(DICTIONARIES / "sim.cfg", state_dir, "acceptor", inbox, overrides)
+    face = Face(exchange, MarketData(exchange, scenario.book_interval_ms * MS), ledger, endpoint, clock)
+    face.restore()
+    endpoint.start()
+    symbols = ",".join(exchange.instruments)
+    log.info("ready", scenario=str(config_path), seed=scenario.seed, symbols=symbols, speed=clock.speed)
+    print(f"ready: {', '.join(endpoint.sessions)}; {symbols}", flush=True)
+    try:
+        _serve(face, inbox)
+    finally:
+        endpoint.stop()
+        ledger.close()
+        log.info("stopped")
+
+
+def _serve(face: Face, inbox: "queue.SimpleQueue[tuple[str, str, str]]") -> None:
+    while True:
+        items: list[tuple[str, str, str]] = []
+        try:
+            items.append(inbox.get(timeout=face.delay()))
+            while True:
+                items.append(inbox.get_nowait())
+        except queue.Empty:
+            pass
+        face.turn([i for i in items if i != STOP])
+        if STOP in items:
+            return
+
+
+def _clock(config: ClockConfig) -> Clock:
+    """The market clock. A market epoch without a wall epoch means that moment is now."""
+    if not config.market_epoch:
+        return Clock(config.speed, time.time_ns(), time.time_ns()) if config.speed != 1.0 else Clock()
+    wall = utc(config.wall_epoch) if config.wall_epoch else time.time_ns()
+    return Clock(config.speed, utc(config.market_epoch), wall)
+
+
+def _session(report: AnyReport) -> str:
+    return f"FIX.4.4:{report.venue}->{report.client}"

@@ -1,0 +1,420 @@
+"""What venues tell, booked: the strange cases one by one."""
+
+import pytest
+
+from algoserver.core.executions import ASK_AGAIN_NS, REFUSALS_MAX
+from algoserver.core.orders import is_open, leaves_qty
+from algoserver.domain import events
+from algoserver.domain.commands import AskChildStatus, CancelChild, RaiseAlert, RejectCancel, ReportParent
+from algoserver.domain.types import SECOND, ExecType, OrdStatus
+from tests.core.day import Day
+
+
+def _reports(out):
+    return [(c.exec_type, c.ord_status, c.last_qty, c.cum_qty, c.leaves_qty) for c in out if isinstance(c, ReportParent)]
+
+
+def test_a_fill_goes_up_the_tree_with_its_venue_and_price():
+    """Child, parent and gate book the fill; the client hears of it one to one with LastMkt and the liquidity flag."""
+    day = Day()
+    child = day.resting()
+    out = day.feed(
+        events.ChildFilled(session="XLIT1", child_id=child.child_id, exec_id="E1", last_px=child.price, last_qty=300, last_liquidity_ind=1)
+    )
+    (report,) = [c for c in out if isinstance(c, ReportParent)]
+    assert (report.exec_type, report.ord_status, report.cum_qty, report.leaves_qty) == (
+        ExecType.TRADE,
+        OrdStatus.PARTIALLY_FILLED,
+        300,
+        700,
+    )
+    assert (report.last_qty, report.last_px, report.last_mkt, report.last_liquidity_ind) == (300, child.price, "XLIT1", 1)
+    assert leaves_qty(day.child(child).order) == 700
+
+
+def test_the_same_exec_id_is_booked_once():
+    """A venue that sends a fill again after a gap adds nothing and reports nothing."""
+    day = Day()
+    child = day.resting()
+    day.fill(child, 300, "E1")
+
+    assert day.fill(child, 300, "E1") == []
+    assert day.order().order.cum_qty == 300
+
+
+def test_a_fill_of_a_parent_that_is_over_is_booked_and_pauses_it():
+    """FIX 4.2 D35: Canceled stays Canceled, the quantity counts, a person hears of it."""
+    day = Day()
+    child = day.resting()
+    day.cancel()
+    day.canceled(child)
+
+    assert _reports(day.fill(child, 400)) == [(ExecType.TRADE, OrdStatus.CANCELED, 400, 400, 0)]
+    assert day.alerts() == ["late_fill"]
+    assert day.order().paused_by == "late_fill"
+
+
+def test_an_overfill_is_booked_and_reported_and_pauses_the_parent():
+    """The client hears the true quantity even above what he asked for."""
+    day = Day()
+    child = day.resting()
+
+    assert _reports(day.fill(child, 1_100)) == [(ExecType.TRADE, OrdStatus.FILLED, 1_100, 1_100, 0)]
+    assert day.alerts() == ["overfill"]
+
+
+def test_a_late_fill_does_not_send_quantity_again():
+    """Of 1000, 400 came late from a canceled child: what goes out next is at most 600, and only after a person resumed."""
+    day = Day()
+    child = day.resting()
+    day.operator("pause", day.order().parent_id)
+    day.canceled(child)
+    day.fill(child, 400)
+    day.wait(3 * SECOND)
+    assert day.sent() == [child]
+
+    day.operator("resume", day.order().parent_id)
+    assert sum(c.order_qty for c in day.sent()[1:]) == 600
+
+
+def test_a_fill_that_comes_after_its_quantity_was_sent_again_takes_the_new_child_back():
+    """A canceled child traded 400 after all, and 1000 are out anew: the parent stops and cancels them."""
+    day = Day()
+    child = day.resting()
+    day.canceled(child)
+    (_, again) = day.sent()
+
+    assert CancelChild in [type(c) for c in day.fill(child, 400)]
+    assert day.child(again).order.is_cancel_pending
+    assert day.order().paused_by == "late_fill"
+
+
+def test_a_bust_opens_again_what_it_took_back():
+    """J.1.a: the venue may trade it again, so the gate counts it as open; the parent waits for a person."""
+    day = Day()
+    child = day.resting()
+    day.fill(child, 300, "E1")
+
+    out = day.bust(child, "E1")
+    assert _reports(out) == [(ExecType.TRADE_CANCEL, OrdStatus.NEW, 300, 0, 1_000)]
+    parent_id = day.order().parent_id
+    assert leaves_qty(day.child(child).order) == day.state.gate.parents[parent_id].open == 1_000
+    assert day.order().paused_by == "bust"
+
+
+def test_a_bust_of_a_filled_child_asks_its_venue_whether_it_lives():
+    """Until the venue says that the child is over, its quantity is not sent elsewhere."""
+    day = Day()
+    child = day.resting()
+    day.fill(child, 1_000, "E1")
+    assert not is_open(day.order().order)
+
+    out = day.bust(child, "E1")
+    assert AskChildStatus(child_id=child.child_id, venue="XLIT1", symbol="AAPL", side=child.side) in out
+    assert day.child(child).is_unknown
+    day.operator("resume", day.order().parent_id)
+    assert len(day.sent()) == 1
+    day.status_of(child, status=OrdStatus.FILLED)
+    assert not is_open(day.child(child).order)
+    assert day.state.gate.open_children == 0
+
+
+def test_a_bust_of_a_fill_that_is_not_booked_is_told_a_person():
+    """Our books and the venue's differ: nothing changes but an alert is raised."""
+    day = Day()
+    child = day.resting()
+
+    (alert,) = [c for c in day.bust(child, "never") if isinstance(c, RaiseAlert)]
+    assert alert.code == "unknown_bust"
+    assert day.order().order.cum_qty == 0
+
+
+def test_a_bust_is_news_once():
+    """Sent again, and even with the fill that it took back sent again, it changes nothing."""
+    day = Day()
+    child = day.resting()
+    day.fill(child, 300, "E1")
+    day.bust(child, "E1", "B1")
+
+    assert day.bust(child, "E1", "B1") == []
+    assert day.fill(child, 300, "E1") == []
+    assert day.order().order.cum_qty == 0
+
+
+def test_a_correction_replaces_the_fill_and_may_itself_be_corrected():
+    """CumQty and AvgPx are recomputed; the second correction refers to the first (19)."""
+    day = Day()
+    child = day.resting()
+    day.fill(child, 300, "E1")
+    first = day.correct(child, "E1", 200, exec_id="K1")
+    second = day.correct(child, "K1", 250, px=child.price + 100, exec_id="K2")
+
+    assert _reports(first) == [(ExecType.TRADE_CORRECT, OrdStatus.PARTIALLY_FILLED, 200, 200, 800)]
+    assert _reports(second) == [(ExecType.TRADE_CORRECT, OrdStatus.PARTIALLY_FILLED, 250, 250, 750)]
+    refs = [c.exec_ref_id for c in first + second if isinstance(c, ReportParent)]
+    fill, corrected = (
+        r.exec_id for r in day.reports("P1") if r.exec_type in (ExecType.TRADE, ExecType.TRADE_CORRECT) and r.last_qty != 250
+    )
+    assert refs == [fill, corrected]
+    assert day.order().order.money == 250 * (child.price + 100)
+
+
+def test_a_correction_of_what_is_not_booked_is_told_a_person():
+    """And changes nothing."""
+    day = Day()
+    child = day.resting()
+
+    assert [c.code for c in day.correct(child, "never", 100) if isinstance(c, RaiseAlert)] == ["unknown_correction"]
+    assert day.order().order.cum_qty == 0
+
+
+def test_an_unsolicited_cancel_is_told_a_person_and_the_quantity_may_go_again():
+    """E.1.b on the venue's side: the child's rest is the parent's again."""
+    day = Day()
+    child = day.resting()
+    day.fill(child, 100)
+
+    day.canceled(child)
+    assert day.alerts() == ["unsolicited_cancel"]
+    assert sum(leaves_qty(day.child(c).order) for c in day.sent()) <= 900
+
+
+def test_a_raised_child_pauses_its_parent():
+    """E.1.c: more than was asked for may trade now; no more is sent."""
+    day = Day()
+    child = day.resting()
+    day.replaced(child, 1_500)
+
+    assert day.order().paused_by == "unsolicited_increase"
+    assert day.state.gate.parents[day.order().parent_id].open == 1_500
+
+
+def test_a_reduced_child_frees_its_quantity():
+    """E.1.d: the gate counts what may still trade there, no more."""
+    day = Day()
+    child = day.resting()
+    day.replaced(child, 400)
+
+    assert leaves_qty(day.child(child).order) == 400
+    others = sum(leaves_qty(day.child(c).order) for c in day.sent()[1:])
+    assert day.state.gate.parents[day.order().parent_id].open == 400 + others <= 1_000
+
+
+def test_a_venue_that_refuses_everything_pauses_the_parent():
+    """After five refusals in a row a person decides; the venue does not set our pace."""
+    day = Day()
+    child = day.resting()
+    for _ in range(REFUSALS_MAX):
+        day.rejected(child)
+        day.wait(2 * SECOND)
+        child = day.sent()[-1]
+
+    assert day.order().paused_by == "refusals"
+    assert len(day.sent()) == REFUSALS_MAX
+
+
+def test_a_parent_that_refusals_have_paused_takes_back_what_rests():
+    """One child rests at XLIT2 while XLIT1 refuses and refuses: with the pause it is canceled, not left."""
+    day = Day()
+    child = day.resting(venue="XLIT2")
+    day.replaced(child, 400)
+    day.down("XLIT2")
+    day.up("XLIT2")
+    day.status_of(child)
+    day.quote(venue="XLIT1", bid="200.00")
+    out = []
+    while not day.order().paused_by:
+        other = day.sent()[-1]
+        if other is not child and is_open(day.child(other).order):
+            out = day.rejected(other)
+        else:
+            day.wait(SECOND)
+    assert child.child_id in [c.child_id for c in out if isinstance(c, CancelChild)]
+
+
+def test_an_acceptance_ends_the_row_of_refusals():
+    """Four refusals, an acceptance, four refusals: the parent goes on."""
+    day = Day()
+    day.resting()
+    for _ in range(2):
+        for _ in range(REFUSALS_MAX - 1):
+            day.rejected(day.sent()[-1])
+            day.wait(2 * SECOND)
+        day.accept(day.sent()[-1])
+    assert day.order().paused_by == ""
+
+
+def test_a_message_that_did_not_leave_is_not_sent_again_at_once():
+    """A send that fails frees the quantity for the next turn: sent again in the same step it would only fail again, for ever."""
+    day = Day()
+    child = day.resting()
+    assert day.feed(events.SendFailed(session="XLIT1", msg_type="D", child_id=child.child_id)) == []
+    assert not is_open(day.child(child).order)
+
+    day.wait(2 * SECOND)
+    assert len(day.sent()) >= 2
+
+
+def test_a_cancel_that_did_not_leave_is_repeated_when_the_venue_is_back():
+    """First the venue says how the child stands, then it is canceled again, under a new id."""
+    day = Day()
+    child = day.resting()
+    day.cancel()
+    day.feed(events.SendFailed(session="XLIT1", msg_type="F", child_id=child.child_id))
+    day.down("XLIT1")
+    day.up("XLIT1")
+    out = day.status_of(child)
+    assert [c.cancel_id for c in out if isinstance(c, CancelChild)] == [f"{child.child_id}.c2"]
+
+
+def test_a_venue_that_refuses_every_cancel_does_not_set_our_pace():
+    """Refuse, say that it lives, refuse: within a second we cancel and ask a few times, not once per refusal."""
+    day = Day()
+    child = day.resting()
+    day.cancel()
+    before = len(day.commands)
+    for _ in range(100):
+        day.cancel_rejected(child)
+        day.status_of(child)
+    assert len([c for c in day.commands[before:] if isinstance(c, (CancelChild, AskChildStatus))]) < 10
+
+
+def test_a_venue_whose_answers_cannot_be_read_does_not_set_our_pace():
+    """A garbled answer to a status request asks again, but not at once."""
+    day = Day()
+    child = day.resting()
+    garbled = events.Garbled(session="XLIT1", msg_type="8", code="unreadable_message", text="", reject_reason=0, cl_ord_id=child.child_id)
+    asked = [c for _ in range(100) for c in day.feed(garbled) if isinstance(c, AskChildStatus)]
+    assert len(asked) == 1
+    day.wait(ASK_AGAIN_NS + SECOND)
+    assert len([c for c in day.commands if isinstance(c, AskChildStatus)]) == 2
+
+
+def test_a_lost_session_leaves_children_unknown_and_their_quantity_is_not_routed_elsewhere():
+    """XLIT1 is gone with 1000 open there: XLIT2 gets nothing of it until XLIT1 has told."""
+    day = Day()
+    child = day.resting()
+    day.down("XLIT1")
+    assert day.child(child).is_unknown
+    day.quote(venue="XLIT2")
+    day.wait(30 * SECOND)
+    assert len(day.sent()) == 1
+
+    out = day.up("XLIT1")
+    assert out == [AskChildStatus(child_id=child.child_id, venue="XLIT1", symbol="AAPL", side=child.side)]
+    day.status_of(child, is_known=False)
+    day.wait(2 * SECOND)
+    assert sum(c.order_qty for c in day.sent()[1:]) == 1_000
+
+
+def test_a_venue_that_does_not_say_how_a_child_stands_is_asked_again():
+    """Every five seconds while its session is up."""
+    day = Day()
+    day.resting()
+    day.down("XLIT1")
+    day.up("XLIT1")
+    before = len(day.commands)
+    day.wait(3 * ASK_AGAIN_NS + SECOND)
+    assert len([c for c in day.commands[before:] if isinstance(c, AskChildStatus)]) == 3
+
+
+def test_after_a_restart_a_parent_trades_only_when_its_children_are_known():
+    """Replay can't know what happened while we were dead; the venue does."""
+    day = Day()
+    child = day.resting(qty=1_000)
+    day.replaced(child, 400)
+    sent = len(day.sent())
+    day.down("XLIT1", is_restart=True)
+    day.up("XLIT2")
+    day.wait(10 * SECOND)
+    assert len(day.sent()) == sent
+    assert day.order().awaits_status
+
+    day.up("XLIT1")
+    for c in day.sent():
+        if is_open(day.child(c).order):
+            day.status_of(c)
+    assert not day.order().awaits_status
+
+
+@pytest.mark.parametrize("ends_by", ["fill", "cancel", "reject"])
+def test_after_a_restart_a_child_that_ends_by_itself_is_waited_for_no_longer(ends_by: str):
+    """The venue tells of the end instead of answering: the parent goes on and is not stuck for ever."""
+    day = Day()
+    child = day.resting()
+    day.down("XLIT1", is_restart=True)
+    day.up("XLIT1")
+    if ends_by == "fill":
+        day.fill(child, 1_000)
+    else:
+        (day.canceled if ends_by == "cancel" else day.rejected)(child)
+    assert not day.order().awaits_status
+
+
+def test_a_status_that_disagrees_with_our_fills_stops_the_parent():
+    """The venue has 300 done and we have none: nothing is traded until a person has compared."""
+    day = Day()
+    child = day.resting()
+    day.status_of(child, cum=300)
+    assert day.order().paused_by == "unequal_books"
+
+
+def test_a_child_that_the_venue_forgot_is_lost_and_said_so():
+    """It had accepted the child: an alert, and its quantity is free."""
+    day = Day()
+    child = day.resting()
+    day.accept(child)
+    day.status_of(child, is_known=False)
+    assert day.alerts() == ["lost_child"]
+    assert not is_open(day.child(child).order)
+
+
+def test_a_status_asked_before_a_cancel_does_not_cancel_twice():
+    """The answer crosses our cancel: the cancel is still on its way."""
+    day = Day()
+    child = day.resting()
+    day.down("XLIT1")
+    day.up("XLIT1")
+    day.status_of(child)
+    day.cancel()
+    assert [c for c in day.status_of(child) if isinstance(c, CancelChild)] == []
+
+
+def test_a_report_from_another_venue_is_not_about_our_child():
+    """A venue may speak of its own children only."""
+    day = Day()
+    child = day.resting()
+    out = day.feed(events.ChildFilled(session="XLIT2", child_id=child.child_id, exec_id="E1", last_px=1, last_qty=1))
+    assert [c.code for c in out if isinstance(c, RaiseAlert)] == ["unknown_child"]
+    assert day.order().order.cum_qty == 0
+
+
+def test_a_fill_that_crosses_the_cancel_of_a_parent_answers_it_too_late():
+    """B.1.c: the fill, and then the cancel reject with Filled."""
+    day = Day()
+    child = day.resting()
+    day.cancel()
+    out = day.fill(child, 1_000)
+    assert _reports(out) == [(ExecType.TRADE, OrdStatus.PENDING_CANCEL, 1_000, 1_000, 0)]
+    (reject,) = [c for c in out if isinstance(c, RejectCancel)]
+    assert (reject.ord_status, reject.cxl_rej_reason, reject.cl_ord_id) == (OrdStatus.FILLED, 0, "C1")
+
+
+def test_a_feed_that_is_gone_takes_its_prices_along():
+    """Old prices are no prices: with both feeds gone there is nothing to join."""
+    day = Day()
+    day.quote()
+    day.down("XLIT1.md")
+    assert list(day.state.markets["AAPL"].quotes) == ["XLIT2"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_partial_fills_count_in_sizing(seed: int):
+    """However the fills are cut, what is filled and open never exceeds the order."""
+    day = Day()
+    child = day.resting()
+    for part in ((1, 999), (400, 300, 300), (250,) * 4, (100,) * 5)[seed]:
+        day.fill(child, part)
+        day.wait(SECOND)
+        open_qty = sum(leaves_qty(day.child(c).order) for c in day.sent())
+        assert day.order().order.cum_qty + open_qty <= 1_000

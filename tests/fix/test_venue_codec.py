@@ -1,0 +1,204 @@
+"""Venue side: reports and market data as events, commands as text; nothing that comes makes it raise."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from algoserver.domain.commands import AskChildStatus, CancelChild, SendChild
+from algoserver.domain.events import (
+    CancelRejected,
+    ChildAccepted,
+    ChildCanceled,
+    ChildFilled,
+    ChildRejected,
+    ChildReplaced,
+    ChildStatusReported,
+    Event,
+    FillBusted,
+    FillCorrected,
+    Garbled,
+    QuoteUpdated,
+    TradePrinted,
+)
+from algoserver.domain.types import PX_ONE, OrdStatus, OrdType, Side, TimeInForce, px_text, qty_text
+from algoserver.fix.text import fields
+from algoserver.fix.venue_codec import (
+    decode_feed,
+    decode_venue,
+    encode_child,
+    encode_child_cancel,
+    encode_child_status,
+    encode_subscription,
+)
+from tests.fix.test_codec import INSTRUMENTS, _fix, ids, px_units, quantities, soup
+
+COMMON: dict[str, Any] = {"session": "XLIT1", "msg_seq": 5, "child_id": "P.1"}
+
+
+def _report(exec_type: str, *more: tuple[object, object], symbol: str = "COIN") -> Event | None:
+    text = _fix((35, 8), (34, 5), (37, "V1"), (11, "P.1"), (55, symbol), (54, 1), (150, exec_type), *more)
+    return decode_venue(text, "XLIT1", INSTRUMENTS)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(px_units, quantities, ids, ids, st.integers(0, 3))
+def test_executions_are_understood_as_they_were_meant(price: int, quantity: int, exec_id: str, ref_id: str, liquidity: int):
+    """Trade, bust, correction; quantities in the instrument's units."""
+    trade = ((17, exec_id), (31, px_text(price)), (32, qty_text(quantity, 5)))
+    assert _report("F", *trade, (851, liquidity)) == ChildFilled(
+        **COMMON, exec_id=exec_id, last_px=price, last_qty=quantity, last_liquidity_ind=liquidity
+    )
+    assert _report("G", *trade, (19, ref_id)) == FillCorrected(
+        **COMMON, exec_id=exec_id, exec_ref_id=ref_id, last_px=price, last_qty=quantity
+    )
+    assert _report("H", (17, exec_id), (19, ref_id)) == FillBusted(**COMMON, exec_id=exec_id, exec_ref_id=ref_id)
+
+
+@pytest.mark.parametrize(
+    ("exec_type", "more", "event"),
+    [
+        ("0", (), ChildAccepted(**COMMON, order_id="V1")),
+        ("4", ((58, "why"),), ChildCanceled(**COMMON, ord_status=OrdStatus.CANCELED, text="why")),
+        ("C", (), ChildCanceled(**COMMON, ord_status=OrdStatus.EXPIRED)),
+        ("3", (), ChildCanceled(**COMMON, ord_status=OrdStatus.DONE_FOR_DAY)),
+        ("8", ((103, 3), (58, "no")), ChildRejected(**COMMON, ord_rej_reason=3, text="no")),
+        ("5", ((38, "1.5"),), ChildReplaced(**COMMON, order_qty=150_000)),
+        ("D", ((38, "1.5"),), ChildReplaced(**COMMON, order_qty=150_000)),
+        (
+            "I", ((39, "1"), (14, "0.5"), (151, "1")),
+            ChildStatusReported(**COMMON, is_known=True, ord_status=OrdStatus.PARTIALLY_FILLED, cum_qty=50_000, leaves_qty=100_000),
+        ),
+        (
+            "I", ((39, "8"), (14, "0"), (151, "0")),
+            ChildStatusReported(**COMMON, is_known=False, ord_status=OrdStatus.REJECTED, cum_qty=0, leaves_qty=0),
+        ),
+        *[(step, (), None) for step in "6EA79B"],
+    ],
+)  # fmt: skip
+def test_every_state_is_understood(exec_type: str, more: tuple[tuple[object, object], ...], event: Event | None):
+    """150 says what happened; steps in between say nothing."""
+    assert _report(exec_type, *more) == event
+
+
+def test_the_answer_to_our_cancel_is_about_the_child_it_cancels():
+    """41 names the child where 11 names our cancel."""
+    text = _fix((35, 8), (37, "V"), (11, "P.1.c1"), (41, "P.1"), (55, "AAPL"), (54, 1), (150, 4))
+    event = decode_venue(text, "XLIT1", INSTRUMENTS)
+    assert event == ChildCanceled(session="XLIT1", child_id="P.1", ord_status=OrdStatus.CANCELED)
+    text = _fix((35, 9), (34, 5), (11, "P.1.c1"), (41, "P.1"), (39, 2), (102, 0), (58, "late"))
+    event = decode_venue(text, "XLIT1", INSTRUMENTS)
+    assert event == CancelRejected(**COMMON, cxl_rej_reason=0, ord_status=OrdStatus.FILLED, text="late")
+
+
+def test_a_business_reject_of_our_order_refuses_the_child():
+    """35=j with the child in 379; of anything else it is garbage that is asked about."""
+    text = _fix((35, "j"), (34, 5), (372, "D"), (379, "P.1"), (58, "closed"))
+    assert decode_venue(text, "XLIT1", INSTRUMENTS) == ChildRejected(**COMMON, ord_rej_reason=99, text="closed")
+    assert isinstance(decode_venue(_fix((35, "j"), (372, "F"), (58, "x")), "XLIT1", INSTRUMENTS), Garbled)
+
+
+@pytest.mark.parametrize(
+    ("exec_type", "more"),
+    [
+        ("F", ((17, "E"), (31, "1"), (32, "0"))), ("F", ((17, "E"), (31, "1"), (32, "-5"))), ("F", ((17, "E"), (31, "1"))),
+        ("F", ((17, "E"), (31, "x"), (32, "5"))), ("F", ((31, "1"), (32, "5"))), ("G", ((17, "E"), (31, "1"), (32, "5"))),
+        ("0", ()), ("I", ((39, "Z"), (14, 0), (151, 0))), ("?", ()), ("8", ((103, "many"),)),
+    ],
+)  # fmt: skip
+def test_a_report_that_can_not_be_read_is_garbled_with_its_child(exec_type: str, more: tuple[tuple[object, object], ...]):
+    """So that the core can ask how the child stands."""
+    if exec_type == "0":
+        text = _fix((35, 8), (34, 5), (11, "P.1"), (150, 0))
+        event = decode_venue(text, "XLIT1", INSTRUMENTS)
+    else:
+        event = _report(exec_type, *more)
+    assert isinstance(event, Garbled)
+    assert (event.code, event.cl_ord_id) == ("unreadable_message", "P.1")
+
+
+@settings(max_examples=500, deadline=None, derandomize=True)
+@given(
+    soup,
+    st.sampled_from(
+        ["", "35=8\x01150=F\x01", "35=8\x01150=I\x0155=AAPL\x01", "35=9\x01", "35=j\x01372=D\x01", "35=W\x01", "35=X\x01279=0\x01"]
+    ),
+)
+def test_garbage_is_an_event_that_the_journal_can_write(text: str, head: str):
+    """Never an exception, on the order session and on the feed."""
+    event = decode_venue(head + text, "XLIT1", INSTRUMENTS)
+    for e in [event, *decode_feed(head + text, "XLIT1", INSTRUMENTS)]:
+        assert e is None or msgspec.json.decode(msgspec.json.encode(e), type=type(e)) == e
+
+
+def test_a_sequence_number_of_thousands_of_digits_is_no_number():
+    """int() refuses it; we don't fall over that."""
+    event = decode_venue("35=8\x0134=" + "9" * 5_000 + "\x01", "XLIT1", INSTRUMENTS)
+    assert isinstance(event, Garbled)
+    assert event.msg_seq == 0
+
+
+# ---- market data
+
+
+def test_a_book_is_its_best_prices():
+    """Whatever the order of the levels; an empty side is 0; levels without size or price are none."""
+
+    def book(*levels: tuple[int, str, str]) -> list[Event]:
+        entries = [pair for kind, price, size in levels for pair in ((269, kind), (270, price), (271, size))]
+        return decode_feed(_fix((35, "W"), (55, "AAPL"), (268, len(levels)), *entries), "XLIT1", INSTRUMENTS)
+
+    both = QuoteUpdated(venue="XLIT1", symbol="AAPL", bid_px=200 * PX_ONE, bid_qty=5, ask_px=201 * PX_ONE, ask_qty=7)
+    assert book((0, "199", "9"), (0, "200", "5"), (1, "201", "7"), (1, "202", "9")) == [both]
+    assert book((0, "200", "5"), (0, "300", "0"), (1, "-1", "7"), (1, "201", "7")) == [both]
+    assert book((0, "200", "5")) == [QuoteUpdated(venue="XLIT1", symbol="AAPL", bid_px=200 * PX_ONE, bid_qty=5, ask_px=0, ask_qty=0)]
+    assert book() == [QuoteUpdated(venue="XLIT1", symbol="AAPL", bid_px=0, bid_qty=0, ask_px=0, ask_qty=0)]
+    assert book((0, "x", "5")) == []
+
+
+def test_a_trade_is_a_positive_quantity_at_a_positive_price():
+    """What can't be is left out: a negative volume would lift every cap's base or lower it."""
+
+    def trades(price: str, size: str, symbol: str = "COIN") -> list[Event]:
+        return decode_feed(_fix((35, "X"), (268, 1), (279, 0), (269, 2), (55, symbol), (270, price), (271, size)), "XLIT1", INSTRUMENTS)
+
+    assert trades("200", "0.5") == [TradePrinted(venue="XLIT1", symbol="COIN", last_px=200 * PX_ONE, last_qty=50_000)]
+    for price, size in (("200", "-1"), ("200", "0"), ("0", "1"), ("-5", "1"), ("200", "0.000001")):
+        assert trades(price, size) == []
+    assert trades("200", "1", "NONE") == []
+
+
+# ---- what we say
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(px_units, quantities, st.sampled_from(list(Side)), st.sampled_from(list(TimeInForce)))
+def test_a_child_is_said_exactly(price: int, quantity: int, side: Side, tif: TimeInForce):
+    """Each tag once; price and quantity to the last digit."""
+    child = SendChild(
+        child_id="P.1", venue="V", symbol="COIN", side=side, order_qty=quantity, ord_type=OrdType.LIMIT, price=price, time_in_force=tif
+    )
+    text = encode_child(child, 5, 0)
+    assert len(fields(text)) == text.count("\x01")
+    assert fields(text) == {
+        "35": "D", "11": "P.1", "21": "1", "55": "COIN", "54": side.value, "38": qty_text(quantity, 5), "40": "2", "44": px_text(price),
+        "59": tif.value, "60": "19700101-00:00:00.000",
+    }  # fmt: skip
+
+
+def test_a_cancel_and_a_status_request_name_the_child():
+    """F has its own id in 11 and the child in 41; H has the child in 11."""
+    cancel = CancelChild(child_id="P.1", cancel_id="P.1.c1", venue="V", symbol="COIN", side=Side.BUY, order_qty=150_000)
+    said = fields(encode_child_cancel(cancel, 5, 0))
+    assert (said["35"], said["11"], said["41"], said["38"]) == ("F", "P.1.c1", "P.1", "1.5")
+    said = fields(encode_child_status(AskChildStatus(child_id="P.1", venue="V", symbol="COIN", side=Side.SELL)))
+    assert said == {"35": "H", "11": "P.1", "55": "COIN", "54": "2"}
+
+
+def test_a_subscription_counts_its_symbols():
+    """146 and as many 55."""
+    text = encode_subscription(["A", "B"])
+    assert fields(text)["146"] == "2"
+    assert text.count("\x0155=") == 2

@@ -1,0 +1,117 @@
+"""The published scenarios through the core: X as a client's parent, and X as our child at a venue."""
+
+import pytest
+
+from algoserver.core.orders import leaves_qty, ord_status
+from algoserver.domain import events
+from algoserver.domain.commands import Command, RejectCancel, ReportParent, SendChild
+from algoserver.domain.types import MINUTE, PX_ONE, SECOND, ExecType, OrdStatus, TimeInForce
+from tests.core.day import Day
+from tests.matrices.tables import SCENARIOS, Scenario, Step
+
+# We acknowledge a D before anything else is read, refuse no cancel of a working parent, and know neither voice orders nor
+# the end of a day with a rest that is alive.
+NOT_OF_A_PARENT = {"A.1.b", "B.1.a-refused", "B.1.b-refused", "B.1.d", "B.1.d-no-new", "F.1.c", "G.1.c"}
+# We never send a ClOrdID twice and never ask about one that we did not send.
+NOT_OF_A_CHILD = {"B.1.f", "F.1.a", "F.1.b", "G.1.a"}
+TIMES_IN_FORCE = {"new": TimeInForce.DAY, "ioc": TimeInForce.IOC, "fok": TimeInForce.FOK}
+
+
+@pytest.mark.parametrize("scenario", [s for s in SCENARIOS.values() if s.id not in NOT_OF_A_PARENT], ids=lambda s: s.id)
+def test_a_client_hears_the_published_reports(scenario: Scenario):
+    """The whole list of reports to the client is the table's, ids included; the venue's lines are acts of one child."""
+    day = Day()
+    day.quote(size=20_000, venue="XLIT1")
+    for step in scenario.steps:
+        _play_parent(day, step)
+    assert _told(day.commands) == [_expected(s) for s in scenario.steps if s.ord_status is not None]
+
+
+@pytest.mark.parametrize("scenario", [s for s in SCENARIOS.values() if s.id not in NOT_OF_A_CHILD], ids=lambda s: s.id)
+def test_our_child_follows_its_venue(scenario: Scenario):
+    """After each line our book of the child is what the venue's report says."""
+    day = Day()
+    day.quote(size=20_000, venue="XLIT1")
+    child = _child_of(day, scenario)
+    for step in scenario.steps:
+        _play_child(day, child, step)
+        if step.ord_status is not None:
+            order = day.state.children[child.child_id].order
+            assert (ord_status(order), order.cum_qty, leaves_qty(order)) == (step.ord_status, step.cum_qty, step.leaves_qty), step.line
+
+
+def _play_parent(day: Day, step: Step) -> None:
+    if step.act in ("new", "ioc", "fok"):
+        # IWouldPrice makes all of it one child that takes what is shown.
+        day.parent("X", step.number, time_in_force=TIMES_IN_FORCE[step.act], max_pct_vol=1_000_000, i_would_price=300 * PX_ONE)
+        day.trade(20_000)
+        day.wait(SECOND)
+        assert [c.order_qty for c in day.sent()] == [step.number]
+    elif step.act in ("again", "resend", "resendY"):
+        day.parent("Y" if step.act == "resendY" else "X", step.number, poss_resend=step.act != "again")
+    elif step.act == "cancel":
+        day.cancel("X", "Y")
+    elif step.act in ("status", "statusY"):
+        day.feed(events.StatusRequested(session="CLIENT1", cl_ord_id="Y" if step.act == "statusY" else "X"))
+    elif step.act == "trade":
+        day.fill(day.sent()[0], step.number)
+    elif step.act == "canceled":
+        day.canceled(day.sent()[0])
+    else:
+        assert step.act == "refuse"  # the fill before it was the answer
+
+
+def _child_of(day: Day, scenario: Scenario) -> SendChild:
+    """A parent that has just sent one child of the scenario's quantity."""
+    tif = TIMES_IN_FORCE[scenario.time_in_force]
+    day.parent("P1", scenario.order_qty, minutes=1, completion="SOFT", max_pct_vol=1_000_000, time_in_force=tif)
+    # Without volume the cap lets nothing out; past the end, SOFT joins with the whole.
+    day.wait(2 * MINUTE)
+    day.trade(20_000)
+    day.quote(size=20_000, venue="XLIT1")
+    day.wait(2 * SECOND)
+    (child,) = day.sent()
+    assert (child.order_qty, child.time_in_force) == (scenario.order_qty, tif)
+    return child
+
+
+def _play_child(day: Day, child: SendChild, step: Step) -> None:
+    common = {"session": child.venue, "child_id": child.child_id}
+    if step.act in ("new", "ioc", "fok", "accept"):
+        if step.ord_status is OrdStatus.REJECTED:
+            day.feed(events.ChildRejected(**common, ord_rej_reason=7, text="submitted by voice"))
+        elif step.ord_status is not None:
+            day.accept(child)
+    elif step.act == "cancel":
+        day.cancel("P1", "C1")
+    elif step.act == "trade":
+        day.fill(child, step.number)
+    elif step.act == "canceled":
+        day.canceled(child)
+    elif step.act == "done":
+        day.canceled(child, OrdStatus.DONE_FOR_DAY)
+    elif step.act == "refuse":
+        assert step.ord_status is not None
+        day.feed(events.CancelRejected(**common, cxl_rej_reason=0, ord_status=step.ord_status))
+    elif step.ord_status is not None:
+        numbers = {"cum_qty": step.cum_qty, "leaves_qty": step.leaves_qty}
+        status = step.ord_status
+        # A status answer makes an unacknowledged child acknowledged: only the report itself may say pending.
+        if status is not OrdStatus.PENDING_NEW:
+            day.feed(events.ChildStatusReported(**common, is_known=True, ord_status=status, **numbers))
+
+
+def _told(out: list[Command]) -> list[tuple[ExecType | None, OrdStatus, int, int, str, str]]:
+    told = []
+    for c in out:
+        if isinstance(c, ReportParent):
+            told.append((c.exec_type, c.ord_status, c.cum_qty, c.leaves_qty, c.cl_ord_id, c.orig_cl_ord_id))
+        elif isinstance(c, RejectCancel):
+            told.append((None, c.ord_status, 0, 0, c.cl_ord_id, c.orig_cl_ord_id))
+    return told
+
+
+def _expected(step: Step) -> tuple[ExecType | None, OrdStatus, int, int, str, str]:
+    assert step.ord_status is not None
+    cum, leaves = (0, 0) if step.is_cancel_reject else (step.cum_qty, step.leaves_qty)
+    return step.exec_type, step.ord_status, cum, leaves, step.cl_ord_id, step.orig_cl_ord_id

@@ -1,0 +1,69 @@
+"""FIX text to requests and back: every wish is either understood or refused in words."""
+
+import pytest
+
+from algoserver.domain.types import OrdType, Side, TimeInForce, px
+from algoserver.sim import codec
+from tests.sim.street import BTC, T0, new, quiet
+
+INSTRUMENTS = {"BTCUSDT": BTC}
+ORDER = "35=D|11=X|55=BTCUSDT|54=1|38=0.5|40=2|44=61000.01|59=3"
+
+
+def decode(text):
+    return codec.request(dict(codec.split(text.replace("|", "\x01"))), "XLIT1", "ALGO", INSTRUMENTS)
+
+
+def test_an_order_in_the_instruments_units():
+    order = decode(ORDER)
+    assert (order.order_qty, order.px, order.side, order.tif) == (50_000, px("61000.01"), Side.BUY, TimeInForce.IOC)
+    assert decode("35=D|11=X|55=BTCUSDT|54=5|38=1|40=1").ord_type == OrdType.MARKET
+    assert decode("35=D|11=X|55=BTCUSDT|54=1|38=1|40=1|97=Y").is_poss_resend
+    replaced = decode(ORDER.replace("35=D", "35=G|41=W"))
+    assert (replaced.orig_cl_ord_id, replaced.order_qty) == ("W", 50_000)
+    assert decode("35=F|11=Y|41=X|55=BTCUSDT|54=1").orig_cl_ord_id == "X"
+    assert decode("35=H|11=X|55=BTCUSDT|54=1|790=q").ord_status_req_id == "q"
+
+
+UNREADABLE = [
+    ("38=0.5", "38=0.0000001", 13),
+    ("38=0.5|", "", 13),
+    ("38=0.5", "38=99999999999999999999", 13),
+    ("44=61000.01", "44=9999999999999999999", 11),
+    ("44=61000.01", "44=abc", 11),
+    ("44=61000.01|", "", 11),
+    ("40=2", "40=3", 11),
+    ("59=3", "59=1", 11),
+    ("59=3", "59=3|111=100", 11),
+]
+
+
+@pytest.mark.parametrize(("old", "instead", "reason"), UNREADABLE)
+def test_a_wish_that_is_not_possible_is_refused_about_its_order(old, instead, reason):
+    refused = decode(ORDER.replace(old, instead))
+    assert isinstance(refused, codec.Unreadable)
+    assert (refused.reason, refused.request.cl_ord_id) == (reason, "X")
+
+
+def test_a_message_without_a_usable_side_is_garbled():
+    assert isinstance(decode(ORDER.replace("54=1", "54=6")), codec.Garbled)
+
+
+def test_a_report_as_text():
+    answer = quiet().submit(T0, new("X", Side.BUY, 100, "50"))[0]
+    fields = dict(codec.split(codec.report(answer, {}, poss_resend=True)))
+    expected = {
+        "35": "8",
+        "97": "Y",
+        "11": "X",
+        "150": "0",
+        "39": "0",
+        "38": "100",
+        "151": "100",
+        "14": "0",
+        "6": "0",
+        "44": "50",
+        "54": "1",
+    }
+    assert {t: fields[t] for t in expected} == expected
+    assert fields["60"] == "20190628-13:30:00.000"

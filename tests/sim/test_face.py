@@ -1,0 +1,182 @@
+"""The FIX face over sockets: orders, market data, and what a client finds after a kill -9."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.sim.fixclient import ROOT, Client, Simulator, cancel, order
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory):
+    simulator = Simulator(tmp_path_factory.mktemp("sim"))
+    yield simulator
+    assert simulator.stop() == 0
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    simulator = Simulator(tmp_path / "state")
+    yield simulator
+    simulator.stop()
+
+
+@pytest.fixture
+def client(simulator):
+    client = Client(simulator.port, reset=True)
+    yield client
+    client.close()
+
+
+def test_an_order_lives_over_fix(client):
+    """D New, G Replaced, H status, F Canceled, then too late; a taker is filled; a duplicate is refused."""
+    client.send(order("f1", "150"))
+    client.report(_35="8", _150="0", _39="0", _11="f1", _38="100", _151="100", _14="0", _44="150", _55="AAPL")
+    client.send(order("f2", "151", qty=80, head="35=G|41=f1|"))
+    client.report(_35="8", _150="5", _39="0", _11="f2", _41="f1", _38="80", _151="80", _44="151")
+    client.send("35=H|11=f2|55=AAPL|54=1|790=r1|")
+    client.report(_35="8", _150="I", _39="0", _11="f2", _790="r1", _14="0", _151="80", _6="0")
+    client.send(cancel("f3", "f2"))
+    client.report(_35="8", _150="4", _39="4", _11="f3", _41="f2", _151="0")
+    client.send(cancel("f4", "f3"))
+    client.report(_35="9", _39="4", _11="f4", _41="f3", _102="0", _434="1")
+    client.send(cancel("f5", "never"))
+    client.report(_35="9", _39="8", _37="NONE", _102="1")
+    client.send("35=H|11=never|55=AAPL|54=1|")
+    client.report(_35="8", _150="I", _39="8", _103="5")
+    client.send(order("f1", "150"))
+    client.report(_35="8", _150="8", _103="6")
+    client.send(order("f6", "150.001"))
+    client.report(_35="8", _150="8", _39="8", _103="11")
+    client.send(order("f7", "150", qty="1.5"))
+    client.report(_35="8", _150="8", _39="8", _103="13")
+    client.send(order("f8", "150", symbol="NONE"))
+    client.report(_35="8", _150="8", _39="8", _103="1")
+    client.send(order("f9", "400", qty=10))
+    client.report(_35="8", _150="0", _11="f9")
+    filled = client.report(_35="8", _150="F", _39="2", _14="10", _151="0", _32="10", _851="2")
+    assert filled["6"] == filled["31"]
+
+
+def test_a_message_type_without_a_place_here_is_rejected(client):
+    client.send("35=R|131=q|146=1|55=AAPL|")
+    client.report(_35="j", _380="3", _372="R")
+
+
+def test_market_data_over_fix(simulator):
+    """A full book of five levels a side, then trades; an unknown symbol is Y, and V works on an order session too."""
+    data = Client(simulator.port, sender="ALGOMD")
+    data.send("35=V|262=m1|263=1|264=5|265=0|267=3|269=0|269=1|269=2|146=2|55=AAPL|55=GE|")
+    assert data.wait(lambda m: m["35"] == "W" and m["55"] == "AAPL")["268"] == "10"
+    trader = Client(simulator.port, reset=True)
+    trader.send("35=V|262=m2|263=0|264=1|267=2|269=0|269=1|146=1|55=AAPL|")
+    assert trader.wait(lambda m: m["35"] == "W")["268"] == "2"
+    trader.send(order("md1", "400", qty=7))
+    printed = data.wait(lambda m: m["35"] == "X" and m.get("271") == "7")
+    assert (printed["279"], printed["269"], printed["55"]) == ("0", "2", "AAPL")
+    assert printed["272"]
+    assert printed["273"]
+    data.send("35=V|262=m3|263=1|264=5|265=0|267=1|269=0|146=1|55=NONE|")
+    data.wait(lambda m: m["35"] == "Y" and m["281"] == "0")
+    trader.close()
+    data.close()
+
+
+def test_after_a_kill_the_client_is_told_everything_once_more(fresh):
+    """Live orders: their reports come again with 97=Y and the same ExecIDs, then Canceled. Ended ones are remembered."""
+    client = Client(fresh.port)
+    client.send(order("A", "150"))
+    first = client.report(_150="0")
+    client.send(order("B", "400", qty=10))
+    client.report(_150="0")
+    client.report(_150="F", _39="2")
+    fresh.kill()
+    client.close()
+
+    fresh.start()
+    client = Client(fresh.port, seq=client.seq)
+    again = client.report(_97="Y", _150="0", _11="A")
+    assert again["17"] == first["17"]
+    canceled = client.report(_150="4", _39="4", _11="A", _151="0", _58="venue restarted")
+    assert "97" not in canceled
+    assert canceled["17"] != first["17"]
+    client.send("35=H|11=B|55=AAPL|54=1|")
+    client.report(_150="I", _39="2", _14="10")
+    client.send(order("B", "400", qty=10))
+    client.report(_150="8", _39="2", _103="6")
+    client.send(cancel("C", "A"))
+    client.report(_35="9", _102="0", _39="4")
+    client.close()
+
+
+def test_a_second_kill_before_the_client_is_back_loses_no_cancel(fresh):
+    client = Client(fresh.port)
+    client.send(order("A", "150"))
+    client.report(_150="0")
+    client.close()
+    for _ in range(2):
+        fresh.kill()
+        fresh.start()
+    client = Client(fresh.port, seq=client.seq)
+    client.report(_97="Y", _150="0", _11="A")
+    client.report(_150="4", _11="A", _58="venue restarted")
+    client.close()
+
+
+def test_a_report_that_missed_the_wire_is_told_after_the_kill(fresh):
+    """The ledger has a fill that the engine's store has not: it comes with 97=Y, once, and nothing else does."""
+    client = Client(fresh.port)
+    client.send(order("A", "400", qty=10))
+    client.report(_150="0")
+    filled = client.report(_150="F", _39="2")
+    fresh.kill()
+    client.close()
+    lost = filled["17"].encode()
+    [body] = (fresh.state / "fix").glob("FIX.4.4-XLIT1-ALGO.body")
+    body.write_bytes(body.read_bytes().replace(lost, b"x" * len(lost)))
+
+    for expected in ("F", "I"):
+        fresh.start()
+        client = Client(fresh.port, seq=client.seq)
+        client.send("35=H|11=A|55=AAPL|54=1|")
+        told = client.report(_150=expected, _39="2")
+        assert (told.get("97"), told["17"] == filled["17"]) == (("Y", True) if expected == "F" else (None, False))
+        client.close()
+        fresh.kill()
+
+
+def test_what_was_received_but_not_processed_is_asked_for_again(fresh):
+    """A ledger that lacks the last message makes the engine ask for it; what was processed is not done twice."""
+    client = Client(fresh.port)
+    client.send(order("A", "400", qty=10))
+    client.report(_150="0")
+    client.report(_150="F", _39="2")
+    client.send(order("B", "400", qty=10))
+    client.report(_150="0")
+    client.report(_150="F", _39="2")
+    fresh.kill()
+    ledger = fresh.state / "ledger.jsonl"
+    kept = [line for line in ledger.read_bytes().splitlines(keepends=True) if b'"seq":3' not in line]
+    ledger.write_bytes(b"".join(kept)[:-1] + b"\n" + b'{"session":"FIX.4.4:XLIT1->ALGO","seq":3,"rep')
+
+    fresh.start()
+    client = Client(fresh.port, seq=client.seq)
+    asked = client.wait(lambda m: m["35"] == "2")
+    assert asked["7"] == "3"
+    client.send(order("A", "400", qty=10), seq=2, header="43=Y|122=20190628-14:00:00|")
+    client.send(order("B", "400", qty=10), seq=3, header="43=Y|122=20190628-14:00:00|")
+    client.send("35=4|123=Y|36=5|", seq=4, header="43=Y|122=20190628-14:00:00|")
+    client.report(_150="0", _11="B")
+    client.report(_150="F", _11="B")
+    client.close()
+
+
+def test_a_wrong_scenario_is_named_and_ends_with_status_2(tmp_path):
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text((ROOT / "cfg" / "sim.toml").read_text().replace("seed =", "sead ="))
+    command = [sys.executable, "-m", "algoserver.sim", "--config", str(wrong), "--state", str(tmp_path)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "wrong.toml" in ended.stderr
+    assert "sead" in ended.stderr or "seed" in ended.stderr
