@@ -24,6 +24,8 @@ def step(state: State, event: events.Event) -> list[Command]:
     assert event.seq == state.seq + 1, f"event {event.seq} after {state.seq}"
     assert event.ts > state.ts, f"event {event.seq} at {event.ts} is not after {state.ts}"
     state.seq, state.ts = event.seq, event.ts
+    if isinstance(event, events.Message) and event.msg_seq:
+        state.heard[event.session] = event.msg_seq
     out: list[Command] = []
     BOOK[type(event)](state, event, out)
     _touch_due(state, event.ts)

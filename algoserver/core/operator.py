@@ -11,10 +11,16 @@ from algoserver.domain.events import OperatorCommanded
 from algoserver.domain.types import OrdStatus
 
 FIRM = "firm"
+# Why the gate is shut while the server stops in good order; the next start opens it again, a person's kill it keeps.
+STOPPING = "server stopping"
 
 
 def operator_commanded(state: State, event: OperatorCommanded, out: list[Command]) -> None:
     """Do what the operator says. An order that is unknown or over is refused before this, by control."""
+    if event.verb == "stop":
+        state.gate.killed = state.gate.killed or STOPPING
+        _touch_all(state)
+        return
     if event.verb == "kill":
         state.gate.killed = f"{event.operator}: {event.reason}" if event.reason else event.operator
         state.is_kill_unverified = True

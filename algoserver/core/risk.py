@@ -16,6 +16,8 @@ from algoserver.domain.policy import RiskPolicy
 from algoserver.domain.types import DAY, PPM_ONE, SECOND, Denied, Instrument, OrdType, Side, px_text, qty_text
 
 UNKNOWN_SYMBOL, EXCHANGE_CLOSED, EXCEEDS_LIMIT, DUPLICATE, UNSUPPORTED, INCORRECT_QTY, OTHER = 1, 2, 3, 6, 11, 13, 99
+# Denials that pass by themselves, by time or by the next quote: a parent waits for its next turn and not for a person.
+PASSING = ("message_rate", "no_reference", "stale_reference")
 
 
 class GatedParent(msgspec.Struct):

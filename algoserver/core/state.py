@@ -20,7 +20,7 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 class State(msgspec.Struct):
     """seq, ts: of the last event. run: prefix of our ids, from the first policy's time, so that no two journals share one.
 
-    by_cl_ord_id: "session cl_ord_id" -> parent_id, cancels' ids too. sessions: name -> is it up. due: heap of
+    by_cl_ord_id: "session cl_ord_id" -> parent_id, cancels' ids too. sessions: name -> is it up. heard: session -> MsgSeqNum last heard. due: heap of
     (ts, parent_id). touched: parents that this step must look at; empty between steps. working: parents that have Work.
     """
 
@@ -32,6 +32,7 @@ class State(msgspec.Struct):
     instruments: dict[str, Instrument] = {}
     venues_up: dict[str, bool] = {}
     sessions: dict[str, bool] = {}
+    heard: dict[str, int] = {}
     markets: dict[str, Market] = {}
     forecasts: dict[str, ForecastReady] = {}
     gate: Gate = msgspec.field(default_factory=Gate)

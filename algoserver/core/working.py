@@ -131,7 +131,8 @@ def send_child(state: State, parent: ParentOrder, child: SendChild, ts: int, out
     denied = risk.check(state.gate, policy, state.instruments, state.venues_up, state.markets.get(child.symbol), child, ts)
     if denied is not None:
         alert(out, f"gate_{denied.code}", child.child_id, denied.text)
-        count_refusal(state, parent, denied.text, out)
+        if denied.code not in risk.PASSING:
+            count_refusal(state, parent, denied.text, out)
         return
     state.children[child.child_id] = ChildOrder(
         child_id=child.child_id, parent_id=parent.parent_id, venue=child.venue, symbol=child.symbol, side=child.side,

@@ -150,13 +150,9 @@ def encode_child_status(c: AskChildStatus) -> str:
     return f"35=H\x0111={c.child_id}\x0155={c.symbol}\x0154={c.side}\x01"
 
 
-def encode_subscription(symbols: list[str]) -> str:
-    """MarketDataRequest (V): snapshot and updates of the full book and trades of every symbol."""
-    related = "".join(f"55={s}\x01" for s in symbols)
-    return (
-        "35=V\x01262=all\x01263=1\x01264=5\x01265=0\x01267=3\x01269=0\x01269=1\x01269=2\x01"
-        f"146={len(symbols)}\x01{related}"
-    )
+def encode_subscription(symbol: str) -> str:
+    """MarketDataRequest (V): snapshot and updates of book and trades. One symbol each: a venue refuses a request as a whole."""
+    return f"35=V\x01262={symbol}\x01263=1\x01264=5\x01265=0\x01267=3\x01269=0\x01269=1\x01269=2\x01146=1\x0155={symbol}\x01"
 
 
 def _positive(text: str, decimals: int) -> int:

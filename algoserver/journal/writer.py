@@ -68,7 +68,7 @@ class Journal:
             self._close_files()
             raise
 
-    def append_input(self, event: events.ANY) -> None:
+    def append_input(self, event: events.Event) -> None:
         """Take an event; durable after `commit`. What can't be encoded (half a surrogate pair) raises and leaves no trace."""
         if self._failure is not None:
             self._refuse()
@@ -77,7 +77,7 @@ class Journal:
         self._buffer += b"I %08x %b\n" % (crc32(body, _INPUT_SEED), body)
         self.next_seq += 1
 
-    def append_outputs(self, seq: int, commands: Iterable[commands.ANY]) -> None:
+    def append_outputs(self, seq: int, commands: Iterable[commands.Command]) -> None:
         """Take all commands of the step of `seq`, numbered from 0."""
         if self._failure is not None:
             self._refuse()

@@ -4,45 +4,16 @@ Rule 1: prices and quantities are text in the file ("0.01"), because TOML's floa
 Rule 2: an instrument is driven either by seeded flow or by a recorded tape, never by both.
 """
 
-import re
-import tomllib
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from algoserver.domain.types import DAY, SECOND, Instrument, px, qty
+from algoserver.domain.types import DAY, Instrument, px, qty
+from algoserver.settings import ClockConfig, Entry, HoursConfig, read, time_of_day
 
 
-class BadScenario(Exception):
-    """The scenario can't be used; the text names file, entry and key."""
-
-
-class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Any table of the file."""
-
-
-class ClockConfig(Entry, frozen=True):
-    """speed: market seconds per wall second. Epochs: UTC text, empty for real time."""
-
-    speed: float = 1.0
-    market_epoch: str = ""
-    wall_epoch: str = ""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.speed <= 10_000:
-            raise ValueError("`speed` is not in (0, 10000]")
-
-
-class SessionHours(Entry, frozen=True):
-    """Trading day in UTC, "HH:MM" each; "00:00" to "24:00" is always open."""
-
-    open: str = "00:00"
-    close: str = "24:00"
-
-    def __post_init__(self) -> None:
-        if not time_of_day(self.open) < time_of_day(self.close) <= DAY:
-            raise ValueError("`open` is not before `close`")
+class SessionHours(HoursConfig, frozen=True, kw_only=True):
+    """The trading day."""
 
     def window(self, ts: int) -> tuple[int, int]:
         """Open and close of the trading day that holds `ts`, or of the next one if `ts` is past the close."""
@@ -131,31 +102,6 @@ class Scenario(Entry, frozen=True):
             raise ValueError("a `tape` is one venue's market: `venues` must be one")
 
 
-def time_of_day(text: str) -> int:
-    """ "HH:MM" to ns after midnight, up to "24:00"."""
-    match = re.fullmatch(r"([0-9]{2}):([0-5][0-9])", text)
-    if match is None or int(match[1]) > 24 or (match[1] == "24" and match[2] != "00"):
-        raise ValueError(f"not a time of day HH:MM: {text[:20]!r}")
-    return (int(match[1]) * 3600 + int(match[2]) * 60) * SECOND
-
-
 def load(path: Path) -> Scenario:
-    """Read a scenario. Raises BadScenario."""
-    try:
-        raw = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as e:
-        raise BadScenario(f"{path}: {e}") from e
-    try:
-        return msgspec.convert(raw, Scenario)
-    except msgspec.ValidationError as e:
-        raise BadScenario(f"{path}: {_named(str(e), raw)}") from e
-
-
-def _named(error: str, raw: dict[str, Any]) -> str:
-    """msgspec's path `$.instruments[1].flow` as "entry instruments "GE" flow": a person searches the file by name."""
-    match = re.search(r" - at `\$\.?(\w+)\[(\d+)\]\.?([\w.]*)`", error)
-    if match is None:
-        return error
-    entry = raw[match[1]][int(match[2])]
-    name = entry.get("name") or entry.get("symbol") or match[2] if isinstance(entry, dict) else match[2]
-    return f"{match[1]} {name!r} {match[3]}".strip() + ": " + error[: match.start()]
+    """Read a scenario. Raises BadConfig."""
+    return read(path, Scenario)

@@ -16,11 +16,11 @@ from pathlib import Path
 import structlog
 
 from algoserver.clock import Clock
-from algoserver.domain.types import utc
 from algoserver.fix.endpoint import DICTIONARIES, Endpoint, stored_exec_ids
 from algoserver.log import open_log
+from algoserver.settings import ClockConfig
 from algoserver.sim import codec
-from algoserver.sim.config import ClockConfig, load
+from algoserver.sim.config import load
 from algoserver.sim.exchange import Exchange
 from algoserver.sim.ledger import Ledger, Line
 from algoserver.sim.marketdata import MarketData
@@ -158,11 +158,11 @@ class Face:
 def run(config_path: Path, state_dir: Path, port: int | None = None, epochs: ClockConfig | None = None) -> None:
     """Serve the market of a scenario until SIGTERM or SIGINT. epochs: replaces the scenario's [clock].
 
-    Prints a line that starts with "ready" when it accepts logons. Raises BadScenario, BadSessions, BrokenTape,
+    Prints a line that starts with "ready" when it accepts logons. Raises BadConfig, BadSessions, BrokenTape,
     BrokenLedger, UnknownRecording.
     """
     scenario = load(config_path)
-    clock = _clock(epochs or scenario.clock)
+    clock = (epochs or scenario.clock).clock(time.time_ns())
     state_dir.mkdir(parents=True, exist_ok=True)
     open_log(state_dir / "log" / "sim.jsonl")
     log = structlog.get_logger()
@@ -200,14 +200,6 @@ def _serve(face: Face, inbox: "queue.SimpleQueue[tuple[str, str, str]]") -> None
         face.turn([i for i in items if i != STOP])
         if STOP in items:
             return
-
-
-def _clock(config: ClockConfig) -> Clock:
-    """The market clock. A market epoch without a wall epoch means that moment is now."""
-    if not config.market_epoch:
-        return Clock(config.speed, time.time_ns(), time.time_ns()) if config.speed != 1.0 else Clock()
-    wall = utc(config.wall_epoch) if config.wall_epoch else time.time_ns()
-    return Clock(config.speed, utc(config.market_epoch), wall)
 
 
 def _session(report: AnyReport) -> str:

@@ -256,6 +256,38 @@ def test_a_tighter_policy_holds_for_what_leaves_next():
     assert all(c.order_qty <= 200 for c in day.sent()[1:])
 
 
+def test_a_full_venue_makes_parents_wait_and_not_pause():
+    """Thirty orders at five messages a second: each waits for its turn, none for a person."""
+    day = Day(policy_loaded(policy=msgspec.structs.replace(POLICY, venue_messages_per_second_max=5)))
+    day.quote()
+    for n in range(30):
+        day.parent(f"P{n}", 10_000 + n, max_pct_vol=PPM_ONE)
+    day.trade(10**6)
+    for _ in range(10):
+        day.quote()
+        day.wait(SECOND)
+    assert "gate_message_rate" in day.alerts()
+    assert {p.paused_by for p in day.state.parents.values()} == {""}
+
+
+def test_a_gap_in_the_market_data_stops_an_order_only_while_it_lasts():
+    """Two minutes without a quote: nothing leaves; with the next quote it goes on by itself."""
+    day = Day()
+    child = day.resting()
+    day.canceled(child)
+    day.canceled(day.sent()[-1])
+    day.wait(2 * MINUTE)
+    for c in day.sent():
+        day.canceled(c)
+    before = len(day.sent())
+    day.wait(30 * SECOND)
+    assert len(day.sent()) == before
+    assert "gate_stale_reference" in day.alerts()
+    day.quote()
+    day.wait(2 * SECOND)
+    assert len(day.sent()) > before
+
+
 # ---- a bust after the end
 
 

@@ -20,7 +20,7 @@ def free_port() -> int:
 
 
 class Simulator:
-    """`python -m algoserver.sim` on a port of its own; ready when the constructor returns."""
+    """`python -m algoserver sim` on a port of its own; ready when the constructor returns."""
 
     def __init__(self, state: Path, config: str = "cfg/sim.toml"):
         self.state = state
@@ -29,7 +29,7 @@ class Simulator:
         self.start()
 
     def start(self):
-        command = [sys.executable, "-m", "algoserver.sim", "--config", self.config, "--state", str(self.state), "--port", str(self.port)]
+        command = [sys.executable, "-m", "algoserver", "sim", "--config", self.config, "--state", str(self.state), "--port", str(self.port)]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         assert line.startswith("ready"), line

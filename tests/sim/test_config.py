@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from algoserver.domain.types import DAY, utc
-from algoserver.sim.config import BadScenario, SessionHours, load
+from algoserver.settings import BadConfig
+from algoserver.sim.config import SessionHours, load
 from algoserver.sim.exchange import Exchange
 
 CFG = Path(__file__).resolve().parents[2] / "cfg"
@@ -36,7 +37,7 @@ def test_a_mistake_is_named(tmp_path, old, new, said):
     assert old in text
     path = tmp_path / "wrong.toml"
     path.write_text(text.replace(old, new))
-    with pytest.raises(BadScenario, match=f"wrong.toml: .*{said}"):
+    with pytest.raises(BadConfig, match=f"wrong.toml: .*{said}"):
         load(path)
 
 

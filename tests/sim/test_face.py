@@ -175,7 +175,7 @@ def test_what_was_received_but_not_processed_is_asked_for_again(fresh):
 def test_a_wrong_scenario_is_named_and_ends_with_status_2(tmp_path):
     wrong = tmp_path / "wrong.toml"
     wrong.write_text((ROOT / "cfg" / "sim.toml").read_text().replace("seed =", "sead ="))
-    command = [sys.executable, "-m", "algoserver.sim", "--config", str(wrong), "--state", str(tmp_path)]
+    command = [sys.executable, "-m", "algoserver", "sim", "--config", str(wrong), "--state", str(tmp_path)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 2
     assert "wrong.toml" in ended.stderr

@@ -1,0 +1,170 @@
+"""`algoserver`: serve, sim, demo, train, replay. Each imports what it needs when it runs: --help is instant."""
+
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from algoserver.settings import ClockConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+EXIT_USAGE = 2
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="A FIX-native execution algorithm server.")
+train_app = typer.Typer(no_args_is_help=True, help="Learn from recorded data.")
+app.add_typer(train_app, name="train")
+
+Config = Annotated[Path, typer.Option("--config", help="Configuration, TOML.")]
+StateDir = Annotated[Path, typer.Option("--state", help="Directory for all that the process writes.")]
+Port = Annotated[int, typer.Option("--port", help="Listen here instead of where the configuration says.")]
+Speed = Annotated[float, typer.Option("--speed", help="Market seconds per wall second, instead of the configuration's.")]
+MarketEpoch = Annotated[str, typer.Option("--market-epoch", help="Market time at the wall epoch, YYYYMMDD-HH:MM:SS UTC.")]
+WallEpoch = Annotated[str, typer.Option("--wall-epoch", help="Wall time of the market epoch, YYYYMMDD-HH:MM:SS UTC.")]
+
+
+@app.command()
+def serve(
+    config: Config = ROOT / "cfg" / "server.toml",
+    state: StateDir = Path("state/server"),
+    port: Port = 0,
+    venue_port: Annotated[int, typer.Option("--venue-port", help="Port of every venue instead of the configuration's.")] = 0,
+    speed: Speed = 0,
+    market_epoch: MarketEpoch = "",
+    wall_epoch: WallEpoch = "",
+    safe_mode: Annotated[bool, typer.Option("--safe-mode", help="Replay as far as possible, cancel every child, trade nothing.")] = False,
+) -> None:
+    """Run the server: clients log on, parents are sliced, children go to the venues."""
+    from algoserver.config import load
+    from algoserver.control import Door
+    from algoserver.fix.endpoint import BadSessions
+    from algoserver.journal import JournalCorrupt, JournalLocked
+    from algoserver.log import open_log
+    from algoserver.recovery import Diverged
+    from algoserver.server import Server
+    from algoserver.settings import BadConfig
+
+    try:
+        clock = _clock(config, speed, market_epoch, wall_epoch)
+        loaded = load(config, time.time_ns(), clock)
+        state.mkdir(parents=True, exist_ok=True)
+        open_log(state / "log" / "server.jsonl")
+        if safe_mode:
+            from algoserver.safe_mode import take_back
+
+            raise typer.Exit(take_back(loaded, state, venue_port))
+        server = Server(loaded, state, port, venue_port)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: server.stop())
+        door = Door(state / "control.sock", server.ask)
+        server.start()
+        door.start()
+    except (BadConfig, BadSessions, JournalCorrupt, JournalLocked, Diverged, ValueError, OSError) as error:
+        _refuse(str(error))
+    print(f"ready: clients on port {port or loaded.server.clients.port}, state in {state}", flush=True)
+    status = server.run()
+    door.stop()
+    raise typer.Exit(status)
+
+
+@app.command()
+def sim(
+    config: Config = ROOT / "cfg" / "sim.toml",
+    state: StateDir = Path("state/sim"),
+    port: Port = 0,
+    speed: Speed = 0,
+    market_epoch: MarketEpoch = "",
+    wall_epoch: WallEpoch = "",
+) -> None:
+    """Run the exchange simulator: venues and market data over FIX."""
+    from algoserver.fix.endpoint import BadSessions
+    from algoserver.settings import BadConfig
+    from algoserver.sim.face import run
+    from algoserver.sim.ledger import BrokenLedger
+    from algoserver.sim.tape import BrokenTape
+    from algoserver.sim.volume import UnknownRecording
+
+    try:
+        run(config, state, port or None, _clock(config, speed, market_epoch, wall_epoch))
+    except (BadConfig, BadSessions, BrokenLedger, BrokenTape, UnknownRecording, ValueError, OSError) as error:
+        _refuse(str(error))
+
+
+@app.command()
+def demo(
+    json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object, on the last line.")] = False,
+    state: Annotated[Path | None, typer.Option("--state", help="Keep all that is written here; default: a temporary directory.")] = None,
+) -> None:
+    """Trade 200,000 AAPL by VWAP on a recorded day, with simulator, server and client as real processes."""
+    from algoserver.demo import run
+
+    raise typer.Exit(run(state, json))
+
+
+@train_app.command("volume")
+def train_volume(
+    data: Annotated[Path, typer.Option("--data", help="Directory of recorded volumes, SYMBOL_*.csv.")],
+    out: Annotated[Path, typer.Option("--out", help="Directory of models; the new one gets its own folder.")],
+    through: Annotated[str, typer.Option("--through", help="Last day to learn from, YYYY-MM-DD; default: all.")] = "",
+) -> None:
+    """Learn the day-ahead volume curve with LightGBM."""
+    from algoserver.learn.train import train_volume as train
+
+    try:
+        manifest = train(data, out, through or None, created_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    except (ValueError, OSError) as error:
+        _refuse(str(error))
+    print(f"model {out / manifest.name}")
+    print(f"trained through {manifest.trained_through} on {', '.join(manifest.symbols)}")
+    for name, value in sorted(manifest.metrics.items()):
+        print(f"{name:32} {value:.2f}")
+
+
+@app.command()
+def replay(state: Annotated[Path, typer.Argument(help="State directory of a server, stopped or killed.")]) -> None:
+    """Replay a server's journal and compare every decision and digest with what was written."""
+    from algoserver.journal import JournalCorrupt
+    from algoserver.recovery import Diverged
+    from algoserver.recovery import replay as run
+
+    if not (state / "journal").is_dir():
+        _refuse(f"{state}: no journal here; give the --state directory of a server")
+    try:
+        result = run(state / "journal")
+    except (Diverged, JournalCorrupt) as error:
+        print(f"algoserver: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+    print(f"{result.events} events, {result.outputs} outputs and {result.digests} digests compared, all equal")
+    print(f"digest {result.digest}")
+
+
+def main() -> None:
+    """Entry point."""
+    app()
+
+
+def _clock(config: Path, speed: float, market_epoch: str, wall_epoch: str) -> "ClockConfig | None":
+    """The file's [clock] with what the command line says instead; None if it says nothing."""
+    import tomllib
+
+    import msgspec
+
+    from algoserver.settings import BadConfig, ClockConfig
+
+    given = {"speed": speed, "market_epoch": market_epoch, "wall_epoch": wall_epoch}
+    chosen = {k: v for k, v in given.items() if v}
+    if not chosen:
+        return None
+    try:
+        raw = tomllib.loads(config.read_text()).get("clock", {})
+        return msgspec.convert({**raw, **chosen}, ClockConfig)
+    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise BadConfig(f"{config}: clock: {error}") from error
+
+
+def _refuse(text: str) -> NoReturn:
+    print(f"algoserver: {text}", file=sys.stderr)
+    raise typer.Exit(EXIT_USAGE)

@@ -1,0 +1,115 @@
+"""Commands onto the wire: each to its session's outbox, and the set of children that left, kept without the core.
+
+The set is the watchdog's: when the core stands still, it knows by itself what to cancel.
+"""
+
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from algoserver.domain import commands as c
+from algoserver.domain import events as e
+from algoserver.domain.types import Instrument
+from algoserver.fix import codec, venue_codec
+from algoserver.fix.endpoint import Endpoint
+from algoserver.fix.outbox import Letter, Outbox
+
+ALERTS_KEPT = 1_000  # for status; all of them are in the log
+
+
+class Dispatcher:
+    """Sends commands. add_*() before the first dispatch. forecast: takes RequestForecast."""
+
+    def __init__(self, instruments: Mapping[str, Instrument], forecast: Callable[[c.RequestForecast], None]) -> None:
+        self._instruments = instruments
+        self._forecast = forecast
+        self._outboxes: dict[str, Outbox] = {}
+        self._venue_ends: dict[str, tuple[Endpoint, str]] = {}
+        self._open: dict[str, tuple[str, int, str]] = {}  # child -> venue, quantity that may still trade, cancel body
+        self.alerts: list[c.RaiseAlert] = []
+        self._log = structlog.get_logger()
+
+    def add_client(self, name: str, endpoint: Endpoint, session: str) -> None:
+        """A client's session."""
+        self._outboxes[name] = Outbox(endpoint, session)
+
+    def add_venue(self, name: str, endpoint: Endpoint, session: str, on_unsent: Callable[[str, Letter], None]) -> None:
+        """A venue's order session; on_unsent hears of what could not leave."""
+        self._outboxes[name] = Outbox(endpoint, session, lambda letter: on_unsent(name, letter))
+        self._venue_ends[name] = endpoint, session
+
+    def dispatch(self, seq: int, ts: int, command: c.Command) -> None:
+        """Send one command of the event `seq`."""
+        if isinstance(command, c.ReportParent):
+            self._put(command.session, Letter(seq, codec.encode_report(command)))
+        elif isinstance(command, c.SendChild):
+            self._remember(command, ts)
+            body = venue_codec.encode_child(command, self._decimals(command.symbol), ts)
+            self._put(command.venue, Letter(seq, body, "D", command.child_id))
+        elif isinstance(command, c.CancelChild):
+            body = venue_codec.encode_child_cancel(command, self._decimals(command.symbol), ts)
+            self._put(command.venue, Letter(seq, body, "F", command.child_id))
+        elif isinstance(command, c.AskChildStatus):
+            self._put(command.venue, Letter(seq, venue_codec.encode_child_status(command), "H", command.child_id))
+        elif isinstance(command, c.RejectCancel):
+            self._put(command.session, Letter(seq, codec.encode_cancel_reject(command)))
+        elif isinstance(command, c.RejectMessage):
+            self._put(command.session, Letter(seq, codec.encode_message_reject(command)))
+        elif isinstance(command, c.RequestForecast):
+            self._forecast(command)
+        elif isinstance(command, c.RaiseAlert):
+            self._log.warning("alert", code=command.code, subject=command.subject, text=command.text)
+            self.alerts = [*self.alerts[1 - ALERTS_KEPT :], command]
+        else:
+            raise AssertionError(f"no way out for {type(command).__name__}")
+
+    def heard(self, event: e.Event) -> None:
+        """Keep the set of open children true to what venues say."""
+        if isinstance(event, e.ChildFilled):
+            known = self._open.get(event.child_id)
+            if known is not None and known[1] > event.last_qty:
+                self._open[event.child_id] = (known[0], known[1] - event.last_qty, known[2])
+            else:
+                self._open.pop(event.child_id, None)
+        elif isinstance(event, e.ChildCanceled | e.ChildRejected) or (isinstance(event, e.ChildStatusReported) and not event.is_known):
+            self._open.pop(event.child_id, None)
+
+    def remember(self, child: c.SendChild, ts: int) -> None:
+        """A child that an earlier process sent."""
+        self._remember(child, ts)
+
+    def handed_seq(self, latest_seq: int) -> int:
+        """Everything that events up to this seq caused is with the FIX engines."""
+        return min((o.handed_seq(latest_seq) for o in self._outboxes.values()), default=latest_seq)
+
+    def cancel_all(self) -> int:
+        """Cancel every open child past the core and its outboxes; returns how many. For the watchdog alone."""
+        sent = 0
+        for venue, _, body in list(self._open.values()):
+            endpoint, session = self._venue_ends[venue]
+            if endpoint.is_logged_on(session):
+                endpoint.send(session, body)
+                sent += 1
+        return sent
+
+    def stop(self, timeout_s: float) -> list[str]:
+        """Send what waits; names of the sessions whose peer did not take it in time."""
+        return [name for name, outbox in self._outboxes.items() if not outbox.stop(timeout_s)]
+
+    def _remember(self, child: c.SendChild, ts: int) -> None:
+        cancel = c.CancelChild(
+            child_id=child.child_id, cancel_id=f"{child.child_id}.w", venue=child.venue, symbol=child.symbol, side=child.side,
+            order_qty=child.order_qty,
+        )  # fmt: skip
+        body = venue_codec.encode_child_cancel(cancel, self._decimals(child.symbol), ts)
+        self._open[child.child_id] = (child.venue, child.order_qty, body)
+
+    def _put(self, name: str, letter: Letter) -> None:
+        outbox = self._outboxes.get(name)
+        if outbox is None:
+            self._log.error("no such session", session=name, message=letter.body.replace("\x01", "|"))
+        else:
+            outbox.put(letter)
+
+    def _decimals(self, symbol: str) -> int:
+        return self._instruments[symbol].qty_decimals

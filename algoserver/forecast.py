@@ -1,0 +1,83 @@
+"""Answers RequestForecast with the day's volume curve, on a thread of its own.
+
+No model, no history, a model that does not load: the answer is an empty curve and why, and the core takes the static one.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from algoserver.domain.commands import RequestForecast
+from algoserver.domain.events import ForecastReady
+
+if TYPE_CHECKING:
+    from algoserver.learn.predict import CurveModel
+
+MEDIAN = "median20"
+
+
+class Forecaster:
+    """Predicts with `model`: "median20", a model directory, or "" for none. answer: takes each ForecastReady."""
+
+    def __init__(self, model: str, answer: Callable[[ForecastReady], None]) -> None:
+        self._name = model
+        self._answer = answer
+        self._model: CurveModel | None = None
+        self._through = ""
+        self._problem = "" if model else "no model is configured"
+        self._requests: queue.SimpleQueue[RequestForecast | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="forecast", daemon=True)
+        self._thread.start()
+
+    def ask(self, request: RequestForecast) -> None:
+        """Answer this request, soon and elsewhere."""
+        self._requests.put(request)
+
+    def stop(self) -> None:
+        """Finish what was asked and end."""
+        self._requests.put(None)
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        while (request := self._requests.get()) is not None:
+            self._answer(self._predict(request))
+
+    def _predict(self, request: RequestForecast) -> ForecastReady:
+        # Importing numpy and LightGBM takes a second: here, and not while the server starts.
+        from algoserver.learn.predict import to_ppm
+
+        text = self._problem
+        try:
+            if not text and self._model is None:
+                self._load()
+            if not text and not request.history:
+                text = "no recorded days"
+            elif self._model is not None:
+                curve = tuple(to_ppm(self._model.curve(request.symbol, request.history, request.weekday)))
+                # What the model knows ends with the older of its training and the history that it looks back on.
+                through = min(filter(None, (self._through, request.history_dates[-1])))
+                return ForecastReady(
+                    symbol=request.symbol, date=request.date, model=self._model.version, curve=curve, trained_through=through
+                )
+        except ValueError as e:
+            text = str(e)
+        structlog.get_logger().warning("no forecast", symbol=request.symbol, reason=text)
+        return ForecastReady(symbol=request.symbol, date=request.date, model=self._name, curve=(), text=text)
+
+    def _load(self) -> None:
+        from algoserver.learn.predict import MedianModel, VolumeModel
+        from algoserver.learn.store import read_manifest
+
+        if self._name == MEDIAN:
+            self._model = MedianModel()
+            return
+        try:
+            self._model = VolumeModel.load(Path(self._name))
+            self._through = read_manifest(Path(self._name)).trained_through
+        except (ValueError, OSError) as e:
+            self._problem = f"the model does not load: {e}"
+            raise ValueError(self._problem) from e

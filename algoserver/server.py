@@ -1,0 +1,367 @@
+"""The live loop: inbox -> stamp -> journal -> step -> commit -> dispatch. Start is recovery; stop is in good order.
+
+Rule 1: nothing that a batch decided leaves before the batch is durable; an acknowledgement is a promise.
+Rule 2: only the core thread touches the state, stamps and journals. Everybody else puts on its inbox.
+Rule 3: if the journal fails or the core errs, nothing more is decided: every open child is taken back past the core, the
+sessions are logged out and the process ends with a reason.
+"""
+
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from algoserver.config import Config
+from algoserver.core.engine import next_wakeup, step
+from algoserver.core.executions import FEED_SUFFIX
+from algoserver.core.operator import FIRM, STOPPING
+from algoserver.core.orders import is_open, leaves_qty
+from algoserver.core.state import State, dump, open_children
+from algoserver.dispatch import Dispatcher
+from algoserver.domain import events as e
+from algoserver.domain.commands import Command, RejectCancel, RejectMessage, ReportParent, RequestForecast, SendChild
+from algoserver.domain.types import OrdType
+from algoserver.fix import codec, venue_codec
+from algoserver.fix.endpoint import Endpoint, stored_exec_ids
+from algoserver.forecast import Forecaster
+from algoserver.journal import Journal, write_snapshot
+from algoserver.recovery import digest, recover
+
+# One batch is one fdatasync: long enough to share it among many, short enough that the first does not wait.
+BATCH_MAX = 256
+# How late a signal or a stepped clock may be noticed, wall seconds.
+IDLE_S_MAX = 0.2
+STOP_S_MAX = 5.0
+EXIT_FAILED = 70  # EX_SOFTWARE: a person must look before it runs again
+
+Item = tuple[Any, ...]
+Decided = tuple[int, int, list[Command]]  # seq, ts, what to do
+
+
+class Server:
+    """A server on its state directory. Raises BadSessions, JournalCorrupt, JournalLocked, Diverged, OSError."""
+
+    def __init__(self, config: Config, state_dir: Path, client_port: int = 0, venue_port: int = 0) -> None:
+        self._config = config
+        self._log = structlog.get_logger()
+        self._inbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        journal_dir = state_dir / "journal"
+        self._journal = Journal(journal_dir, config.server.journal.segment_mb * 1024 * 1024, wall_ts=time.time_ns())
+        recovered = recover(journal_dir, self._journal.sent_seq, self._journal.next_seq - 1)
+        self.state: State = recovered.state
+        self._sent_seq = self._journal.sent_seq
+        self._log.info("recovered", events=recovered.events, seq=self.state.seq, torn_bytes=self._journal.torn_bytes)
+        self._instruments = {i.instrument.symbol: i.instrument for i in config.setup.instruments}
+        model = config.server.forecast.model
+        if model and os.sep in model:
+            model = str(config.path(model))
+        self._forecaster = Forecaster(model, lambda event: self._inbox.put(("event", event)))
+        self._dispatcher = Dispatcher(self._instruments, self._forecaster.ask)
+        self._endpoints: list[Endpoint] = []
+        self._names: dict[str, str] = {}
+        self._feeds: dict[str, tuple[Endpoint, str]] = {}
+        self._clients = self._add_clients(state_dir, client_port)
+        for venue in config.server.venues:
+            self._add_venue(state_dir, venue.name, config.path(venue.sessions), venue.host, venue_port or venue.port)
+        self._unsent = self._never_left(recovered.unsent)
+        self._beat = time.monotonic()
+        self._is_stopping = False
+        self._failure = ""
+        self._since_digest = self._since_snapshot = 0
+        self._chores: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
+
+    @property
+    def alerts(self) -> list[Any]:
+        """The latest alerts."""
+        return self._dispatcher.alerts
+
+    def start(self) -> None:
+        """Say what the last process could not, then open the doors."""
+        self._introduce()
+        for endpoint in self._endpoints:
+            endpoint.start()
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+        threading.Thread(target=self._keep_house, name="house", daemon=True).start()
+
+    def ask(self, request: dict[str, Any], operator: str) -> dict[str, Any]:
+        """Answer an operator's request; from any thread but the core's. Waits until what it changes is durable."""
+        reply: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._inbox.put(("ask", request, operator, reply))
+        try:
+            return reply.get(timeout=STOP_S_MAX)
+        except queue.Empty:
+            return {"error": {"code": "timeout", "text": "the core did not answer in time"}}
+
+    def stop(self) -> None:
+        """End in good order; from a signal handler."""
+        self._inbox.put(("stop",))
+
+    def run(self) -> int:
+        """Serve until stopped. Returns the exit status."""
+        try:
+            while not self._is_stopping:
+                self._turn(self._drain())
+                self._beat = time.monotonic()
+            self._wind_down()
+        except BaseException as error:
+            self._fail(error)
+            return EXIT_FAILED
+        return 0
+
+    # The loop.
+
+    def _drain(self) -> list[Item]:
+        items: list[Item] = []
+        try:
+            items.append(self._inbox.get(timeout=self._patience()))
+            while len(items) < BATCH_MAX:
+                items.append(self._inbox.get_nowait())
+        except queue.Empty:
+            pass
+        return items
+
+    def _patience(self) -> float:
+        wakeup = next_wakeup(self.state)
+        if wakeup is None:
+            return IDLE_S_MAX
+        return min(IDLE_S_MAX, max(0.0, self._config.clock.wall_delay(wakeup - self._config.clock.now())))
+
+    def _turn(self, items: list[Item]) -> None:
+        """One batch: everything is stepped, then durable, then sent and answered."""
+        decided: list[Decided] = []
+        answers: list[tuple[queue.SimpleQueue[dict[str, Any]], dict[str, Any]]] = []
+        for item in items:
+            for event in self._events(item, answers):
+                self._apply(event, decided)
+        wakeup = next_wakeup(self.state)
+        if wakeup is not None and wakeup <= self._config.clock.now():
+            self._apply(e.Wakeup(), decided)
+        if not decided and not answers:
+            return
+        self._checkpoint(decided)
+        self._journal.commit()
+        for seq, ts, commands in decided:
+            for command in commands:
+                self._dispatcher.dispatch(seq, ts, command)
+        for reply, answer in answers:
+            reply.put(answer)
+
+    def _apply(self, event: e.Event, decided: list[Decided]) -> None:
+        state = self.state
+        ts = max(self._config.clock.now(), state.ts + 1)  # the machine's clock may step back, ours does not
+        event = msgspec.structs.replace(event, seq=state.seq + 1, ts=ts)
+        self._journal.append_input(event)
+        self._dispatcher.heard(event)
+        try:
+            commands = step(state, event)
+        except BaseException:
+            self._journal.commit()  # so that a replay shows what broke it
+            raise
+        if commands:
+            self._journal.append_outputs(event.seq, commands)
+        decided.append((event.seq, ts, commands))
+
+    def _checkpoint(self, decided: list[Decided]) -> None:
+        """Now and then: how far sending has come, the state's digest, a snapshot, closed segments compressed."""
+        settings = self._config.server.journal
+        if decided:
+            handed = self._dispatcher.handed_seq(decided[0][0] - 1)
+            if handed > self._sent_seq:
+                self._sent_seq = handed
+                self._journal.append_sent(handed)
+        self._since_digest += len(decided)
+        self._since_snapshot += len(decided)
+        if self._since_digest >= settings.digest_every:
+            self._since_digest = 0
+            self._journal.append_digest(self.state.seq, digest(self.state))
+        if self._since_snapshot >= settings.snapshot_every:
+            self._since_snapshot = 0
+            self._journal.commit()  # a snapshot must never be ahead of the journal
+            seq, payload, directory = self.state.seq, dump(self.state), self._journal.directory
+            self._chores.put(lambda: write_snapshot(directory, seq, payload))
+            self._chores.put(self._journal.compress_closed)
+
+    def _events(self, item: Item, answers: list[tuple[queue.SimpleQueue[dict[str, Any]], dict[str, Any]]]) -> list[e.Event]:
+        """What an item of the inbox is to the core."""
+        kind = item[0]
+        if kind == "app":
+            return self._message(self._names[item[1]], item[2])
+        if kind == "event":
+            return [item[1]]
+        if kind in ("up", "down"):
+            name = self._names[item[1]]
+            self._log.info("session", session=name, state=kind, reason=item[2])
+            if kind == "up" and name in self._feeds:
+                endpoint, session = self._feeds[name]
+                for symbol in self._instruments:
+                    endpoint.send(session, venue_codec.encode_subscription(symbol), grouped=True)
+            return [e.SessionUp(session=name) if kind == "up" else e.SessionDown(session=name, reason=item[2])]
+        if kind == "unsent":
+            return [e.SendFailed(session=item[1], msg_type=item[2].msg_type, child_id=item[2].child_id)]
+        if kind == "rejected":
+            name = self._names[item[1]]
+            text = item[2].replace("\x01", "|")[:500]
+            self._log.warning("peer rejected a message", session=name, message=text)
+            if name not in self.state.venues_up:
+                return []
+            return [e.Garbled(session=name, msg_seq=self.state.heard.get(name, 0), msg_type="3", code="session_reject", text=text, reject_reason=0)]
+        if kind == "ask":
+            return self._answer(item, answers)
+        assert kind == "stop"
+        self._is_stopping = True
+        return [] if self._config.server.shell.leave_children else [e.OperatorCommanded(operator="server", verb="stop", target=FIRM)]
+
+    def _message(self, name: str, text: str) -> list[e.Event]:
+        if name.endswith(FEED_SUFFIX):
+            return venue_codec.decode_feed(text, name.removesuffix(FEED_SUFFIX), self._instruments)
+        if name in self.state.venues_up:
+            event = venue_codec.decode_venue(text, name, self._instruments)
+            return [event] if event is not None else []
+        return [codec.decode_client(text, name, self._instruments)]
+
+    def _answer(self, item: Item, answers: list[tuple[queue.SimpleQueue[dict[str, Any]], dict[str, Any]]]) -> list[e.Event]:
+        from algoserver.control import answer
+
+        _, request, operator, reply = item
+        said, event = answer(self.state, request, operator)
+        answers.append((reply, said))
+        return [event] if event is not None else []
+
+    # Start, stop, failure.
+
+    def _add_clients(self, state_dir: Path, port: int) -> Endpoint:
+        clients = self._config.server.clients
+        port = port or clients.port
+        overrides = {"SocketAcceptPort": str(port)} if port else {}
+        endpoint = Endpoint(self._config.path(clients.sessions), state_dir, "acceptor", self._inbox, overrides)
+        self._endpoints.append(endpoint)
+        for session in endpoint.sessions:
+            name = session.rpartition("->")[2]
+            self._names[session] = name
+            self._dispatcher.add_client(name, endpoint, session)
+            if name in self.state.heard:
+                endpoint.rewind(session, self.state.heard[name] + 1)
+        return endpoint
+
+    def _add_venue(self, state_dir: Path, name: str, cfg: Path, host: str, port: int) -> None:
+        overrides = {"SocketConnectHost": host, "SocketConnectPort": str(port)}
+        endpoint = Endpoint(cfg, state_dir, "initiator", self._inbox, overrides, withhold_resends=True)
+        self._endpoints.insert(0, endpoint)
+        for session in endpoint.sessions:
+            if ":ALGOMD->" in session:
+                self._names[session] = name + FEED_SUFFIX
+                self._feeds[name + FEED_SUFFIX] = endpoint, session
+                continue
+            self._names[session] = name
+            self._dispatcher.add_venue(name, endpoint, session, lambda venue, letter: self._inbox.put(("unsent", venue, letter)))
+            if name in self.state.heard:
+                endpoint.rewind(session, self.state.heard[name] + 1)
+
+    def _never_left(self, unsent: list[tuple[int, int, Command]]) -> list[tuple[int, int, Command]]:
+        """Of what may not have left, what no engine's store has. Children and cancels are not sent again: venues are asked."""
+        stored: dict[str, set[str]] = {}
+        kept: list[tuple[int, int, Command]] = []
+        for seq, ts, command in unsent:
+            if isinstance(command, RequestForecast):
+                kept.append((seq, ts, command))
+            if isinstance(command, ReportParent):
+                session = self._session_of(command.session)
+                if session and session not in stored:
+                    stored[session] = stored_exec_ids(self._clients.store_dir, session)
+                if session and command.exec_id not in stored[session]:
+                    kept.append((seq, ts, command))
+            elif isinstance(command, RejectCancel | RejectMessage):
+                # These have no id of their own to look for. Told twice is harmless; not told is not.
+                kept.append((seq, ts, command))
+        return kept
+
+    def _session_of(self, name: str) -> str:
+        return next((s for s in self._clients.sessions if self._names[s] == name), "")
+
+    def _introduce(self) -> None:
+        """The first events of a process: the firm's decisions, and that every session of the last one is gone."""
+        decided: list[Decided] = []
+        for parent_id in self.state.works:
+            for child in open_children(self.state, self.state.parents[parent_id]):
+                if is_open(child.order):
+                    self._dispatcher.remember(
+                        SendChild(
+                            child_id=child.child_id, venue=child.venue, symbol=child.symbol, side=child.side, order_qty=leaves_qty(child.order),
+                            ord_type=OrdType.LIMIT, price=child.price, time_in_force=child.time_in_force,
+                        ),
+                        self.state.ts,
+                    )
+        self._apply(self._config.setup, decided)
+        for name, is_up in list(self.state.sessions.items()):
+            if is_up or name in self.state.venues_up:
+                self._apply(e.SessionDown(session=name, reason="the server was restarted", is_restart=True), decided)
+        if self.state.gate.killed == STOPPING:
+            self._apply(e.OperatorCommanded(operator="server", verb="release", target=FIRM, reason="started"), decided)
+        self._journal.append_digest(self.state.seq, digest(self.state))
+        self._journal.commit()
+        for seq, ts, command in self._unsent:
+            self._dispatcher.dispatch(seq, ts, command)
+        for seq, ts, commands in decided:
+            for command in commands:
+                self._dispatcher.dispatch(seq, ts, command)
+
+    def _wind_down(self) -> None:
+        """Wait until no child is open, as far as the venues answer; then say goodbye."""
+        deadline = time.monotonic() + STOP_S_MAX
+        leave = self._config.server.shell.leave_children
+        while not leave and self.state.gate.open_children and time.monotonic() < deadline:
+            self._turn(self._drain())
+            self._beat = time.monotonic()
+        late = self._dispatcher.stop(1.0)
+        self._log_out()
+        self._forecaster.stop()
+        self._journal.append_digest(self.state.seq, digest(self.state))
+        self._journal.commit()
+        self._chores.put(None)
+        self._journal.close()
+        self._log.info("stopped", seq=self.state.seq, open_children=self.state.gate.open_children, not_reading=late)
+
+    def _fail(self, error: BaseException) -> None:
+        """The core can't go on: take everything back without it."""
+        self._failure = f"{type(error).__name__}: {error}"
+        canceled = self._dispatcher.cancel_all()
+        self._log.critical("stopped by a failure", failure=self._failure, cause=str(error.__cause__), canceled=canceled, exc_info=error)
+        print(f"algoserver: {self._failure}; {canceled} open children were canceled", file=sys.stderr, flush=True)
+        self._log_out()
+
+    def _watch(self) -> None:
+        """The watchdog: needs no core. When the core stands still it does what _fail does, and ends the process."""
+        stall_s = self._config.server.shell.stall_ms / 1000
+        while not self._is_stopping and not self._failure:
+            time.sleep(stall_s / 5)
+            silent_s = time.monotonic() - self._beat
+            if silent_s > stall_s and not self._failure and not self._is_stopping:
+                canceled = self._dispatcher.cancel_all()
+                self._log.critical("the core stands still", silent_s=round(silent_s, 3), canceled=canceled)
+                print(f"algoserver: the core stands still; {canceled} open children were canceled", file=sys.stderr, flush=True)
+                self._log_out()
+                os._exit(EXIT_FAILED)
+
+    def _log_out(self) -> None:
+        """Every engine at once: each waits a second or more for its peers to answer."""
+        threads = [threading.Thread(target=endpoint.stop, daemon=True) for endpoint in self._endpoints]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(STOP_S_MAX)
+
+    def _keep_house(self) -> None:
+        while (chore := self._chores.get()) is not None:
+            try:
+                chore()
+            except OSError as error:
+                # The journal itself is whole without it; the next snapshot tries again.
+                self._log.error("housekeeping failed", error=str(error))
+
