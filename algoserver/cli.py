@@ -35,6 +35,7 @@ def serve(
     speed: Speed = 0,
     market_epoch: MarketEpoch = "",
     wall_epoch: WallEpoch = "",
+    model: Annotated[str, typer.Option("--model", help="Volume model's directory instead of the configuration's.")] = "",
     safe_mode: Annotated[bool, typer.Option("--safe-mode", help="Replay as far as possible, cancel every child, trade nothing.")] = False,
 ) -> None:
     """Run the server: clients log on, parents are sliced, children go to the venues."""
@@ -49,7 +50,7 @@ def serve(
 
     try:
         clock = _clock(config, speed, market_epoch, wall_epoch)
-        loaded = load(config, time.time_ns(), clock)
+        loaded = load(config, time.time_ns(), clock, model)
         state.mkdir(parents=True, exist_ok=True)
         open_log(state / "log" / "server.jsonl")
         if safe_mode:

@@ -163,9 +163,12 @@ class Config(msgspec.Struct, frozen=True):
         return (self.base / name).resolve()
 
 
-def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None) -> Config:
-    """Read the configuration. clock replaces the file's. Raises BadConfig."""
+def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, model: str = "") -> Config:
+    """Read the configuration. clock replaces the file's, model (a path of the caller's) its forecast model. Raises BadConfig."""
     server = read(path, ServerConfig)
+    if model:
+        forecast = msgspec.structs.replace(server.forecast, model=str(Path(model).resolve()))
+        server = msgspec.structs.replace(server, forecast=forecast)
     base = path.parent
     policy_path, instruments_path = base / server.policy, base / server.instruments
     policy, instruments = read(policy_path, PolicyFile), read(instruments_path, InstrumentsFile)

@@ -70,6 +70,7 @@ def _policy(state: State, event: events.PolicyLoaded, out: list[Command]) -> Non
     state.setup = event
     state.instruments = {i.instrument.symbol: i.instrument for i in event.instruments}
     state.venues_up = {v.name: state.venues_up.get(v.name, False) for v in event.venues}
+    state.forecasts_asked.clear()  # a request of the last process may never have been answered
     for symbol in state.instruments:
         state.markets.setdefault(symbol, Market(symbol))
         ask_forecast(state, event, symbol, event.ts, out)

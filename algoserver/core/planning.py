@@ -89,9 +89,9 @@ def plan(state: State, parent: ParentOrder, window: Window) -> Work:
 def ask_forecast(state: State, setup: PolicyLoaded, symbol: str, ts: int, out: list[Command]) -> None:
     """Ask for the day's curve unless it is here. The answer serves the next parent; this one has its plan."""
     date = date_text(ts)
-    known = state.forecasts.get(symbol)
-    if known is not None and known.date == date:
+    if state.forecasts_asked.get(symbol) == date:
         return
+    state.forecasts_asked[symbol] = date
     for i in setup.instruments:
         if i.instrument.symbol == symbol:
             # 1970-01-01 was a Thursday; Monday is 0.

@@ -20,7 +20,8 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 class State(msgspec.Struct):
     """seq, ts: of the last event. run: prefix of our ids, from the first policy's time, so that no two journals share one.
 
-    by_cl_ord_id: "session cl_ord_id" -> parent_id, cancels' ids too. sessions: name -> is it up. heard: session -> MsgSeqNum last heard. due: heap of
+    by_cl_ord_id: "session cl_ord_id" -> parent_id, cancels' ids too. sessions: name -> is it up. heard: session -> MsgSeqNum last heard.
+    forecasts_asked: symbol -> date of the last request. due: heap of
     (ts, parent_id). touched: parents that this step must look at; empty between steps. working: parents that have Work.
     """
 
@@ -35,6 +36,7 @@ class State(msgspec.Struct):
     heard: dict[str, int] = {}
     markets: dict[str, Market] = {}
     forecasts: dict[str, ForecastReady] = {}
+    forecasts_asked: dict[str, str] = {}
     gate: Gate = msgspec.field(default_factory=Gate)
     parents: dict[str, ParentOrder] = {}
     children: dict[str, ChildOrder] = {}

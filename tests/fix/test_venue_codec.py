@@ -197,8 +197,8 @@ def test_a_cancel_and_a_status_request_name_the_child():
     assert said == {"35": "H", "11": "P.1", "55": "COIN", "54": "2"}
 
 
-def test_a_subscription_counts_its_symbols():
-    """146 and as many 55."""
-    text = encode_subscription(["A", "B"])
-    assert fields(text)["146"] == "2"
-    assert text.count("\x0155=") == 2
+def test_a_subscription_asks_for_one_symbol():
+    """146=1 and one 55: a venue that does not have the symbol refuses only that."""
+    text = encode_subscription("A")
+    assert fields(text)["146"] == "1"
+    assert text.count("\x0155=") == 1

@@ -19,8 +19,10 @@ from algoserver.domain.types import DAY, MINUTE, PPM_ONE, SECOND
 # A slice is never so short that a passive order has no chance, and a short order still gets ten.
 SLICE_NS_MIN = 5 * SECOND
 SLICES_MIN = 10
-# Own share is capped over these trailing windows: the short one makes us follow the volume, the long one is the promise.
-CAP_WINDOWS = (MINUTE, 5 * MINUTE)
+# Own share is capped over these trailing windows. The longest is the promise; but it must hold for every five minutes, those
+# that begin between two bursts of ours too, so every shorter window is held to it as well, down to the one that makes us
+# follow the volume. Whole minutes are not enough: where each slice crosses after the same time, they fall between the bursts.
+CAP_WINDOWS = tuple(length * SECOND for length in range(60, 301, 30))
 # Urgency 3 crosses where the desk's default says; a step earlier or later moves that by this share of the slice.
 URGENCY_STEP_PPM = 150_000
 
@@ -137,8 +139,9 @@ def demand(parent: ParentOrder, work: Work, market: Market, open_qty: int, due: 
     join = min(due.at_end - parent.order.cum_qty - open_qty, remaining, allowed, catch_up - open_qty)
     cross = 0
     if ts >= cross_ts:
-        # In the last slice the end is the due time; before, only what is behind the plan now.
-        late = (due.at_end if is_last else due.now) - parent.order.cum_qty
+        # In the last slice the end is the due time; before, only what is behind the plan now, to the nearest lot: rounded
+        # down, a thin order would stay a lot behind and that may be more than a slice.
+        late = due.at_end - parent.order.cum_qty if is_last else due.now - parent.order.cum_qty + round_lot // 2
         cross = min(late, leaves_qty(parent.order), allowed + open_qty, catch_up)
     next_ts = min([ts + defaults.refresh_ns] + [moment for moment in (cross_ts, slice_end) if moment > ts])
     whole = leaves_qty(parent.order)
@@ -182,7 +185,7 @@ def _allowed(parent: ParentOrder, work: Work, market: Market, round_lot: int, ts
             # The second on the edge counts for us and not for the market: the error is on the safe side.
             ours = work.traded.since(since, include_second=True)
             room = share * market.volume.since(since, include_second=False) // PPM_ONE - ours
-            if length == CAP_WINDOWS[0] and ours == 0:
+            if length < CAP_WINDOWS[-1] and ours == 0:
                 # Where a minute's share is less than a lot, one lot may go all the same; the long window still holds.
                 room = max(room, round_lot)
             allowed = min(allowed, room)

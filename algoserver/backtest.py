@@ -1,0 +1,313 @@
+"""A trading day on a virtual clock: the same step() that trades, against the simulator's market in the same process.
+
+Rule 1: no thread, no socket, no clock. The same setup, scenario, seed and requests give the same journal, byte for byte.
+Rule 2: whatever travels between core and market takes `latency_ns` of market time, in both directions, market data too.
+Rule 3: books are told at the scenario's interval, if they changed; every trade is told.
+Rule 4: what is measured is the market's own record at its own times, not what the core believes. The core is shown no
+recorded day that is not over when the backtest begins.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from typing import Any
+
+import msgspec
+
+from algoserver.core.engine import next_wakeup, step
+from algoserver.core.orders import ParentOrder
+from algoserver.core.state import State, find
+from algoserver.domain import commands as c
+from algoserver.domain import events as e
+from algoserver.domain.params import AlgoParams
+from algoserver.domain.policy import InstrumentSetup
+from algoserver.domain.types import MINUTE, SECOND, OrdStatus, OrdType, Side, TimeInForce, date_text
+from algoserver.journal import Journal
+from algoserver.learn.predict import CurveModel, MedianModel, to_ppm
+from algoserver.sim import reports as r
+from algoserver.sim.config import Scenario
+from algoserver.sim.exchange import Exchange
+
+CLIENT = "CLIENT1"
+ALGO = "ALGO"  # who the venues think they trade with
+COMMIT_EVERY = 4_096  # a backtest that dies is run again: its journal need not be durable event by event
+Levels = tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]
+
+
+class Fill(msgspec.Struct, frozen=True):
+    """An execution of ours as the venue has it. ts: when it happened there. is_passive: our order was resting."""
+
+    ts: int
+    parent_id: str
+    child_id: str
+    venue: str
+    symbol: str
+    side: Side
+    last_px: int
+    last_qty: int
+    is_passive: bool
+
+
+class Share(msgspec.Struct, frozen=True):
+    """Our quantity and the market's, ours included, over (since_ts, ts]."""
+
+    since_ts: int
+    ts: int
+    ours: int
+    market: int
+
+    def is_above(self, share_ppm: int) -> bool:
+        """Whether ours is more than `share_ppm` of the market's."""
+        return self.ours * 1_000_000 > share_ppm * self.market
+
+
+class Curve:
+    """A quantity that grows in time."""
+
+    def __init__(self) -> None:
+        self.moments: list[int] = []
+        self._totals: list[int] = []
+
+    def add(self, ts: int, quantity: int) -> None:
+        """Count `quantity` at `ts`; times never go back."""
+        self.moments.append(ts)
+        self._totals.append(quantity + (self._totals[-1] if self._totals else 0))
+
+    def at(self, ts: int) -> int:
+        """The total at `ts`, what happens at `ts` included."""
+        index = bisect_right(self.moments, ts)
+        return self._totals[index - 1] if index else 0
+
+
+class Backtest:
+    """A server's core and a market, from `start_ts` on. `parent` and `feed` say what happens, `run` lets it happen.
+
+    setup: what the firm has decided; its venues and instruments are part of the scenario. seed: instead of the scenario's.
+    latency_ns: one way. model: whose volume curve answers RequestForecast. journal: takes all of it, if given.
+    """
+
+    def __init__(
+        self,
+        setup: e.PolicyLoaded,
+        scenario: Scenario,
+        start_ts: int,
+        seed: int | None = None,
+        latency_ns: int = 1_000_000,
+        model: CurveModel | None = None,
+        journal: Journal | None = None,
+    ) -> None:
+        assert latency_ns > 0, "an answer comes after its question"
+        symbols = {i.symbol for i in scenario.instruments}
+        self.setup = msgspec.structs.replace(
+            setup, instruments=tuple(_as_of(i, date_text(start_ts)) for i in setup.instruments if i.instrument.symbol in symbols)
+        )
+        self.exchange = Exchange(scenario, seed)
+        self.state = State()
+        self.now = start_ts
+        self.fills: list[Fill] = []
+        self.reports: list[c.ReportParent] = []
+        self.alerts: list[c.RaiseAlert] = []
+        self.children_sent = 0
+        self.prints = {symbol: Curve() for symbol in symbols}
+        self._done: dict[str, Curve] = {}
+        self._latency_ns = latency_ns
+        self._model = model or MedianModel()
+        self._journal = journal
+        self._interval_ns = scenario.book_interval_ms * 1_000_000
+        self._book_ts = start_ts
+        self._told: dict[tuple[str, str], Levels] = {}
+        self._to_core: list[tuple[int, int, e.Event]] = []
+        self._to_venue: list[tuple[int, int, r.Request]] = []
+        self._sent = 0  # orders what is under way with equal times
+        self._hear(self.exchange.advance(start_ts))
+        for event in (self.setup, *(e.SessionUp(session=v.name) for v in setup.venues), e.SessionUp(session=CLIENT)):
+            self.feed(event)
+
+    def feed(self, event: e.Event, ts: int = 0) -> None:
+        """Tell the core `event` at `ts`, now if that is over."""
+        self._sent += 1
+        heappush(self._to_core, (max(ts, self.now), self._sent, event))
+
+    def parent(
+        self, cl_ord_id: str, symbol: str, order_qty: int, strategy: int, side: Side = Side.BUY, price: int = 0, ts: int = 0, **params: Any
+    ) -> None:
+        """A client's order, at `ts` or now; params as AlgoParams names them. price 0: market."""
+        event = e.ParentRequested(
+            session=CLIENT, cl_ord_id=cl_ord_id, symbol=symbol, side=side, order_qty=order_qty,
+            ord_type=OrdType.LIMIT if price else OrdType.MARKET, price=price, time_in_force=TimeInForce.DAY,
+            strategy=strategy, params=AlgoParams(**params),
+        )  # fmt: skip
+        self.feed(event, ts)
+
+    def run(self, until_ts: int) -> None:
+        """Let everything happen that is due up to and including `until_ts`."""
+        while (due := self._next_ts()) <= until_ts:
+            self.now = max(self.now, due)
+            # The market first: what was due there before a message arrives happened before it.
+            if self.exchange.next_ts() <= due:
+                self._hear(self.exchange.advance(due))
+            elif self._to_venue and self._to_venue[0][0] <= due:
+                self._hear(self.exchange.submit(due, heappop(self._to_venue)[2]))
+            elif self._book_ts <= due:
+                self._tell_books(due)
+            elif self._to_core and self._to_core[0][0] <= due:
+                self._step(heappop(self._to_core)[2])
+            else:
+                self._step(e.Wakeup())
+        self.now = max(self.now, until_ts)
+        if self._journal is not None:
+            self._journal.commit()
+
+    # What came of it.
+
+    def order(self, cl_ord_id: str) -> ParentOrder:
+        """The client's order as the core has it."""
+        parent = find(self.state, CLIENT, cl_ord_id)
+        assert parent is not None, f"no order {cl_ord_id}"
+        return parent
+
+    def done(self, cl_ord_id: str) -> Curve:
+        """What has been executed of a parent, in market time."""
+        return self._done.get(self.order(cl_ord_id).parent_id) or Curve()
+
+    def participation(self, cl_ord_id: str, window_ns: int = 5 * MINUTE) -> Iterator[Share]:
+        """Our share over trailing windows, at every fill of the parent and at every second of its life.
+
+        A window that would begin before the parent does is cut: from the start.
+        """
+        parent = self.order(cl_ord_id)
+        done, market = self.done(cl_ord_id), self.prints[parent.symbol]
+        last_ts = min(self.now, max(parent.end_ts, done.moments[-1] if done.moments else 0) + window_ns)
+        seconds = range(parent.start_ts + SECOND, last_ts + 1, SECOND)
+        for ts in sorted({*seconds, *done.moments}):
+            since = max(ts - window_ns, parent.start_ts)
+            yield Share(since, ts, done.at(ts) - done.at(since), market.at(ts) - market.at(since))
+
+    # The loop.
+
+    def _next_ts(self) -> int:
+        due = [self.exchange.next_ts(), self._book_ts]
+        if self._to_venue:
+            due.append(self._to_venue[0][0])
+        if self._to_core:
+            due.append(self._to_core[0][0])
+        wakeup = next_wakeup(self.state)
+        if wakeup is not None:
+            due.append(wakeup)
+        return min(due)
+
+    def _step(self, event: e.Event) -> None:
+        state = self.state
+        event = msgspec.structs.replace(event, seq=state.seq + 1, ts=max(self.now, state.ts + 1))
+        if self._journal is not None:
+            self._journal.append_input(event)
+        commands = step(state, event)
+        if self._journal is not None:
+            if commands:
+                self._journal.append_outputs(event.seq, commands)
+            if event.seq % COMMIT_EVERY == 0:
+                self._journal.commit()
+        for command in commands:
+            self._do(command, event.ts)
+
+    def _do(self, command: c.Command, ts: int) -> None:
+        if isinstance(command, c.SendChild | c.CancelChild | c.AskChildStatus):
+            self.children_sent += isinstance(command, c.SendChild)
+            self._sent += 1
+            heappush(self._to_venue, (ts + self._latency_ns, self._sent, _request(command)))
+        elif isinstance(command, c.RequestForecast):
+            self.feed(self._forecast(command), ts + self._latency_ns)
+        elif isinstance(command, c.ReportParent):
+            self.reports.append(command)
+        elif isinstance(command, c.RaiseAlert):
+            self.alerts.append(command)
+        # Refusals of a cancel or a message go to a client, who is not here to read them.
+
+    def _hear(self, answers: list[r.Answer]) -> None:
+        """Note what happened in the market and send word of it to the core."""
+        # As the market's FIX face does: reports before the prints of the same moment.
+        for answer in sorted(answers, key=lambda a: (a.ts, isinstance(a, r.TradePrint))):
+            if isinstance(answer, r.TradePrint):
+                self.prints[answer.symbol].add(answer.ts, answer.qty)
+            elif isinstance(answer, r.Trade):
+                self._note(answer)
+            event = _event(answer)
+            if event is not None:
+                self.feed(event, answer.ts + self._latency_ns)
+
+    def _note(self, trade: r.Trade) -> None:
+        parent_id = trade.cl_ord_id.rpartition(".")[0]
+        self._done.setdefault(parent_id, Curve()).add(trade.ts, trade.last_qty)
+        self.fills.append(
+            Fill(
+                trade.ts, parent_id, trade.cl_ord_id, trade.venue, trade.symbol, trade.side, trade.last_px, trade.last_qty,
+                trade.last_liquidity_ind == 1,
+            )  # fmt: skip
+        )
+
+    def _tell_books(self, ts: int) -> None:
+        self._book_ts = ts + self._interval_ns
+        for venue in self.exchange.venues:
+            for symbol in self.exchange.instruments:
+                book = self.exchange.book(venue, symbol)
+                if book == self._told.get((venue, symbol)):
+                    continue
+                self._told[venue, symbol] = book
+                (bid_px, bid_qty), (ask_px, ask_qty) = (side[0] if side else (0, 0) for side in book)
+                quote = e.QuoteUpdated(venue=venue, symbol=symbol, bid_px=bid_px, bid_qty=bid_qty, ask_px=ask_px, ask_qty=ask_qty)
+                self.feed(quote, ts + self._latency_ns)
+
+    def _forecast(self, request: c.RequestForecast) -> e.ForecastReady:
+        try:
+            if not request.history:
+                raise ValueError("no recorded days")
+            curve = tuple(to_ppm(self._model.curve(request.symbol, request.history, request.weekday)))
+        except ValueError as error:
+            return e.ForecastReady(symbol=request.symbol, date=request.date, model=self._model.version, curve=(), text=str(error))
+        return e.ForecastReady(
+            symbol=request.symbol, date=request.date, model=self._model.version, curve=curve, trained_through=request.history_dates[-1]
+        )
+
+
+def _as_of(setup: InstrumentSetup, date: str) -> InstrumentSetup:
+    """The instrument with the recorded days before `date`."""
+    known = sum(d < date for d in setup.history_dates)
+    return msgspec.structs.replace(setup, history_dates=setup.history_dates[:known], history=setup.history[:known])
+
+
+def _request(command: c.SendChild | c.CancelChild | c.AskChildStatus) -> r.Request:
+    ids = {"venue": command.venue, "client": ALGO, "symbol": command.symbol, "side": command.side}
+    if isinstance(command, c.SendChild):
+        return r.NewOrderSingle(
+            **ids, cl_ord_id=command.child_id, order_qty=command.order_qty, ord_type=command.ord_type, px=command.price,
+            tif=command.time_in_force,
+        )  # fmt: skip
+    if isinstance(command, c.CancelChild):
+        return r.OrderCancelRequest(**ids, cl_ord_id=command.cancel_id, orig_cl_ord_id=command.child_id)
+    return r.OrderStatusRequest(**ids, cl_ord_id=command.child_id)
+
+
+def _event(answer: r.Answer) -> e.Event | None:
+    """What the core hears of it: as the FIX codec would read it."""
+    if isinstance(answer, r.TradePrint):
+        return e.TradePrinted(venue=answer.venue, symbol=answer.symbol, last_px=answer.px, last_qty=answer.qty)
+    ids = {"session": answer.venue, "child_id": answer.orig_cl_ord_id or answer.cl_ord_id}
+    if isinstance(answer, r.CancelReject):
+        return e.CancelRejected(**ids, cxl_rej_reason=answer.cxl_rej_reason, ord_status=answer.ord_status, text=answer.text)
+    if isinstance(answer, r.New):
+        return e.ChildAccepted(**ids, order_id=answer.order_id)
+    if isinstance(answer, r.Trade):
+        return e.ChildFilled(
+            **ids, exec_id=answer.exec_id, last_px=answer.last_px, last_qty=answer.last_qty, last_liquidity_ind=answer.last_liquidity_ind
+        )
+    if isinstance(answer, r.Canceled | r.Expired):
+        return e.ChildCanceled(**ids, ord_status=answer.ord_status, text=answer.text)
+    if isinstance(answer, r.Rejected):
+        return e.ChildRejected(**ids, ord_rej_reason=answer.ord_rej_reason, text=answer.text)
+    if isinstance(answer, r.OrderStatus):
+        is_known = answer.ord_status is not OrdStatus.REJECTED
+        return e.ChildStatusReported(
+            **ids, is_known=is_known, ord_status=answer.ord_status, cum_qty=answer.cum_qty, leaves_qty=answer.leaves_qty
+        )
+    assert isinstance(answer, r.Replaced), answer
+    return None  # we never ask for one

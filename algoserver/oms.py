@@ -1,0 +1,122 @@
+"""A sample OMS: logs on over FIX, sends one parent order, prints every report as a JSON line. Shares no code with the server.
+
+`python -m algoserver.oms --port 9880 --symbol AAPL --qty 200000 --strategy 1 --start 20190628-14:30:00 --end ...`
+It ends when the order is over: status 0 if it filled, 1 if it ended with a rest or was refused, 2 if the session broke.
+"""
+
+import argparse
+import json
+import socket
+import sys
+import time
+from typing import Any
+
+import simplefix
+
+FINAL = {"2": 0, "3": 1, "4": 1, "8": 1, "C": 1}
+NAMES = {
+    "11": "cl_ord_id", "37": "order_id", "17": "exec_id", "150": "exec_type", "39": "ord_status", "38": "order_qty", "14": "cum_qty",
+    "151": "leaves_qty", "6": "avg_px", "31": "last_px", "32": "last_qty", "30": "last_mkt", "60": "transact_time", "58": "text",
+    "103": "ord_rej_reason",
+}  # fmt: skip
+
+
+class Session:
+    """A FIX 4.4 session as initiator that begins with fresh numbers."""
+
+    def __init__(self, host: str, port: int, sender: str, target: str) -> None:
+        self._socket = socket.create_connection((host, port), timeout=10)
+        self._sender, self._target = sender, target
+        self._parser = simplefix.FixParser()
+        self._seq = 0
+        self.send("A", [(98, "0"), (108, "30"), (141, "Y")])
+
+    def send(self, msg_type: str, pairs: list[tuple[int, str]]) -> None:
+        """Send one message."""
+        self._seq += 1
+        message = simplefix.FixMessage()
+        message.append_pair(8, "FIX.4.4", header=True)
+        message.append_pair(35, msg_type, header=True)
+        message.append_pair(34, self._seq, header=True)
+        message.append_pair(49, self._sender, header=True)
+        message.append_utc_timestamp(52, precision=3, header=True)
+        message.append_pair(56, self._target, header=True)
+        for tag, value in pairs:
+            message.append_pair(tag, value)
+        self._socket.sendall(message.encode())
+
+    def messages(self) -> Any:
+        """Yield messages as dicts tag -> text, answering heartbeats; ends when the peer closes."""
+        while True:
+            message = self._parser.get_message()
+            if message is not None:
+                fields = {tag.decode(): value.decode() for tag, value in message.pairs}
+                if fields["35"] == "1":
+                    self.send("0", [(112, fields.get("112", ""))])
+                yield fields
+                continue
+            try:
+                chunk = self._socket.recv(65_536)
+            except TimeoutError:
+                self.send("0", [])
+                continue
+            if not chunk:
+                return
+            self._parser.append_buffer(chunk)
+
+
+def order(args: argparse.Namespace) -> list[tuple[int, str]]:
+    """NewOrderSingle of the command line."""
+    now = time.strftime("%Y%m%d-%H:%M:%S", time.gmtime())
+    pairs = [(11, args.cl_ord_id), (21, "1"), (55, args.symbol), (54, args.side), (60, args.start or now), (38, str(args.qty))]
+    pairs += [(40, "2"), (44, args.price)] if args.price else [(40, "1")]
+    pairs += [(59, "0"), (847, str(args.strategy))]
+    pairs += [(168, args.start)] if args.start else []
+    pairs += [(126, args.end)] if args.end else []
+    if args.param:
+        pairs.append((957, str(len(args.param))))
+        for param in args.param:
+            name, _, value = param.partition("=")
+            pairs += [(958, name), (960, value)]
+    return pairs
+
+
+def main() -> int:
+    """Trade one order. Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="algoserver.oms", description="Send one parent order over FIX and print its reports.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=9880)
+    parser.add_argument("--sender", default="CLIENT1", help="our CompID")
+    parser.add_argument("--cl-ord-id", default=f"OMS-{time.time_ns() // 1_000_000}")
+    parser.add_argument("--symbol", default="AAPL")
+    parser.add_argument("--side", default="1", choices=("1", "2", "5"), help="1 buy, 2 sell, 5 sell short")
+    parser.add_argument("--qty", type=int, default=1000)
+    parser.add_argument("--price", default="", help="limit; without it a market order")
+    parser.add_argument("--strategy", type=int, default=1, help="TargetStrategy (847): 1 VWAP, 2 POV, 1001 TWAP")
+    parser.add_argument("--start", default="", help="YYYYMMDD-HH:MM:SS UTC, market time")
+    parser.add_argument("--end", default="", help="YYYYMMDD-HH:MM:SS UTC, market time")
+    parser.add_argument("--minutes", type=float, default=0, help="instead of --end: so many minutes from now, in real time")
+    parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="strategy parameter, for example MaxPctVol=0.15")
+    args = parser.parse_args()
+    if args.minutes:
+        args.end = time.strftime("%Y%m%d-%H:%M:%S", time.gmtime(time.time() + 60 * args.minutes))
+    try:
+        session = Session(args.host, args.port, args.sender, "ALGO")
+        for fields in session.messages():
+            if fields["35"] == "A":
+                session.send("D", order(args))
+            elif fields["35"] in ("3", "j", "5"):
+                print(json.dumps({"msg_type": fields["35"], "text": fields.get("58", "")}), flush=True)
+                return 2
+            elif fields["35"] == "8":
+                print(json.dumps({name: fields[tag] for tag, name in NAMES.items() if tag in fields}), flush=True)
+                if fields["39"] in FINAL:
+                    session.send("5", [])
+                    return FINAL[fields["39"]]
+    except OSError as error:
+        print(f"algoserver.oms: {args.host}:{args.port}: {error}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

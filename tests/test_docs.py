@@ -1,0 +1,135 @@
+"""Every command of the README is run here, as it stands there but for ports and places of its own."""
+
+import json
+import re
+import shlex
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = [
+    line.split("  #")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    for line in block.splitlines()
+    if line.strip() and not line.startswith("#")
+]
+# Run elsewhere: the suite itself, and make lint by the same run that calls the suite.
+ELSEWHERE = {"make test", "make lint"}
+STREET = [".venv/bin/algoserver sim", ".venv/bin/algoserver serve"]
+OMS = next(c for c in COMMANDS if "algoserver.oms" in c)
+CTL = ".venv/bin/algoctl status"
+RUN_ALONE = {
+    "make demo": 0,
+    ".venv/bin/algoserver demo --json": 0,
+}
+LEARN = next(c for c in COMMANDS if "train volume" in c)
+REPLAY = next(c for c in COMMANDS if "replay" in c)
+TAPE = next(c for c in COMMANDS if "sim-tape" in c)
+BENCHES = [c for c in COMMANDS if "tools/bench" in c]
+
+
+def test_every_command_of_the_readme_is_run_by_a_test():
+    """A command that is added there and not here fails."""
+    known = {*ELSEWHERE, *STREET, OMS, CTL, *RUN_ALONE, LEARN, REPLAY, TAPE, *BENCHES}
+    assert set(COMMANDS) == known
+
+
+def test_the_street_trades_an_order_and_replays(tmp_path):
+    """Simulator, server, sample OMS, algoctl, a stop, replay: the README's lines in their order."""
+    venue_port, client_port = free_port(), free_port()
+    state = str(tmp_path / "server")
+    with running(f"{STREET[0]} --port {venue_port} --state {tmp_path / 'sim'}"):
+        with running(f"{STREET[1]} --port {client_port} --venue-port {venue_port} --state {state}") as server:
+            assert "ready" in server.ready_line
+            done = run(f"{OMS} --port {client_port}", 150)
+            reports = [json.loads(line) for line in done.stdout.splitlines()]
+            assert (done.returncode, reports[-1]["cum_qty"], reports[-1]["ord_status"]) == (0, "2000", "2"), done.stdout[-500:]
+            status = run(f"{CTL} --state {state}", 30)
+            assert status.returncode == 0, status.stderr
+            listed = json.loads(run(f".venv/bin/algoctl --state {state} -o json order ls", 30).stdout)
+            assert "2000" in json.dumps(listed)
+    replayed = run(REPLAY.replace("state/server", state), 60)
+    assert (replayed.returncode, "all equal" in replayed.stdout) == (0, True), replayed.stderr
+
+
+@pytest.mark.parametrize("command", RUN_ALONE)
+def test_the_demo_fills_its_order_in_time(command):
+    """make demo ends with its table, demo --json with one object; all filled, within 90 s."""
+    done = run(command, 240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    if "--json" in command:
+        result = json.loads(done.stdout.splitlines()[-1])
+        assert result["cum_qty"] == result["order_qty"] == 200_000
+        assert sum(v["qty"] for v in result["venues"].values()) == 200_000
+        assert 0 < result["participation"] <= 0.2
+        assert result["wall_s"] <= 90
+    else:
+        assert "200,000 of 200,000" in done.stdout
+
+
+def test_a_model_is_trained(tmp_path):
+    """train volume writes a model and says what it is worth."""
+    done = run(LEARN.replace("state/models", str(tmp_path)), 120)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.glob("volume-*/manifest.json"))
+
+
+def test_the_recorded_tape_can_be_traded(tmp_path):
+    """The tape's simulator opens its doors, and a POV order in BTCUSDT gets fills from it."""
+    venue_port, client_port = free_port(), free_port()
+    with (
+        running(f"{TAPE.replace('state/tape', str(tmp_path / 'sim'))} --port {venue_port}"),
+        running(f"{STREET[1]} --port {client_port} --venue-port {venue_port} --state {tmp_path / 'server'}"),
+    ):
+        oms = ".venv/bin/python -m algoserver.oms --symbol BTCUSDT --qty 1 --strategy 1001 --minutes 0.5 --param Urgency=5"
+        done = run(f"{oms} --port {client_port}", 120)
+        reports = [json.loads(line) for line in done.stdout.splitlines()]
+        assert float(reports[-1]["cum_qty"]) > 0, done.stdout[-500:]
+
+
+@pytest.mark.parametrize("command", BENCHES)
+def test_a_bench_ends_with_one_json_line(command):
+    """Small runs: that they work, not how fast they are."""
+    done = run(f"{command} --quick --json", 200)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert isinstance(json.loads(done.stdout.splitlines()[-1]), dict)
+
+
+class Running:
+    """A process that has said that it is ready."""
+
+    def __init__(self, command: str) -> None:
+        self.process = subprocess.Popen(shlex.split(command), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.ready_line = self.process.stdout.readline()
+
+
+@contextmanager
+def running(command: str) -> Iterator[Running]:
+    """Start a server of the README, stop it in good order; its exit status must be 0."""
+    started = Running(command)
+    try:
+        assert started.ready_line.startswith("ready"), started.process.stderr.read() if started.process.stderr else ""
+        yield started
+    finally:
+        if started.process.poll() is None:
+            started.process.send_signal(signal.SIGTERM)
+        assert started.process.wait(60) == 0
+
+
+def run(command: str, seconds: int) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end."""
+    return subprocess.run(shlex.split(command), cwd=ROOT, capture_output=True, text=True, timeout=seconds)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
