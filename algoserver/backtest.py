@@ -238,12 +238,9 @@ class Backtest:
     def _note(self, trade: r.Trade) -> None:
         parent_id = trade.cl_ord_id.rpartition(".")[0]
         self._done.setdefault(parent_id, Curve()).add(trade.ts, trade.last_qty)
-        self.fills.append(
-            Fill(
-                trade.ts, parent_id, trade.cl_ord_id, trade.venue, trade.symbol, trade.side, trade.last_px, trade.last_qty,
-                trade.last_liquidity_ind == 1,
-            )  # fmt: skip
-        )
+        is_passive = trade.last_liquidity_ind == 1
+        fill = Fill(trade.ts, parent_id, trade.cl_ord_id, trade.venue, trade.symbol, trade.side, trade.last_px, trade.last_qty, is_passive)
+        self.fills.append(fill)
 
     def _tell_books(self, ts: int) -> None:
         self._book_ts = ts + self._interval_ns
@@ -276,38 +273,43 @@ def _as_of(setup: InstrumentSetup, date: str) -> InstrumentSetup:
 
 
 def _request(command: c.SendChild | c.CancelChild | c.AskChildStatus) -> r.Request:
-    ids = {"venue": command.venue, "client": ALGO, "symbol": command.symbol, "side": command.side}
+    venue, symbol, side = command.venue, command.symbol, command.side
     if isinstance(command, c.SendChild):
         return r.NewOrderSingle(
-            **ids, cl_ord_id=command.child_id, order_qty=command.order_qty, ord_type=command.ord_type, px=command.price,
-            tif=command.time_in_force,
+            venue=venue, client=ALGO, cl_ord_id=command.child_id, symbol=symbol, side=side, order_qty=command.order_qty,
+            ord_type=command.ord_type, px=command.price, tif=command.time_in_force,
         )  # fmt: skip
     if isinstance(command, c.CancelChild):
-        return r.OrderCancelRequest(**ids, cl_ord_id=command.cancel_id, orig_cl_ord_id=command.child_id)
-    return r.OrderStatusRequest(**ids, cl_ord_id=command.child_id)
+        return r.OrderCancelRequest(
+            venue=venue, client=ALGO, cl_ord_id=command.cancel_id, orig_cl_ord_id=command.child_id, symbol=symbol, side=side
+        )
+    return r.OrderStatusRequest(venue=venue, client=ALGO, cl_ord_id=command.child_id, symbol=symbol, side=side)
 
 
 def _event(answer: r.Answer) -> e.Event | None:
-    """What the core hears of it: as the FIX codec would read it."""
+    """What the core hears of it: as the FIX codec would read it. None for an answer to what we never ask."""
     if isinstance(answer, r.TradePrint):
         return e.TradePrinted(venue=answer.venue, symbol=answer.symbol, last_px=answer.px, last_qty=answer.qty)
-    ids = {"session": answer.venue, "child_id": answer.orig_cl_ord_id or answer.cl_ord_id}
+    venue, child_id = answer.venue, answer.orig_cl_ord_id or answer.cl_ord_id
     if isinstance(answer, r.CancelReject):
-        return e.CancelRejected(**ids, cxl_rej_reason=answer.cxl_rej_reason, ord_status=answer.ord_status, text=answer.text)
+        return e.CancelRejected(
+            session=venue, child_id=child_id, cxl_rej_reason=answer.cxl_rej_reason, ord_status=answer.ord_status, text=answer.text
+        )
     if isinstance(answer, r.New):
-        return e.ChildAccepted(**ids, order_id=answer.order_id)
+        return e.ChildAccepted(session=venue, child_id=child_id, order_id=answer.order_id)
     if isinstance(answer, r.Trade):
         return e.ChildFilled(
-            **ids, exec_id=answer.exec_id, last_px=answer.last_px, last_qty=answer.last_qty, last_liquidity_ind=answer.last_liquidity_ind
-        )
+            session=venue, child_id=child_id, exec_id=answer.exec_id, last_px=answer.last_px, last_qty=answer.last_qty,
+            last_liquidity_ind=answer.last_liquidity_ind,
+        )  # fmt: skip
     if isinstance(answer, r.Canceled | r.Expired):
-        return e.ChildCanceled(**ids, ord_status=answer.ord_status, text=answer.text)
+        return e.ChildCanceled(session=venue, child_id=child_id, ord_status=answer.ord_status, text=answer.text)
     if isinstance(answer, r.Rejected):
-        return e.ChildRejected(**ids, ord_rej_reason=answer.ord_rej_reason, text=answer.text)
+        return e.ChildRejected(session=venue, child_id=child_id, ord_rej_reason=answer.ord_rej_reason, text=answer.text)
     if isinstance(answer, r.OrderStatus):
         is_known = answer.ord_status is not OrdStatus.REJECTED
         return e.ChildStatusReported(
-            **ids, is_known=is_known, ord_status=answer.ord_status, cum_qty=answer.cum_qty, leaves_qty=answer.leaves_qty
-        )
-    assert isinstance(answer, r.Replaced), answer
-    return None  # we never ask for one
+            session=venue, child_id=child_id, is_known=is_known, ord_status=answer.ord_status, cum_qty=answer.cum_qty,
+            leaves_qty=answer.leaves_qty,
+        )  # fmt: skip
+    return None

@@ -60,7 +60,7 @@ def serve(
         server = Server(loaded, state, port, venue_port)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: server.stop())
-        door = Door(state / "control.sock", server.ask)
+        door = Door(state, server.ask)
         server.start()
         door.start()
     except (BadConfig, BadSessions, JournalCorrupt, JournalLocked, Diverged, ValueError, OSError) as error:

@@ -173,7 +173,8 @@ def _result(tape: Tape, reports: list[dict[str, str]], wall_s: float) -> dict[st
 
 
 def _table(r: dict[str, Any]) -> Table:
-    table = Table(title=f"{r['algo']} {r['side']} {r['order_qty']:,} {r['symbol']}, {START[9:14]} to {END[9:14]} UTC of 2019-06-28", show_header=False)
+    title = f"{r['algo']} {r['side']} {r['order_qty']:,} {r['symbol']}, {START[9:14]} to {END[9:14]} UTC of 2019-06-28"
+    table = Table(title=title, show_header=False)
     table.add_column()
     table.add_column(justify="right")
     rows = [
@@ -217,7 +218,7 @@ def _await_ready(name: str, process: "subprocess.Popen[str]") -> None:
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line.startswith("ready"):
-        raise Failed(f"the {name} did not start; run it alone to see why: {' '.join(process.args[1:])}")  # type: ignore[index]
+        raise Failed(f"the {name} did not start; run it alone to see why")
 
 
 def _has_market(tape: Tape, journal: Path) -> bool:

@@ -54,6 +54,7 @@ def recover(directory: Path, sent_seq: int, through_seq: int) -> Recovered:
         # What is older than the snapshot is not replayed: its commands are read as they were written.
         for record in read(directory, sent_seq, outputs_after_seq=sent_seq):
             if record.kind == "O" and record.seq <= begin:
+                assert isinstance(record.payload, Command)
                 unsent.append((record.seq, state.ts, record.payload))
     digests = follow(directory, state, keep)
     return Recovered(state, unsent, digests, state.seq - begin)
@@ -66,6 +67,7 @@ def follow(directory: Path, state: State, seen: Callable[[Event, list[Command]],
         if until_seq and record.seq >= until_seq:
             break
         if record.kind == "I":
+            assert isinstance(record.payload, Event)
             seen(record.payload, _step(state, record.payload))
         elif record.kind == "D" and record.seq == state.seq:
             _agree(state, record.payload)

@@ -15,7 +15,7 @@ from algoserver.core.engine import step
 from algoserver.core.orders import is_open
 from algoserver.core.state import State
 from algoserver.domain.commands import CancelChild
-from algoserver.domain.events import ChildCanceled, ChildFilled, ChildRejected, ChildStatusReported
+from algoserver.domain.events import ChildCanceled, ChildFilled, ChildRejected, ChildStatusReported, Event
 from algoserver.fix import venue_codec
 from algoserver.fix.endpoint import Endpoint
 from algoserver.journal import NO_OUTPUTS, read
@@ -79,7 +79,7 @@ def _last_good(journal_dir: Path) -> State:
     state = State()
     good = 0
     for record in read(journal_dir, outputs_after_seq=NO_OUTPUTS, until_corrupt=True):
-        if record.kind != "I":
+        if not isinstance(record.payload, Event):
             continue
         try:
             step(state, record.payload)

@@ -38,6 +38,9 @@ def place(parent: ParentOrder, resting: list[ChildOrder], demand: Demand, market
         if resting:
             return Placement(cancels=tuple(c.child_id for c in resting if _may_cancel(c, ts)))
         return Placement((), cross, far, TimeInForce.IOC)
+    surplus = _surplus(resting, demand, instrument, ts)
+    if surplus:
+        return Placement(surplus)
     stale = tuple(c.child_id for c in resting if _may_cancel(c, ts) and near and (near - c.price) * c.side.sign > 0)
     if not near or demand.join <= 0:
         return Placement(stale)
@@ -50,6 +53,20 @@ def place_at_once(parent: ParentOrder, resting: list[ChildOrder], market: Market
     if resting or not far or _within(parent, far) != far:
         return Placement()
     return Placement((), leaves_qty(parent.order), parent.price or far, parent.time_in_force)
+
+
+def _surplus(resting: list[ChildOrder], demand: Demand, instrument: Instrument, ts: int) -> tuple[str, ...]:
+    # The cap shrinks when the market's volume does, and a resting child would trade what it has got, hours later if its
+    # price is away. The newest goes first: the oldest stands best in its queue.
+    over = sum(leaves_qty(c.order) for c in resting) - demand.most - instrument.round_lot
+    surplus = []
+    for child in reversed(resting):
+        if over <= 0:
+            break
+        over -= leaves_qty(child.order)
+        if _may_cancel(child, ts):
+            surplus.append(child.child_id)
+    return tuple(surplus)
 
 
 def take_back(resting: list[ChildOrder], ts: int) -> Placement:

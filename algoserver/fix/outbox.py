@@ -60,9 +60,10 @@ class Outbox:
             if not letter.body:
                 self._done += 1
                 return
-            if self._on_unsent is not None and not self._endpoint.is_logged_on(self._session):
-                self._on_unsent(letter)
-            elif not self._endpoint.send(self._session, letter.body) and self._on_unsent is not None:
+            # A client's letter goes to the engine even when he is logged off: it keeps it for him.
+            may_go = self._on_unsent is None or self._endpoint.is_logged_on(self._session)
+            is_sent = may_go and self._endpoint.send(self._session, letter.body)
+            if not is_sent and self._on_unsent is not None:
                 self._on_unsent(letter)
             self._done_seq = letter.seq
             self._done += 1

@@ -82,7 +82,7 @@ class Journal:
         if self._failure is not None:
             self._refuse()
         assert 0 < seq < self.next_seq, f"outputs of {seq}, but the last input is {self.next_seq - 1}"
-        self._buffer += b"".join([lines.line("O", Output(seq, n, command)) for n, command in enumerate(commands)])
+        self._buffer += b"".join([lines.line("O", Output(seq, n, command)) for n, command in enumerate(commands)])  # type: ignore[arg-type]  # every Command is one of ANY
 
     def append_digest(self, seq: int, digest: str) -> None:
         """Take the digest (hex) of the state after the step of `seq`."""

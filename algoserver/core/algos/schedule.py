@@ -23,6 +23,8 @@ SLICES_MIN = 10
 # that begin between two bursts of ours too, so every shorter window is held to it as well, down to the one that makes us
 # follow the volume. Whole minutes are not enough: where each slice crosses after the same time, they fall between the bursts.
 CAP_WINDOWS = tuple(length * SECOND for length in range(60, 301, 30))
+# In windows up to this one the share is taken to the nearest lot: rounded down, the cap of a thin share would bind at two thirds.
+LOTS_WITHIN = 2 * MINUTE
 # Urgency 3 crosses where the desk's default says; a step earlier or later moves that by this share of the slice.
 URGENCY_STEP_PPM = 150_000
 
@@ -185,6 +187,8 @@ def _allowed(parent: ParentOrder, work: Work, market: Market, round_lot: int, ts
             # The second on the edge counts for us and not for the market: the error is on the safe side.
             ours = work.traded.since(since, include_second=True)
             room = share * market.volume.since(since, include_second=False) // PPM_ONE - ours
+            if length <= LOTS_WITHIN:
+                room += round_lot // 2
             if length < CAP_WINDOWS[-1] and ours == 0:
                 # Where a minute's share is less than a lot, one lot may go all the same; the long window still holds.
                 room = max(room, round_lot)

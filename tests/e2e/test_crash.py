@@ -1,0 +1,52 @@
+"""Kill -9, anywhere, again and again: the books are right, nothing is lost, nothing is done twice."""
+
+import random
+import time
+
+import pytest
+
+from tests.e2e.street import Street, replay
+
+QTY = 200_000
+SECONDS_MAX = 120
+
+
+@pytest.mark.parametrize(
+    ("seed", "victim", "blows"),
+    [(1, "server", 20), (2, "simulator", 5), (3, "both", 5), (4, "wire", 10)],
+    ids=["server-20-times", "simulator", "both", "both-venue-sessions-cut"],
+)
+def test_a_vwap_survives_and_its_books_agree(tmp_path, seed, victim, blows):
+    """Client's fills = venues' = journal's; no ExecID is told twice; never more than order_qty filled and open; it finishes."""
+    rng = random.Random(seed)
+    street = Street(tmp_path / "street", is_cuttable=victim == "wire")
+    street.order(QTY)
+    begun = time.monotonic()
+    struck, next_blow = 0, begun + 4 + rng.uniform(0, 1)
+    while street.client.final() is None and time.monotonic() - begun < SECONDS_MAX:
+        street.client.read(0.02)
+        if struck < blows and time.monotonic() >= next_blow:
+            struck += 1
+            _strike(street, victim)
+            next_blow = time.monotonic() + rng.uniform(0.05, 0.9 if victim == "server" else 3.0)
+    final = street.client.final()
+    street.client.read(1)
+    assert street.close() == [0, 0]
+    assert struck == blows, f"seed {seed}: the order was over after {struck} blows"
+    assert final is not None, f"seed {seed}: the order did not finish"
+    assert (final["39"], final["14"], street.client.told_twice) == ("2", str(QTY), [])
+    assert street.client.filled() == street.venue_filled() == street.journal_filled() == QTY
+    assert street.exposure_max() <= QTY
+    assert replay(street.folder / "server", "0") == replay(street.folder / "server", "1")
+
+
+def _strike(street: Street, victim: str) -> None:
+    if victim == "wire":
+        assert street.proxy is not None
+        street.proxy.cut()
+        return
+    killed = {"server": [street.server], "simulator": [street.sim], "both": [street.server, street.sim]}[victim]
+    for process in killed:
+        process.kill()
+    for process in reversed(killed):
+        process.start()

@@ -1,0 +1,209 @@
+"""Algos on recorded days: the realised curve stays in the planned band and participation below its cap, in market time."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from algoserver.backtest import Backtest
+from algoserver.config import load
+from algoserver.core.algos.schedule import Schedule, band, planned
+from algoserver.domain.events import PolicyLoaded
+from algoserver.domain.policy import SessionHours
+from algoserver.domain.types import MINUTE, PPM_ONE, PX_ONE, SECOND, OrdStatus, Strategy, ppm, utc
+from algoserver.journal import Journal
+from algoserver.recovery import replay
+from algoserver.sim.config import Scenario
+from algoserver.sim.config import load as load_scenario
+from algoserver.sim.volume import VolumePath, recorded_bins
+
+CFG = Path(__file__).resolve().parents[1] / "cfg"
+DAYS = ["2019-06-05", "2019-06-14", "2019-06-28"]
+SESSION = 390 * MINUTE
+LOT = 100
+# On this seed the market comes down to a limit 15 ticks below it after eight minutes, and stays.
+AWAY_SEED, AWAY_TICKS = 7, 15
+
+
+def setup() -> PolicyLoaded:
+    """The default server's decisions on the recorded session; no limit on a parent's size, which is not what is tested."""
+    decided = load(CFG / "server.toml").setup
+    replace = msgspec.structs.replace
+    policy = replace(decided.policy, parent_value_max=10**12 * PX_ONE, parent_adv_ppm_max=PPM_ONE)
+    return replace(decided, policy=policy, hours=SessionHours(13 * 60 * MINUTE + 30 * MINUTE, 20 * 60 * MINUTE))
+
+
+def market(symbol: str, day: str) -> Scenario:
+    """The demo's market in one symbol, on another recorded day."""
+    scenario = load_scenario(CFG / "demo-sim.toml")
+    (one,) = (i for i in scenario.instruments if i.symbol == symbol)
+    assert one.flow is not None
+    replace = msgspec.structs.replace
+    return replace(scenario, instruments=[replace(one, flow=replace(one.flow, day=day))])
+
+
+class Run:
+    """One parent, worked from `at` minutes after the open for `minutes`; its size is `share` of the recorded volume in that time."""
+
+    def __init__(
+        self, symbol: str, day: str, at: int, minutes: int, share: str, cap: str, strategy: int = Strategy.VWAP, seed: int | None = None,
+        after: int = 0, price_offset: int = 0, journal: Journal | None = None, **params: object,
+    ) -> None:  # fmt: skip
+        open_ts = utc(f"{day.replace('-', '')}-13:30:00")
+        path = VolumePath(recorded_bins(symbol, day), SESSION)
+        volume = path.cumulated((at + minutes) * MINUTE) - path.cumulated(at * MINUTE)
+        self.qty = int(volume) * ppm(share) // PPM_ONE // LOT * LOT
+        self.start, self.end = open_ts + at * MINUTE, open_ts + (at + minutes) * MINUTE
+        self.cap = ppm(cap)
+        self.bt = Backtest(setup(), market(symbol, day), self.start - 30 * SECOND, seed, journal=journal)
+        self.bt.run(self.start - 10 * SECOND)
+        bids, _ = self.bt.exchange.book("XLIT1", symbol)
+        price = bids[0][0] + price_offset if price_offset else 0
+        times = {"start_ts": self.start, "end_ts": self.end, "max_pct_vol": self.cap}
+        self.bt.parent("P1", symbol, self.qty, strategy, price=price, **times, **params)
+        self.bt.run(self.start - SECOND)
+        work = self.bt.state.works[self.bt.order("P1").parent_id]
+        self.schedule: Schedule = work.schedule
+        self.slice_ns = work.slice_ns
+        self.bt.run(self.end + max(after, 5) * MINUTE)
+        self.done, self.prints = self.bt.done("P1"), self.bt.prints[symbol]
+
+    @property
+    def cum_qty(self) -> int:
+        return self.bt.order("P1").order.cum_qty
+
+    @property
+    def status(self) -> OrdStatus:
+        return self.bt.order("P1").order.status
+
+    def above_cap(self) -> list[object]:
+        """Every trailing five minutes in which our share was above the cap."""
+        return [s for s in self.bt.participation("P1") if s.is_above(self.cap)]
+
+    def outside(self) -> list[int]:
+        """Slice boundaries at which what is done is outside the planned band."""
+        found = []
+        for ts in range(self.start + self.slice_ns, self.end + 1, self.slice_ns):
+            least, most = band(self.schedule, self.slice_ns, ts)
+            if not least <= self.done.at(ts) <= most:
+                found.append(ts)
+        return found
+
+    def is_capped(self, boundary: int) -> bool:
+        """Whether in the slice before `boundary` one lot more would have been above the cap of some window, a minute or longer."""
+        for ts in range(boundary - self.slice_ns, boundary + 1, SECOND):
+            for length in (60, 90, 120, 150, 180, 210, 240, 270, 300):
+                since = max(self.start, ts - length * SECOND)
+                ours, volume = self.done.at(ts) - self.done.at(since), self.prints.at(ts) - self.prints.at(since)
+                if (ours + LOT) * PPM_ONE > self.cap * volume:
+                    return True
+        return False
+
+    def share(self, since: int = 0, until: int = 0) -> float:
+        since, until = since or self.start, until or self.end
+        return (self.done.at(until) - self.done.at(since)) / (self.prints.at(until) - self.prints.at(since))
+
+
+def assert_in_band(run: Run) -> None:
+    outside = run.outside()
+    assert [ts for ts in outside if not run.is_capped(ts)] == []
+    # Where the cap leaves room on average, it binds in lulls only.
+    assert len(outside) * 10 <= (run.end - run.start) // run.slice_ns
+
+
+@pytest.mark.parametrize("day", DAYS)
+@pytest.mark.parametrize(
+    ("symbol", "at", "minutes", "share", "cap"),
+    [("AAPL", 60, 30, "0.08", "0.12"), ("ADBE", 120, 60, "0.08", "0.15"), ("GE", 120, 45, "0.1", "0.2")],
+)
+def test_vwap_follows_its_curve_below_its_cap(symbol: str, at: int, minutes: int, share: str, cap: str, day: str) -> None:
+    """At every slice boundary within one slice of the plan, never above MaxPctVol over five minutes, and done at the end."""
+    run = Run(symbol, day, at, minutes, share, cap)
+
+    assert run.above_cap() == []
+    assert_in_band(run)
+    assert (run.cum_qty, run.status) == (run.qty, OrdStatus.FILLED)
+    assert "curve median20" in run.bt.reports[0].text
+
+
+@pytest.mark.parametrize("day", DAYS)
+@pytest.mark.parametrize("symbol", ["AAPL", "ADBE", "GE"])
+def test_the_cap_binds_harder_than_the_plan(symbol: str, day: str) -> None:
+    """An order that needs 30 % of the volume under a cap of 10 % trades near 10 %, never above, and is canceled with a rest."""
+    run = Run(symbol, day, at=100, minutes=20, share="0.3", cap="0.1", seed=1)
+
+    assert run.above_cap() == []
+    assert run.status is OrdStatus.CANCELED
+    assert 0.07 < run.share() <= 0.1
+
+
+@pytest.mark.parametrize("symbol", ["AAPL", "ADBE"])
+def test_twap_keeps_its_line(symbol: str) -> None:
+    """Equal quantity in equal time, within a slice, below the cap."""
+    run = Run(symbol, "2019-06-14", at=120, minutes=30, share="0.08", cap="0.2", strategy=Strategy.TWAP)
+
+    assert run.schedule.totals == (0, run.qty)
+    assert run.above_cap() == []
+    assert_in_band(run)
+    assert run.cum_qty == run.qty
+
+
+@pytest.mark.parametrize(("symbol", "tolerance"), [("AAPL", 0.01), ("GE", 0.02)])
+def test_pov_holds_its_share(symbol: str, tolerance: float) -> None:
+    """A tenth of the volume, over the whole and over every five minutes that are over."""
+    run = Run(symbol, "2019-06-28", at=100, minutes=30, share="0.5", cap="0.15", strategy=Strategy.POV, target_pct_vol=100_000)
+
+    assert run.above_cap() == []
+    assert run.share() == pytest.approx(0.1, abs=tolerance / 2)
+    for ts in range(run.start + 5 * MINUTE, run.end + 1, MINUTE):
+        assert run.share(ts - 5 * MINUTE, ts) == pytest.approx(0.1, abs=tolerance)
+
+
+def test_completion_hard_finishes_what_cancel_gives_up() -> None:
+    """What the cap kept back until the end is traded after it with HARD, still below the cap, and canceled without."""
+    wish = {"symbol": "AAPL", "day": "2019-06-28", "at": 100, "minutes": 10, "share": "0.12", "cap": "0.1"}
+    given_up, finished = Run(**wish), Run(**wish, after=10, completion="HARD")
+
+    assert (given_up.status, given_up.done.at(given_up.end) < given_up.qty) == (OrdStatus.CANCELED, True)
+    assert (finished.status, finished.cum_qty) == (OrdStatus.FILLED, finished.qty)
+    assert finished.done.at(finished.end) < finished.qty
+    assert given_up.above_cap() == finished.above_cap() == []
+
+
+def test_a_limit_away_from_the_market_is_kept_and_catch_up_decides() -> None:
+    """Nothing trades beyond the limit. What was lost while the market was away is made up with CatchUp=Y, forgiven with N."""
+    wish = {"symbol": "AAPL", "day": "2019-06-28", "at": 100, "minutes": 30, "share": "0.06", "cap": "0.2"}
+    more = {"seed": AWAY_SEED, "price_offset": -AWAY_TICKS * PX_ONE // 100}
+    made_up, forgiven = Run(**wish, **more, catch_up=True), Run(**wish, **more, catch_up=False)
+
+    for run in (made_up, forgiven):
+        assert max(f.last_px for f in run.bt.fills) <= run.bt.order("P1").price
+        assert run.above_cap() == []
+    first = forgiven.done.moments[0]
+    assert first - forgiven.start > 5 * forgiven.slice_ns
+    # What rests at the limit meanwhile is not lost: by catch_up_factor at most three slices, and the one that is under way.
+    lost = planned(forgiven.schedule, first - 4 * forgiven.slice_ns)
+    assert lost > LOT
+    assert forgiven.cum_qty <= forgiven.qty - lost + LOT
+    assert made_up.cum_qty > made_up.qty - lost + LOT
+
+
+def test_the_same_seed_writes_the_same_journal(tmp_path: Path) -> None:
+    """Two runs are equal byte for byte, another seed is not, and a replay makes every decision again."""
+    journals = []
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        with Journal(tmp_path / name) as journal:
+            Run("ADBE", "2019-06-14", at=120, minutes=5, share="0.08", cap="0.2", seed=seed, journal=journal)
+        journals.append([(p.name, p.read_bytes()) for p in sorted((tmp_path / name).glob("*.log"))])
+
+    assert journals[0] == journals[1] != journals[2]
+    assert replay(tmp_path / "a").outputs > 0
+
+
+def test_the_core_sees_no_day_that_is_not_over() -> None:
+    """Recorded volume of the day itself and of later days is not in the history that the forecast looks back on."""
+    bt = Backtest(setup(), market("AAPL", "2019-06-14"), utc("20190614-14:00:00"))
+
+    (history,) = bt.setup.instruments
+    assert history.history_dates[-1] == "2019-06-13"
+    assert len(history.history) == len(history.history_dates)
