@@ -280,9 +280,7 @@ def _request(command: c.SendChild | c.CancelChild | c.AskChildStatus) -> r.Reque
             ord_type=command.ord_type, px=command.price, tif=command.time_in_force,
         )  # fmt: skip
     if isinstance(command, c.CancelChild):
-        return r.OrderCancelRequest(
-            venue=venue, client=ALGO, cl_ord_id=command.cancel_id, orig_cl_ord_id=command.child_id, symbol=symbol, side=side
-        )
+        return r.OrderCancelRequest(venue=venue, client=ALGO, cl_ord_id=command.cancel_id, orig_cl_ord_id=command.child_id, symbol=symbol, side=side)
     return r.OrderStatusRequest(venue=venue, client=ALGO, cl_ord_id=command.child_id, symbol=symbol, side=side)
 
 

@@ -61,8 +61,8 @@ def serve(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: server.stop())
         door = Door(state, server.ask)
-        server.start()
         door.start()
+        server.start()
     except (BadConfig, BadSessions, JournalCorrupt, JournalLocked, Diverged, ValueError, OSError) as error:
         _refuse(str(error))
     print(f"ready: clients on port {port or loaded.server.clients.port}, state in {state}", flush=True)

@@ -7,16 +7,33 @@ Tables on a terminal, JSON when piped or with -o json. Data on stdout, everythin
 import json
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from algoserver.control import Unreachable, call
-
-EXITS = {"failed": 1, "usage": 2, "not_found": 3, "denied": 4, "refused": 5, "timeout": 7}
-UNREACHABLE = 8
+EXITS = {
+    "failed": 1, "usage": 2, "ambiguous": 2, "not_found": 3, "denied": 4, "already_over": 5, "nothing_to_do": 5, "not_built": 5,
+    "timeout": 7, "unreachable": 8,
+}  # fmt: skip
 CONFIRMATION_MISSING = 2
+# A kill does not wait longer than this to learn how much it is going to reach.
+LOOK_AHEAD_S = 2.0
+# What a table shows of rows that are too wide for a terminal; JSON has all of it.
+COLUMNS = {
+    "orders": ("order_id", "cl_ord_id", "session", "symbol", "side", "algo", "order_qty", "cum_qty", "avg_px", "ord_status", "state", "because"),
+    "children": ("child_id", "venue", "price", "order_qty", "cum_qty", "ord_status", "is_unknown"),
+}
+PIPED_WIDTH = 200  # of a table that was asked for without a terminal to measure
+
+
+class Output(StrEnum):
+    """How data is written."""
+
+    TABLE = "table"
+    JSON = "json"
+
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Operate a running algoserver.")
 order_app = typer.Typer(no_args_is_help=True, help="Parent orders.")
@@ -26,104 +43,126 @@ app.add_typer(order_app, name="order")
 app.add_typer(session_app, name="session")
 app.add_typer(venue_app, name="venue")
 
+STATE_HELP = "State directory of the server."
+OUTPUT_HELP = "table or json; default: table on a terminal, json when piped."
+State = Annotated[Path | None, typer.Option("--state", help=STATE_HELP)]
+Format = Annotated[Output | None, typer.Option("-o", "--output", help=OUTPUT_HELP)]
 Target = Annotated[str, typer.Argument(help="OrderID or ClOrdID.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the journal.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Let the server judge it and do nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-Scope = Annotated[str, typer.Option("--scope", help="Only the whole firm so far.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Scope = Annotated[str, typer.Option("--scope", help="firm; other scopes are not built yet.")]
 
 
 @app.callback()
 def options(
     ctx: typer.Context,
-    state: Annotated[Path, typer.Option("--state", envvar="ALGOSERVER_STATE", help="State directory of the server.")] = Path("state/server"),
-    output: Annotated[str, typer.Option("-o", "--output", help="table or json; default: table on a terminal.")] = "",
+    state: Annotated[Path, typer.Option("--state", envvar="ALGOSERVER_STATE", help=STATE_HELP)] = Path("state/server"),
+    output: Format = None,
 ) -> None:
     """Operate a running algoserver."""
-    if output not in ("", "table", "json"):
-        _stop(f"-o {output}: use table or json", 2)
-    is_json = output == "json" or (not output and not sys.stdout.isatty())
-    ctx.obj = (state, is_json)
+    ctx.obj = Desk(state, output)
 
 
 @app.command()
-def status(
-    ctx: typer.Context,
-    state: Annotated[Path | None, typer.Option("--state", help="State directory of the server.")] = None,
-) -> None:
+def status(ctx: typer.Context, state: State = None, output: Format = None) -> None:
     """The server at a glance."""
-    if state is not None:
-        ctx.obj = (state, ctx.obj[1])
-    _show(ctx, _ask(ctx, {"verb": "status"}))
+    desk = _desk(ctx, state, output)
+    desk.show(desk.ask({"verb": "status"}))
 
 
 @app.command()
-def kill(ctx: typer.Context, reason: Reason = "", scope: Scope = "firm", dry_run: DryRun = False, yes: Yes = False) -> None:
-    """Shut the gate, cancel every child, say when none is open. Without a terminal it does not ask."""
-    ahead = _ask(ctx, {"verb": "kill", "target": scope, "dry_run": True})
-    print(f"kill reaches {ahead['open_parents']} working parents and {ahead['open_children']} open children", file=sys.stderr)
+def kill(
+    ctx: typer.Context, reason: Reason = "", scope: Scope = "firm", dry_run: DryRun = False, yes: Yes = False,
+    state: State = None, output: Format = None,
+) -> None:  # fmt: skip
+    """Shut the gate and cancel every child. Asks on a terminal only: a script that kills needs no --yes."""
+    desk = _desk(ctx, state, output)
+    request = {"verb": "kill", "target": scope, "reason": reason}
+    ahead = desk.ask({**request, "dry_run": True}, LOOK_AHEAD_S, may_time_out=not dry_run)
+    print(f"kill reaches {_reach(ahead)}", file=sys.stderr)
     if dry_run:
-        return _show(ctx, ahead)
-    if sys.stdin.isatty() and not yes and not typer.confirm("Kill the firm?", err=True):
-        _stop("nothing was done", CONFIRMATION_MISSING)
-    return _show(ctx, _ask(ctx, {"verb": "kill", "target": scope, "reason": reason}))
+        desk.show(ahead)
+        return
+    if sys.stdin.isatty() and not yes:
+        _confirm("Kill the firm?")
+    desk.show(desk.ask(request))
+    print("the gate is shut; `algoctl status` says kill_verified when no child is open", file=sys.stderr)
 
 
 @app.command()
-def release(ctx: typer.Context, reason: Reason = "", scope: Scope = "firm", dry_run: DryRun = False, yes: Yes = False) -> None:
-    """Open the gate again: working parents go on."""
-    _confirm(f"release the {scope}", yes or dry_run)
-    _show(ctx, _ask(ctx, {"verb": "release", "target": scope, "reason": reason, "dry_run": dry_run}))
+def release(
+    ctx: typer.Context, reason: Reason = "", scope: Scope = "firm", dry_run: DryRun = False, yes: Yes = False,
+    state: State = None, output: Format = None,
+) -> None:  # fmt: skip
+    """Open the gate again: orders that are not over go on."""
+    _bulk(_desk(ctx, state, output), {"verb": "release", "target": scope, "reason": reason}, dry_run, yes)
 
 
 @order_app.command("ls")
-def order_ls(ctx: typer.Context, everything: Annotated[bool, typer.Option("--all", help="Ended orders too.")] = False) -> None:
-    """Parent orders."""
-    rows = _ask(ctx, {"verb": "order.ls"})["orders"]
-    _show(ctx, {"orders": [r for r in rows if everything or r["state"] != "over"]} if sys.stdout.isatty() else {"orders": rows})
+def order_ls(
+    ctx: typer.Context,
+    is_open: Annotated[bool, typer.Option("--open", help="Only those that are not over.")] = False,
+    state: State = None,
+    output: Format = None,
+) -> None:
+    """The latest parent orders, oldest first."""
+    desk = _desk(ctx, state, output)
+    said = desk.ask({"verb": "order.ls", "is_open": is_open})
+    desk.show(said)
+    if len(said["orders"]) < said["total"]:
+        print(f"the latest {len(said['orders'])} of {said['total']}", file=sys.stderr)
 
 
 @order_app.command("show")
-def order_show(ctx: typer.Context, order: Target) -> None:
-    """One order and its open children."""
-    _show(ctx, _ask(ctx, {"verb": "order.show", "target": order}))
+def order_show(ctx: typer.Context, order: Target, state: State = None, output: Format = None) -> None:
+    """All about one order, its children too."""
+    desk = _desk(ctx, state, output)
+    desk.show(desk.ask({"verb": "order.show", "target": order}))
 
 
 @order_app.command("plan")
-def order_plan(ctx: typer.Context, order: Target) -> None:
-    """Planned quantity by slice, with its band."""
-    _show(ctx, _ask(ctx, {"verb": "order.plan", "target": order}))
+def order_plan(ctx: typer.Context, order: Target, state: State = None, output: Format = None) -> None:
+    """Planned quantity by the end of each slice, its band, and what was done by then."""
+    desk = _desk(ctx, state, output)
+    desk.show(desk.ask({"verb": "order.plan", "target": order}))
 
 
 @order_app.command("pause")
-def order_pause(ctx: typer.Context, order: Target, reason: Reason = "", dry_run: DryRun = False) -> None:
+def order_pause(ctx: typer.Context, order: Target, reason: Reason = "", dry_run: DryRun = False, state: State = None, output: Format = None) -> None:
     """Take the order's children back and send no more until it is resumed."""
-    _show(ctx, _ask(ctx, {"verb": "order.pause", "target": order, "reason": reason, "dry_run": dry_run}))
+    desk = _desk(ctx, state, output)
+    desk.show(desk.ask({"verb": "order.pause", "target": order, "reason": reason, "dry_run": dry_run}))
 
 
 @order_app.command("resume")
-def order_resume(ctx: typer.Context, order: Target, reason: Reason = "", dry_run: DryRun = False) -> None:
+def order_resume(ctx: typer.Context, order: Target, reason: Reason = "", dry_run: DryRun = False, state: State = None, output: Format = None) -> None:
     """Let a paused order go on."""
-    _show(ctx, _ask(ctx, {"verb": "order.resume", "target": order, "reason": reason, "dry_run": dry_run}))
+    desk = _desk(ctx, state, output)
+    desk.show(desk.ask({"verb": "order.resume", "target": order, "reason": reason, "dry_run": dry_run}))
 
 
 @order_app.command("cancel")
-def order_cancel(ctx: typer.Context, order: Target, reason: Reason = "", dry_run: DryRun = False, yes: Yes = False) -> None:
+def order_cancel(
+    ctx: typer.Context, order: Target, reason: Reason = "", dry_run: DryRun = False, yes: Yes = False,
+    state: State = None, output: Format = None,
+) -> None:  # fmt: skip
     """End the order: its children are canceled, the client is told."""
-    _confirm(f"cancel {order}", yes or dry_run)
-    _show(ctx, _ask(ctx, {"verb": "order.cancel", "target": order, "reason": reason, "dry_run": dry_run}))
+    _bulk(_desk(ctx, state, output), {"verb": "order.cancel", "target": order, "reason": reason}, dry_run, yes)
 
 
 @session_app.command("ls")
-def session_ls(ctx: typer.Context) -> None:
+def session_ls(ctx: typer.Context, state: State = None, output: Format = None) -> None:
     """Sessions of clients, venues and market data (.md)."""
-    _show(ctx, _ask(ctx, {"verb": "session.ls"}))
+    desk = _desk(ctx, state, output)
+    desk.show(desk.ask({"verb": "session.ls"}))
 
 
 @venue_app.command("ls")
-def venue_ls(ctx: typer.Context) -> None:
+def venue_ls(ctx: typer.Context, state: State = None, output: Format = None) -> None:
     """Venues: up or down, our open children, best prices."""
-    _show(ctx, _ask(ctx, {"verb": "venue.ls"}))
+    desk = _desk(ctx, state, output)
+    desk.show(desk.ask({"verb": "venue.ls"}))
 
 
 def main() -> None:
@@ -131,64 +170,112 @@ def main() -> None:
     app()
 
 
-def _ask(ctx: typer.Context, request: dict[str, Any]) -> dict[str, Any]:
-    state: Path = ctx.obj[0]
-    try:
-        answer = call(state, request)
-    except Unreachable as error:
-        _stop(f"{error}; is it running, and is --state right?", UNREACHABLE)
-    if "error" in answer:
-        _stop(answer["error"]["text"], EXITS.get(answer["error"]["code"], 1))
-    return answer
+class Desk:
+    """Where the server is and how its answers are written."""
+
+    def __init__(self, state: Path, output: Output | None) -> None:
+        self.state = state
+        self.output = output
+
+    def ask(self, request: dict[str, Any], timeout_s: float = 0, may_time_out: bool = False) -> dict[str, Any]:
+        """The server's answer; an error ends the program with its exit status. may_time_out: then the answer is empty."""
+        from algoserver.control import CALL_TIMEOUT_S, Unreachable, call
+
+        try:
+            answer = call(self.state, request, timeout_s or CALL_TIMEOUT_S)
+        except Unreachable as error:
+            _stop(f"{error}; name the server's directory with --state", EXITS["unreachable"])
+        refusal = answer.get("error")
+        if refusal and refusal["code"] == "timeout" and may_time_out:
+            return {}
+        if refusal:
+            _stop(f"{refusal['code']}: {_plain(refusal['text'])}", EXITS.get(refusal["code"], 1))
+        return answer
+
+    def show(self, answer: dict[str, Any]) -> None:
+        """Data, on stdout."""
+        if self.output is Output.JSON or (self.output is None and not sys.stdout.isatty()):
+            print(json.dumps(answer, indent=2))
+        else:
+            _tables(answer)
 
 
-def _confirm(what: str, is_confirmed: bool) -> None:
-    if is_confirmed:
-        return
-    if not sys.stdin.isatty():
-        _stop(f"{what}: without a terminal it needs --yes", CONFIRMATION_MISSING)
-    if not typer.confirm(f"{what}?", err=True):
+def _desk(ctx: typer.Context, state: Path | None, output: Output | None) -> Desk:
+    """What stands behind the subcommand holds before what stands in front of it."""
+    given: Desk = ctx.obj
+    return Desk(state or given.state, output or given.output)
+
+
+def _bulk(desk: Desk, request: dict[str, Any], dry_run: bool, yes: bool) -> None:
+    """Do what needs a yes: the server judges it first, and the person sees how far it reaches."""
+    if not (yes or dry_run):
+        if not sys.stdin.isatty():
+            _stop(f"{request['verb']}: without a terminal to ask on it needs --yes", CONFIRMATION_MISSING)
+        ahead = desk.ask({**request, "dry_run": True})
+        _confirm(f"{request['verb']} {ahead['target']}: {_reach(ahead)}. Go on?")
+    desk.show(desk.ask({**request, "dry_run": dry_run}))
+
+
+def _confirm(question: str) -> None:
+    # Not typer.confirm(): it writes to stdout, where the data goes.
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         _stop("nothing was done", CONFIRMATION_MISSING)
 
 
-def _show(ctx: typer.Context, answer: dict[str, Any]) -> None:
-    if ctx.obj[1]:
-        print(json.dumps(answer))
-        return
+def _reach(ahead: dict[str, Any]) -> str:
+    if not ahead:
+        return "nobody knows how much: the server is slow to answer"
+    return f"{ahead['parents_open']} open parents and {ahead['children_open']} open children"
+
+
+def _tables(answer: dict[str, Any]) -> None:
+    """Single values as one table, every list of rows as its own."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console(no_color="NO_COLOR" in os.environ)
-    plain = {k: v for k, v in answer.items() if not _is_rows(v)}
-    if plain:
-        table = Table(show_header=False)
-        for key, value in plain.items():
-            table.add_row(key, _cell(value))
+    is_measured = sys.stdout.isatty() or "COLUMNS" in os.environ
+    console = Console(width=None if is_measured else PIPED_WIDTH)  # NO_COLOR is rich's own affair
+    rows = {key: value for key, value in answer.items() if _is_rows(value)}
+    facts = Table(show_header=False)
+    for key, value in answer.items():
+        if key not in rows:
+            facts.add_row(key, Text(_cell(value)))
+    if facts.row_count:
+        console.print(facts)
+    for key, entries in rows.items():
+        names = [name for name in COLUMNS.get(key, entries[0]) if name in entries[0]]
+        table = Table(title=key, title_justify="left")
+        for name in names:
+            table.add_column(name, justify="right" if name.endswith(("_qty", "px", "price", "planned", "low", "high", "done")) else "left")
+        for entry in entries:
+            table.add_row(*(Text(_cell(entry[name])) for name in names))
         console.print(table)
-    for key, rows in answer.items():
-        if _is_rows(rows):
-            if not rows:
-                console.print(f"no {key}")
-                continue
-            table = Table(*rows[0].keys(), title=key)
-            for row in rows:
-                table.add_row(*(_cell(v) for v in row.values()))
-            console.print(table)
 
 
 def _is_rows(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(v, dict) for v in value)
+    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
 
 
 def _cell(value: Any) -> str:
+    if value in (None, "", []):
+        return "-"
     if isinstance(value, dict):
-        return ", ".join(f"{k} {v}" for k, v in value.items())
+        return ", ".join(f"{k} {_cell(v)}" for k, v in value.items() if v != "")
+    if _is_rows(value):
+        return "\n".join(" ".join(_cell(v) for v in entry.values()) for entry in value)
     if isinstance(value, list):
-        return ", ".join(str(v) for v in value)
-    return str(value)
+        return ", ".join(_plain(v) for v in value)
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else _plain(value)
 
 
-def _stop(text: str, status: int) -> Any:
+def _plain(value: Any) -> str:
+    """Text that does nothing to a terminal: a ClOrdID is what a client chose."""
+    return "".join(c if c.isprintable() else "?" for c in str(value))
+
+
+def _stop(text: str, status: int) -> NoReturn:
     print(f"algoctl: {text}", file=sys.stderr)
     raise typer.Exit(status)
 

@@ -230,7 +230,7 @@ class Server:
         from algoserver.control import answer
 
         _, request, operator, reply = item
-        said, event = answer(self.state, request, operator)
+        said, event = answer(self.state, request, operator, len(self.alerts))
         answers.append((reply, said))
         return [event] if event is not None else []
 

@@ -141,7 +141,11 @@ class Tape:
         self._execs += 1
         self._reply(
             e.ChildFilled(
-                session=child.venue, child_id=child.child_id, exec_id=f"E{self._execs}", last_px=child.price, last_qty=quantity,
+                session=child.venue,
+                child_id=child.child_id,
+                exec_id=f"E{self._execs}",
+                last_px=child.price,
+                last_qty=quantity,
                 last_liquidity_ind=liquidity,
             )  # fmt: skip
         )
@@ -202,12 +206,14 @@ def replayed(warm: int, directory: Path) -> float:
     state = State()
     records = read(directory, outputs_after_seq=NO_OUTPUTS)
     for record in records:
+        assert isinstance(record.payload, e.Event)
         step(state, record.payload)
         if state.seq == warm:
             break
     gc.collect()
     begin = time.perf_counter()
     for record in records:
+        assert isinstance(record.payload, e.Event)
         step(state, record.payload)
     return time.perf_counter() - begin
 

@@ -43,12 +43,20 @@ def on_trade(market: Market, last_px: int, last_qty: int, ts: int) -> None:
 
 def best_bid(market: Market) -> int:
     """Highest bid of all venues; 0 if there is none."""
-    return max((q.bid_px for q in market.quotes.values()), default=0)
+    best = 0
+    for quote in market.quotes.values():  # a loop: several times the speed of max() over a generator, and every turn asks
+        if quote.bid_px > best:
+            best = quote.bid_px
+    return best
 
 
 def best_ask(market: Market) -> int:
     """Lowest ask of all venues; 0 if there is none."""
-    return min((q.ask_px for q in market.quotes.values() if q.ask_px), default=0)
+    best = 0
+    for quote in market.quotes.values():
+        if quote.ask_px and (not best or quote.ask_px < best):
+            best = quote.ask_px
+    return best
 
 
 def near(market: Market, side: Side) -> int:

@@ -58,7 +58,9 @@ def place_at_once(parent: ParentOrder, resting: list[ChildOrder], market: Market
 def _surplus(resting: list[ChildOrder], demand: Demand, instrument: Instrument, ts: int) -> tuple[str, ...]:
     # The cap shrinks when the market's volume does, and a resting child would trade what it has got, hours later if its
     # price is away. The newest goes first: the oldest stands best in its queue.
-    over = sum(leaves_qty(c.order) for c in resting) - demand.most - instrument.round_lot
+    over = sum(leaves_qty(c.order) for c in resting) - demand.most
+    if over < instrument.round_lot:  # `most` was rounded down by less than that
+        return ()
     surplus = []
     for child in reversed(resting):
         if over <= 0:

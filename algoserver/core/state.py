@@ -70,7 +70,10 @@ def touch(state: State, parent_id: str) -> None:
 
 def wake(state: State, parent_id: str, ts: int) -> None:
     """Look at this parent at `ts`; an earlier wish of its is replaced."""
-    state.works[parent_id].due_ts = ts
+    work = state.works[parent_id]
+    if work.due_ts == ts > state.ts:
+        return  # it stands in the heap already
+    work.due_ts = ts
     heappush(state.due, (ts, parent_id))
 
 

@@ -34,7 +34,8 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     _ask_unknown(state, resting, ts, out)
     if parent.symbol not in state.instruments and not parent.paused_by:
         pause(out, parent, "symbol_removed", f"{parent.symbol} is not in the instruments any more; resume when it is back")
-    wake(state, parent.parent_id, ts + setup.algo.refresh_ns)
+    # Every entry in the heap becomes a Wakeup in its time: one that waits for its start must not ask for two.
+    wake(state, parent.parent_id, parent.start_ts if ts < parent.start_ts else ts + setup.algo.refresh_ns)
     if _should_end(parent, setup, ts):
         parent.ended_as = parent.ended_as or OrdStatus.CANCELED
     is_over = bool(parent.ended_as) or parent.order.is_cancel_pending or not orders.is_open(parent.order)
@@ -46,7 +47,6 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     if parent.awaits_status:
         return
     if ts < parent.start_ts:
-        wake(state, parent.parent_id, parent.start_ts)
         return
     market, instrument = state.markets[parent.symbol], state.instruments[parent.symbol]
     if parent.time_in_force is not TimeInForce.DAY:

@@ -1,4 +1,4 @@
-"""The street of the end-to-end tests: real processes, real sockets, and a client that is a QuickFIX engine of its own."""
+"""The street of the end-to-end tests: real processes, real sockets, a client that is a QuickFIX engine."""
 
 import json
 import os
@@ -12,15 +12,12 @@ import threading
 import time
 from pathlib import Path
 
-import quickfix as fix
-
 from algoserver.control import call
 from algoserver.domain.events import ChildFilled
 from algoserver.domain.types import SECOND, utc_text
 from algoserver.journal import read
 
 ROOT = Path(__file__).resolve().parents[2]
-SPEED = 40
 OPEN = "20190628-14:29:30"
 START, END = "20190628-14:30:00", "20190628-15:00:00"
 
@@ -35,13 +32,16 @@ def free_port() -> int:
 class Process:
     """One of our commands, started and ready; kill() is kill -9."""
 
-    def __init__(self, *arguments: str, module: str = "algoserver") -> None:
+    def __init__(self, *arguments: str, module: str = "algoserver", is_talking: bool = False) -> None:
         self._command = [sys.executable, "-m", module, *arguments]
+        self._stdin = subprocess.PIPE if is_talking else subprocess.DEVNULL
         self.start()
 
     def start(self) -> None:
         """Start, or start again, and wait for the ready line."""
-        self.process = subprocess.Popen(self._command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.process = subprocess.Popen(
+            self._command, cwd=ROOT, stdin=self._stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line.startswith("ready"), f"{self._command}: {line!r}, exit {self.process.wait(10)}"
@@ -58,36 +58,23 @@ class Process:
         return self.process.wait(40)
 
 
-class Client(fix.Application):
-    """CLIENT1 on QuickFIX, with its numbers on disk. reports: ExecID -> fields of the first time that it came."""
+class Client:
+    """CLIENT1 on QuickFIX in a process of its own. reports: ExecID -> fields of the first time that it came."""
 
     def __init__(self, folder: Path, port: int) -> None:
-        super().__init__()
-        folder.mkdir(parents=True, exist_ok=True)
-        cfg = folder / "client.cfg"
-        cfg.write_text(
-            "[DEFAULT]\nConnectionType=initiator\nBeginString=FIX.4.4\nSenderCompID=CLIENT1\nTargetCompID=ALGO\n"
-            f"SocketConnectHost=127.0.0.1\nSocketConnectPort={port}\nReconnectInterval=1\nSocketNodelay=Y\nNonStopSession=Y\n"
-            f"HeartBtInt=30\nUseDataDictionary=Y\nDataDictionary={ROOT / 'sessions' / 'FIX44.xml'}\nFileStorePath={folder}\n"
-            "[SESSION]\nResetOnLogon=N\n"
-        )
         self._texts: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._up = threading.Event()
-        self._settings = fix.SessionSettings(str(cfg))
-        self._stores = fix.FileStoreFactory(self._settings)
-        self._dictionary = fix.DataDictionary(str(ROOT / "sessions" / "FIX44.xml"))
-        self._engine = fix.ThreadedSocketInitiator(self, self._stores, self._settings)
-        self._session = fix.SessionID("FIX.4.4", "CLIENT1", "ALGO")
         self.reports: dict[str, dict[str, str]] = {}
         self.told_twice: list[str] = []
         self.other: list[dict[str, str]] = []
-        self._engine.start()
-        assert self._up.wait(20), "the client could not log on"
+        self._process = Process(str(folder), str(port), module="tests.e2e.client", is_talking=True)
+        threading.Thread(target=self._listen, daemon=True).start()
 
     def send(self, body: str) -> None:
         """Send "35=D|11=..." with | for SOH."""
-        text = f"8=FIX.4.4|9=0|{body}|10=000|".replace("|", "\x01")
-        fix.Session.sendToTarget(fix.Message(text, self._dictionary, False), self._session)
+        stdin = self._process.process.stdin
+        assert stdin is not None
+        stdin.write(body + "\n")
+        stdin.flush()
 
     def read(self, seconds: float) -> None:
         """Take what has come, waiting at most so long for the first of it."""
@@ -108,7 +95,14 @@ class Client(fix.Application):
 
     def stop(self) -> None:
         """Log out."""
-        self._engine.stop()
+        assert self._process.process.stdin is not None
+        self._process.process.stdin.close()
+        assert self._process.process.wait(20) == 0
+
+    def _listen(self) -> None:
+        assert self._process.process.stdout is not None
+        for line in self._process.process.stdout:
+            self._texts.put(line.rstrip("\n"))
 
     def _take(self, text: str) -> None:
         fields = dict(pair.split("=", 1) for pair in text.split("\x01") if "=" in pair)
@@ -118,27 +112,6 @@ class Client(fix.Application):
             self.reports[fields["17"]] = fields
         elif fields.get("43") != "Y":
             self.told_twice.append(fields["17"])
-
-    def onCreate(self, session):
-        pass
-
-    def onLogon(self, session):
-        self._up.set()
-
-    def onLogout(self, session):
-        pass
-
-    def toAdmin(self, message, session):
-        pass
-
-    def fromAdmin(self, message, session):
-        pass
-
-    def toApp(self, message, session):
-        pass
-
-    def fromApp(self, message, session):
-        self._texts.put(message.toString())
 
 
 class Proxy:
@@ -190,13 +163,13 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 class Street:
-    """Simulator, server and client on one clock, a recorded half hour in 45 s. is_cuttable: venues behind a Proxy."""
+    """Simulator, server and client on one clock that runs `speed` times as fast. is_cuttable: venues behind a Proxy."""
 
-    def __init__(self, folder: Path, is_cuttable: bool = False) -> None:
+    def __init__(self, folder: Path, speed: int, is_cuttable: bool = False) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         self.folder = folder
         epoch = utc_text(time.time_ns() + 4 * SECOND)
-        clock = ["--speed", str(SPEED), "--market-epoch", OPEN, "--wall-epoch", epoch]
+        clock = ["--speed", str(speed), "--market-epoch", OPEN, "--wall-epoch", epoch]
         venue_port, client_port = free_port(), free_port()
         self.sim = Process("sim", "--config", "cfg/demo-sim.toml", "--state", str(folder / "sim"), "--port", str(venue_port), *clock)
         self.proxy = Proxy(venue_port) if is_cuttable else None

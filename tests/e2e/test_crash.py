@@ -7,20 +7,20 @@ import pytest
 
 from tests.e2e.street import Street, replay
 
-QTY = 200_000
 SECONDS_MAX = 120
 
 
 @pytest.mark.parametrize(
-    ("seed", "victim", "blows"),
-    [(1, "server", 20), (2, "simulator", 5), (3, "both", 5), (4, "wire", 10)],
+    ("seed", "victim", "blows", "speed", "qty"),
+    # While a session is down the market goes on unseen, speed times as fast: the faster, the less can be asked for.
+    [(1, "server", 20, 40, 200_000), (2, "simulator", 4, 60, 100_000), (3, "both", 4, 60, 100_000), (4, "wire", 4, 60, 100_000)],
     ids=["server-20-times", "simulator", "both", "both-venue-sessions-cut"],
 )
-def test_a_vwap_survives_and_its_books_agree(tmp_path, seed, victim, blows):
+def test_a_vwap_survives_and_its_books_agree(tmp_path, seed, victim, blows, speed, qty):
     """Client's fills = venues' = journal's; no ExecID is told twice; never more than order_qty filled and open; it finishes."""
     rng = random.Random(seed)
-    street = Street(tmp_path / "street", is_cuttable=victim == "wire")
-    street.order(QTY)
+    street = Street(tmp_path / "street", speed, is_cuttable=victim == "wire")
+    street.order(qty)
     begun = time.monotonic()
     struck, next_blow = 0, begun + 4 + rng.uniform(0, 1)
     while street.client.final() is None and time.monotonic() - begun < SECONDS_MAX:
@@ -34,9 +34,9 @@ def test_a_vwap_survives_and_its_books_agree(tmp_path, seed, victim, blows):
     assert street.close() == [0, 0]
     assert struck == blows, f"seed {seed}: the order was over after {struck} blows"
     assert final is not None, f"seed {seed}: the order did not finish"
-    assert (final["39"], final["14"], street.client.told_twice) == ("2", str(QTY), [])
-    assert street.client.filled() == street.venue_filled() == street.journal_filled() == QTY
-    assert street.exposure_max() <= QTY
+    assert (final["39"], final["14"], street.client.told_twice) == ("2", str(qty), [])
+    assert street.client.filled() == street.venue_filled() == street.journal_filled() == qty
+    assert street.exposure_max() <= qty
     assert replay(street.folder / "server", "0") == replay(street.folder / "server", "1")
 
 

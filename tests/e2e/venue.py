@@ -1,0 +1,209 @@
+"""A scripted street: a raw FIX acceptor that plays both venues to the server, a raw client, and a server between them.
+
+Written on simplefix and sockets, so that it shares no code with what it tests.
+"""
+
+import queue
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import simplefix
+
+from tests.e2e.street import ROOT, Process, free_port
+
+MESSAGE_S_MAX = 15.0
+
+
+class Peer:
+    """One FIX connection from its first Logon on; numbers begin at 1, messages go to `take`."""
+
+    def __init__(self, connection: socket.socket, take) -> None:
+        self.connection, self._take = connection, take
+        self.us = self.them = ""
+        self._seq = 0
+        self._lock = threading.Lock()
+
+    def send(self, msg_type: str, *pairs: tuple[int, object]) -> None:
+        """Send one message."""
+        with self._lock:
+            self._seq += 1
+            message = simplefix.FixMessage()
+            message.append_pair(8, "FIX.4.4", header=True)
+            message.append_pair(35, msg_type, header=True)
+            message.append_pair(34, self._seq, header=True)
+            message.append_pair(49, self.us, header=True)
+            message.append_utc_timestamp(52, precision=3, header=True)
+            message.append_pair(56, self.them, header=True)
+            for tag, value in pairs:
+                message.append_pair(tag, value)
+            self.connection.sendall(message.encode())
+
+    def listen(self) -> None:
+        """Read until the connection ends."""
+        parser = simplefix.FixParser()
+        while True:
+            try:
+                chunk = self.connection.recv(65_536)
+            except OSError:
+                return
+            if not chunk:
+                return
+            parser.append_buffer(chunk)
+            while (message := parser.get_message()) is not None:
+                fields = {tag.decode(): value.decode() for tag, value in message.pairs}
+                if fields["35"] == "1":
+                    self.send("0", (112, fields["112"]))
+                else:
+                    self._take(self, fields)
+
+
+class Venue:
+    """XLIT1 and XLIT2 on one port. orders: every D and F that arrived, as fields with the peer that brought it."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.arrived: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
+        self.received: list[dict[str, str]] = []
+        self._orders: dict[str, Peer] = {}
+        self._feeds: dict[str, Peer] = {}
+        self._fed = threading.Event()
+        self._exec = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def await_feed(self) -> None:
+        """Until the server has asked for AAPL's market data at XLIT1."""
+        assert self._fed.wait(MESSAGE_S_MAX), "the server asked for no market data"
+
+    def quote(self, bid: str, ask: str, size: int, symbol: str = "AAPL") -> None:
+        """A book at XLIT1."""
+        entries = ((269, 0), (270, bid), (271, size), (269, 1), (270, ask), (271, size))
+        self._feeds["XLIT1"].send("W", (262, symbol), (55, symbol), (268, 2), *entries)
+
+    def trade(self, qty: int, px: str, symbol: str = "AAPL") -> None:
+        """A market print at XLIT1."""
+        self._feeds["XLIT1"].send("X", (268, 1), (279, 0), (269, 2), (55, symbol), (270, px), (271, qty))
+
+    def next(self, msg_type: str) -> dict[str, str]:
+        """The next message of this type."""
+        while True:
+            fields = self.arrived.get(timeout=MESSAGE_S_MAX)
+            if fields["35"] == msg_type:
+                return fields
+
+    def report(self, order: dict[str, str], exec_type: str, status: str, cum: int, leaves: int, last: int = 0, *more: tuple[int, object]) -> None:
+        """An ExecutionReport on a child."""
+        self._exec += 1
+        pairs: list[tuple[int, object]] = [(37, "V" + order["11"]), (11, order["11"]), (17, f"E{self._exec}"), (150, exec_type), (39, status)]
+        pairs += [(55, order["55"]), (54, order["54"]), (38, order["38"]), (14, cum), (151, leaves), (6, 0)]
+        pairs += [(31, order["44"]), (32, last)] if last else []
+        self._orders[order["56"]].send("8", *pairs, *more)
+
+    def close(self) -> None:
+        """Stop."""
+        self._listener.close()
+        for peer in (*self._orders.values(), *self._feeds.values()):
+            peer.connection.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=Peer(connection, self._take).listen, daemon=True).start()
+
+    def _take(self, peer: Peer, fields: dict[str, str]) -> None:
+        msg_type = fields["35"]
+        if msg_type == "A":
+            peer.us, peer.them = fields["56"], fields["49"]
+            (self._feeds if peer.them == "ALGOMD" else self._orders)[peer.us] = peer
+            peer.send("A", (98, 0), (108, 30))
+        elif msg_type == "V":
+            if fields["55"] == "AAPL" and peer.us == "XLIT1":
+                self._fed.set()
+        elif msg_type == "5":
+            peer.send("5")
+        elif msg_type in "DFGH":
+            self.received.append(fields)
+            self.arrived.put(fields)
+
+
+class RawClient:
+    """CLIENT1 or CLIENT2 over a bare socket, numbers from 1."""
+
+    def __init__(self, port: int, name: str = "CLIENT1") -> None:
+        self.heard: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
+        connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.peer = Peer(connection, lambda _, fields: self.heard.put(fields))
+        self.peer.us, self.peer.them = name, "ALGO"
+        threading.Thread(target=self.peer.listen, daemon=True).start()
+        self.peer.send("A", (98, 0), (108, 30), (141, "Y"))
+        assert self.next()["35"] == "A"
+
+    def next(self) -> dict[str, str]:
+        """The next message but heartbeats."""
+        while True:
+            fields = self.heard.get(timeout=MESSAGE_S_MAX)
+            if fields["35"] != "0":
+                return fields
+
+    def order(self, cl_ord_id: str, *more: tuple[int, object], without: tuple[int, ...] = (), **changes: object) -> None:
+        """A D that would be accepted: TWAP of 1,000 AAPL at the market over ten minutes. changes: t55="X" replaces 55."""
+        pairs: dict[int, object] = {11: cl_ord_id, 21: 1, 55: "AAPL", 54: 1, 60: now(), 38: 1_000, 40: 1, 59: 0, 847: 1001, 126: now(600)}
+        pairs |= {int(name[1:]): value for name, value in changes.items()}
+        self.peer.send("D", *((t, v) for t, v in pairs.items() if t not in without), *more)
+
+    def close(self) -> None:
+        """Hang up."""
+        self.peer.connection.close()
+
+
+class Scripted:
+    """A server on a scripted Venue, with generous limits, in real time. launcher: a module that runs the server's main."""
+
+    def __init__(self, folder: Path, launcher: str = "algoserver", policy: dict[str, str] | None = None) -> None:
+        shutil.copytree(ROOT / "cfg", folder / "cfg")
+        shutil.copytree(ROOT / "sessions", folder / "sessions")
+        path = folder / "cfg" / "policy.toml"
+        changes = {"duplicate_window_s": "0", "parents_per_second_max": "10000", **(policy or {})}
+        lines = [f"{key} = {changes[key]}" if (key := line.partition(" ")[0]) in changes else line for line in path.read_text().splitlines()]
+        path.write_text("\n".join(lines))
+        self.venue, self.port, self.state = Venue(), free_port(), folder / "server"
+        ports = ["--port", str(self.port), "--venue-port", str(self.venue.port)]
+        self.server = Process("serve", "--config", str(folder / "cfg" / "server.toml"), "--state", str(self.state), *ports, module=launcher)
+        self.venue.await_feed()
+        self.venue.quote("200.00", "200.02", 20_000)
+
+    def client(self, name: str = "CLIENT1") -> RawClient:
+        """A client that is logged on, with prices known to the server."""
+        from algoserver.control import call
+
+        deadline = time.monotonic() + MESSAGE_S_MAX
+        while not any(v["quotes"] for v in call(self.state, {"verb": "venue.ls"})["venues"]):
+            assert time.monotonic() < deadline, "no market data arrived"
+        return RawClient(self.port, name)
+
+    def close(self) -> int:
+        """Stop; the server's exit status."""
+        status = self.server.stop()
+        self.venue.close()
+        return status
+
+
+def now(seconds: int = 0) -> str:
+    """UTCTimestamp, so many seconds from now."""
+    return time.strftime("%Y%m%d-%H:%M:%S", time.gmtime(time.time() + seconds))
+
+
+def refused_start(*arguments: str) -> str:
+    """What `algoserver` says on stderr when it does not start: exit status 2."""
+    done = subprocess.run([sys.executable, "-m", "algoserver", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
+    return done.stderr

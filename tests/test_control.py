@@ -1,0 +1,480 @@
+"""The operator's door: what is answered, what becomes an event, and what a bad peer can't do."""
+
+import json
+import os
+import socket
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from algoserver import control
+from algoserver.answers import ROWS_MAX
+from algoserver.control import Door, Unreachable, answer, call
+from algoserver.core import operator
+from algoserver.domain.events import OperatorCommanded
+from algoserver.domain.types import MINUTE, SECOND, OrdStatus, Strategy
+from tests.core.day import Day, policy_loaded
+
+ROW = [
+    "order_id", "cl_ord_id", "session", "symbol", "side", "algo", "order_qty", "cum_qty", "leaves_qty", "avg_px", "ord_status", "state", "because",
+]  # fmt: skip
+
+
+def said(day: Day, verb: str, target: str = "", **more: Any) -> dict[str, Any]:
+    """The answer to a query, as it arrives at the other end; a query makes no event."""
+    answered, event = answer(day.state, {"verb": verb, "target": target, **more}, "ann")
+    assert event is None
+    return json.loads(json.dumps(answered))
+
+
+def refused(day: Day, verb: str, target: str = "", **more: Any) -> str:
+    """Code of the refusal."""
+    return said(day, verb, target, **more)["error"]["code"]
+
+
+def commanded(day: Day, verb: str, target: str = "", **more: Any) -> OperatorCommanded:
+    """The event that a command becomes."""
+    answered, event = answer(day.state, {"verb": verb, "target": target, **more}, "ann")
+    assert event is not None, answered
+    return event
+
+
+# Queries.
+
+
+def test_status_tells_the_machine_at_a_glance():
+    """Every key is there, always."""
+    day = Day()
+    day.resting()
+    status = said(day, "status")
+    assert list(status) == [
+        "market_time", "seq", "run", "policy", "config_sha256", "killed", "kill_verified", "parents", "parents_open", "children_open",
+        "sessions_up", "sessions_down", "forecasts", "alerts",
+    ]  # fmt: skip
+    assert (status["market_time"][:8], status["policy"], status["config_sha256"]) == ("20190628", "test", "test")
+    assert (status["parents"], status["parents_open"], status["children_open"], status["killed"]) == (1, 1, 1, "")
+    assert status["sessions_up"] == ["XLIT1", "XLIT2"]
+    assert status["alerts"] is None
+    assert answer(day.state, {"verb": "status"}, "ann", alerts=3)[0]["alerts"] == 3
+
+
+def test_a_kill_is_verified_when_no_child_is_open():
+    """Said by status: killed by whom, and whether it is done."""
+    day = Day()
+    child = day.resting()
+    day.operator("kill", reason="drill")
+    assert (said(day, "status")["killed"], said(day, "status")["kill_verified"]) == ("ann: drill", False)
+    assert said(day, "order.show", "P1")["state"] == "stopped"
+    day.canceled(child)
+    assert said(day, "status")["kill_verified"] is True
+
+
+def test_orders_are_listed_with_quantities_as_text():
+    """All, or those that are not over."""
+    day = Day()
+    child = day.resting()
+    day.fill(child, 400)
+    day.trade(50_000)
+    day.parent("P2", 200, strategy=Strategy.VWAP)
+    day.cancel("P2")
+    rows = said(day, "order.ls")["orders"]
+    assert [list(r) for r in rows] == [ROW, ROW]
+    assert (rows[0]["order_qty"], rows[0]["cum_qty"], rows[0]["leaves_qty"], rows[0]["avg_px"]) == ("1000", "400", "600", "200")
+    assert (rows[0]["side"], rows[0]["algo"], rows[0]["ord_status"], rows[0]["state"]) == ("BUY", "TWAP", "PARTIALLY_FILLED", "working")
+    assert (rows[1]["algo"], rows[1]["ord_status"], rows[1]["state"]) == ("VWAP", "CANCELED", "over")
+    still = said(day, "order.ls", is_open=True)
+    assert ([r["cl_ord_id"] for r in still["orders"]], still["total"]) == (["P1"], 1)
+
+
+def test_a_long_list_is_cut_to_its_latest_and_says_so():
+    """The core waits while it is made."""
+    day = Day()
+    for i in range(ROWS_MAX + 5):
+        day.parent(f"P{i}", symbol="NONE")
+    listed = said(day, "order.ls")
+    assert (listed["total"], len(listed["orders"]), listed["orders"][-1]["cl_ord_id"]) == (ROWS_MAX + 5, ROWS_MAX, f"P{ROWS_MAX + 4}")
+
+
+def test_an_order_is_shown_with_its_children_and_parameters():
+    """By OrderID and by ClOrdID."""
+    day = Day()
+    child = day.resting()
+    day.fill(child, 400)
+    shown = said(day, "order.show", "P1")
+    assert shown == said(day, "order.show", day.order().parent_id)
+    assert list(shown)[: len(ROW)] == ROW
+    assert (shown["arrival_px"], shown["forgiven"], shown["children_sent"]) == ("200.01", "0", 1)
+    assert (shown["params"]["Completion"], shown["params"]["MaxPctVol"], shown["params"]["IWouldPrice"]) == ("SOFT", "1", "")
+    assert shown["params"]["EndTime"] == shown["end"]
+    assert shown["plan"].startswith("TWAP: BUY 1000 AAPL")
+    (row,) = shown["children"]
+    assert (row["child_id"], row["venue"], row["price"], row["order_qty"], row["cum_qty"]) == (child.child_id, "XLIT1", "200", "1000", "400")
+
+
+def test_a_state_word_says_why():
+    """Waiting, paused, ending, over."""
+    day = Day()
+    child = day.resting()
+    day.quote()
+    day.parent("P2", start_ts=day.now + MINUTE)
+    assert (said(day, "order.show", "P2")["state"], said(day, "order.show", "P2")["because"]) == ("waiting", "for its start")
+    day.operator("pause", day.order().parent_id)
+    assert (said(day, "order.show", "P1")["state"], said(day, "order.show", "P1")["because"]) == ("paused", "operator ann")
+    day.cancel()
+    assert (said(day, "order.show", "P1")["state"], said(day, "order.show", "P1")["because"]) == ("ending", "canceled by the client, C1")
+    day.canceled(child)
+    assert said(day, "order.show", "P1")["state"] == "over"
+
+
+def test_a_plan_is_shown_by_slices_with_its_band_and_what_was_done():
+    """The band reaches one slice to each side; the future has no done."""
+    day = Day()
+    day.quote()
+    day.parent("P1", 1_000, minutes=10)
+    day.wait(90 * SECOND)
+    plan = said(day, "order.plan", "P1")
+    assert (plan["follows"], plan["slice_s"], len(plan["slices"])) == ("clock", 60, 10)
+    # The order came a few microseconds after the open, and quantities are rounded down.
+    assert [int(s["planned"]) for s in plan["slices"]] == [100, 200, 300, 400, 500, 600, 700, 800, 900, 1000]
+    assert (plan["slices"][4]["low"], plan["slices"][4]["high"]) == ("400", "600")
+    assert [s["done"] for s in plan["slices"]][:3] == ["0", None, None]
+    assert 145 < int(plan["due_qty"]) <= 150
+
+
+def test_what_was_done_by_a_slices_end_stays_what_it_was():
+    """Later fills do not change it."""
+    day = Day()
+    day.quote()
+    day.parent("P1", 1_000, minutes=10, max_pct_vol=1_000_000)
+    day.trade(50_000)
+    day.wait(2 * SECOND)
+    day.fill(day.sent()[0], 100)
+    day.wait(MINUTE)
+    day.quote()
+    day.trade(50_000)
+    day.wait(2 * SECOND)
+    day.fill(day.sent()[-1], 50)
+    plan = said(day, "order.plan", "P1")
+    assert (plan["slices"][0]["done"], plan["cum_qty"]) == ("100", "150")
+
+
+def test_pov_follows_the_volume_and_an_order_that_is_over_has_no_plan():
+    """No slices by the clock."""
+    day = Day()
+    day.quote()
+    day.parent("P1", strategy=Strategy.POV, target_pct_vol=100_000)
+    plan = said(day, "order.plan", "P1")
+    assert (plan["follows"], plan["slices"]) == ("volume", [])
+    assert "10 % of volume" in plan["plan"]
+    day.cancel()
+    assert refused(day, "order.plan", "P1") == "already_over"
+
+
+def test_a_window_of_months_is_shown_in_a_thousand_rows():
+    """Its last row is the end."""
+    day = Day(policy_loaded(hours=policy_loaded().hours.__class__(0, 86_400 * SECOND)))
+    day.quote()
+    day.parent("P1", minutes=60 * 24 * 90)
+    slices = said(day, "order.plan", "P1")["slices"]
+    assert len(slices) <= ROWS_MAX
+    assert slices[-1]["planned"] == "1000"
+
+
+def test_sessions_and_venues_are_listed():
+    """A client that never came is down; quotes are by symbol."""
+    day = Day()
+    day.resting()
+    day.up("CLIENT1")
+    day.down("XLIT2")
+    sessions = {s["session"]: s for s in said(day, "session.ls")["sessions"]}
+    assert sessions["CLIENT1"] == {"session": "CLIENT1", "kind": "client", "state": "up", "msg_seq_heard": 0}
+    assert (sessions["XLIT2"]["kind"], sessions["XLIT2"]["state"]) == ("venue", "down")
+    first, second = said(day, "venue.ls")["venues"]
+    assert (first["venue"], first["state"], first["children_open"], first["children_unknown"]) == ("XLIT1", "up", 1, 0)
+    assert {k: first["quotes"][0][k] for k in ("symbol", "bid_px", "ask_px", "bid_qty")} == {
+        "symbol": "AAPL", "bid_px": "200", "ask_px": "200.02", "bid_qty": "5000",
+    }  # fmt: skip
+    assert (second["state"], second["children_open"]) == ("down", 0)
+
+
+# Commands.
+
+
+@pytest.mark.parametrize("verb", ["pause", "cancel"])
+def test_a_command_to_an_order_becomes_an_event(verb):
+    """Operator, verb, OrderID and reason; the ClOrdID is only a way to find it."""
+    day = Day()
+    day.resting()
+    event = commanded(day, f"order.{verb}", "P1", reason="client called")
+    assert event == OperatorCommanded(operator="ann", verb=verb, target=day.order().parent_id, reason="client called")
+    day.feed(event)
+    assert refused(day, f"order.{verb}", "P1") == "nothing_to_do"
+
+
+def test_kill_and_release_become_events():
+    """Kill always, a second time too; release only of what is killed."""
+    day = Day()
+    day.resting()
+    assert refused(day, "release") == "nothing_to_do"
+    day.feed(commanded(day, "kill", reason="drill"))
+    day.feed(commanded(day, "kill", "firm", reason="again"))
+    assert day.state.gate.killed == "ann: again"
+    day.feed(commanded(day, "release"))
+    assert day.state.gate.killed == ""
+
+
+def test_a_stopping_server_is_not_released_but_can_be_killed():
+    """Its next start opens the gate; a person's kill outlives it."""
+    day = Day()
+    day.operator("stop")
+    assert day.state.gate.killed == operator.STOPPING
+    assert refused(day, "release") == "nothing_to_do"
+    day.feed(commanded(day, "kill"))
+    assert day.state.gate.killed == "ann"
+
+
+def test_resume_is_for_what_is_paused():
+    """A paused order goes on; a working one has nothing to resume."""
+    day = Day()
+    day.resting()
+    assert refused(day, "order.resume", "P1") == "nothing_to_do"
+    day.operator("pause", day.order().parent_id)
+    day.feed(commanded(day, "order.resume", "P1"))
+    assert day.order().paused_by == ""
+
+
+def test_nothing_is_commanded_of_an_order_that_is_over_or_not_there():
+    """Refused before there is an event."""
+    day = Day()
+    day.fill(day.resting(), 1_000)
+    assert day.order().order.status is OrdStatus.FILLED
+    for verb in ("order.pause", "order.resume", "order.cancel"):
+        assert refused(day, verb, "P1") == "already_over"
+        assert refused(day, verb, "P9") == "not_found"
+
+
+def test_a_dry_run_is_judged_and_changes_nothing():
+    """How far it would reach; or the same refusal."""
+    day = Day()
+    day.resting()
+    ahead = said(day, "kill", dry_run=True)
+    assert (ahead["dry_run"], ahead["parents_open"], ahead["children_open"]) == (True, 1, 1)
+    assert said(day, "order.cancel", "P1", dry_run=True)["children_open"] == 1
+    assert refused(day, "release", dry_run=True) == "nothing_to_do"
+
+
+def test_a_cl_ord_id_of_two_clients_is_ambiguous():
+    """The refusal names the OrderIDs."""
+    day = Day(policy_loaded(clients=("CLIENT1", "CLIENT2")))
+    day.quote()
+    day.parent("P1")
+    day.parent("P1", session="CLIENT2")
+    refusal = said(day, "order.cancel", "P1")["error"]
+    assert refusal["code"] == "ambiguous"
+    assert all(parent_id in refusal["text"] for parent_id in day.state.parents)
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        ({}, "usage"),
+        ({"verb": 1}, "usage"),
+        ({"verb": "order.eat"}, "usage"),
+        ({"verb": "status", "colour": "red"}, "usage"),
+        ({"verb": "order.show", "target": ["P1"]}, "usage"),
+        ({"verb": "order.show"}, "not_found"),
+        ({"verb": "kill", "dry_run": "yes"}, "usage"),
+        ({"verb": "kill", "target": "symbol:AAPL"}, "not_built"),
+        ({"verb": "kill", "reason": "x\x0135=D"}, "usage"),
+        ({"verb": "kill", "reason": "x" * 201}, "usage"),
+        ({"verb": "kill", "reason": "\ud800"}, "usage"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused(request_, code):
+    """No event, no exception."""
+    answered, event = answer(Day().state, request_, "ann")
+    assert (answered["error"]["code"], event) == (code, None)
+
+
+def test_an_answer_that_fails_stops_nothing(monkeypatch):
+    """The core goes on; the person is told."""
+    monkeypatch.setattr(control.answers, "status", lambda state: 1 / 0)
+    answered, event = answer(Day().state, {"verb": "status"}, "ann")
+    assert (answered["error"]["code"], event) == ("failed", None)
+
+
+# The socket.
+
+
+@contextmanager
+def door(state_dir: Path, ask: Any = None) -> Iterator[Door]:
+    """An open door; without `ask` it answers what it was asked, and by whom."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    opened = Door(state_dir, ask or (lambda request, operator: {"request": request, "operator": operator}))
+    opened.start()
+    try:
+        yield opened
+    finally:
+        opened.stop()
+
+
+def raw(state_dir: Path, sent: bytes, is_over: bool = False) -> dict[str, Any]:
+    """What the door says to these bytes."""
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(10)
+        peer.connect(str(state_dir / "control.sock"))
+        try:
+            peer.sendall(sent)
+            if is_over:
+                peer.shutdown(socket.SHUT_WR)
+        except BrokenPipeError:
+            pass
+        return json.loads(peer.makefile().readline())
+
+
+def test_a_question_crosses_the_socket_with_the_askers_name(tmp_path):
+    """The name is the kernel's word, not the peer's."""
+    import pwd
+
+    with door(tmp_path):
+        got = call(tmp_path, {"verb": "status"}, 5)
+    assert got == {"request": {"verb": "status"}, "operator": pwd.getpwuid(os.geteuid()).pw_name}
+    assert not (tmp_path / "control.sock").exists()
+
+
+def test_the_socket_is_for_its_owner_whatever_the_umask(tmp_path):
+    """Mode 0600, and the process's umask is as it was."""
+    before = os.umask(0)
+    try:
+        with door(tmp_path):
+            assert stat.S_IMODE((tmp_path / "control.sock").stat().st_mode) == 0o600
+            assert os.umask(0) == 0
+    finally:
+        os.umask(before)
+
+
+def test_a_long_path_is_no_matter(tmp_path):
+    """Far beyond the 107 bytes of a socket's name."""
+    far = tmp_path / ("d" * 120) / ("e" * 120)
+    with door(far):
+        assert call(far, {"verb": "status"}, 5)["request"] == {"verb": "status"}
+
+
+def test_a_dead_servers_socket_is_replaced_and_a_living_ones_is_not(tmp_path):
+    """A file that is no socket is left alone too."""
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "control.sock"))
+    with door(tmp_path):
+        with pytest.raises(OSError, match="another server listens"):
+            Door(tmp_path, lambda request, operator: {}).start()
+        assert "request" in call(tmp_path, {"verb": "status"}, 5)
+    (tmp_path / "control.sock").write_text("mine")
+    with pytest.raises(OSError, match="is no socket"):
+        Door(tmp_path, lambda request, operator: {}).start()
+    assert (tmp_path / "control.sock").read_text() == "mine"
+
+
+def test_another_user_is_denied_and_not_heard(tmp_path, monkeypatch):
+    """Denied before a byte of his is read."""
+    asked = []
+    monkeypatch.setattr(control, "peer_name", lambda peer: "")
+    with door(tmp_path, lambda request, operator: asked.append(request) or {}):
+        assert call(tmp_path, {"verb": "kill"}, 5)["error"]["code"] == "denied"
+        assert raw(tmp_path, b"x" * 100_000)["error"]["code"] == "denied"
+    assert asked == []
+
+
+@pytest.mark.parametrize(("uid", "name"), [(0, "root"), (4_000_000_001, ""), (None, None)])
+def test_ourselves_and_root_are_let_in(uid, name):
+    """By SO_PEERCRED: pid, uid, gid."""
+    import pwd
+    import struct
+
+    class Peer:
+        def getsockopt(self, *_: int) -> bytes:
+            return struct.pack("3I", 1, os.geteuid() if uid is None else uid, 0)
+
+    assert control.peer_name(Peer()) == (pwd.getpwuid(os.geteuid()).pw_name if name is None else name)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("sent", [b"\n", b"{\n", b"[]\n", b"\xff\xfe\n", b'"status"\n', b"[" * 60_000 + b"\n", b'{"a":' * 10_000 + b"\n"])
+def test_garbage_is_answered(tmp_path, sent):
+    """One line that says what is expected; the next peer is served."""
+    with door(tmp_path):
+        assert raw(tmp_path, sent)["error"]["code"] == "usage"
+        assert raw(tmp_path, b'{"verb": "x"', is_over=True)["error"]["code"] == "usage"
+        assert "request" in raw(tmp_path, b'{"verb": "status"}\n')
+
+
+def test_a_request_of_64_kib_is_heard_and_a_longer_one_is_not(tmp_path):
+    """The bound holds at equality; the newline does not count."""
+    empty = b'{"verb": ""}'
+    fits = b'{"verb": "' + b"x" * (control.REQUEST_BYTES_MAX - len(empty)) + b'"}'
+    with door(tmp_path):
+        assert "request" in raw(tmp_path, fits + b"\n")
+        assert raw(tmp_path, fits + b" \n")["error"]["code"] == "usage"
+        assert raw(tmp_path, b"x" * 1_000_000)["error"]["code"] == "usage"
+
+
+def test_slow_peers_cost_their_own_time(tmp_path, monkeypatch):
+    """Sixteen silent peers, and one that sends a byte now and then: the next has to wait until they are put out, not longer."""
+    monkeypatch.setattr(control, "PEER_TIMEOUT_S", 0.5)
+    with door(tmp_path):
+        silent = [socket.socket(socket.AF_UNIX) for _ in range(control.PEERS_MAX)]
+        for peer in silent:
+            peer.connect(str(tmp_path / "control.sock"))
+        stop = threading.Event()
+
+        def drip() -> None:
+            while not stop.wait(0.05):
+                try:
+                    silent[0].send(b" ")
+                except OSError:
+                    return
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        begun = time.monotonic()
+        assert "request" in call(tmp_path, {"verb": "kill"}, 10)
+        assert time.monotonic() - begun < 3
+        assert json.loads(silent[0].makefile().readline())["error"]["code"] == "timeout"
+        stop.set()
+        dripping.join()
+        for peer in silent:
+            peer.close()
+
+
+def test_a_peer_that_leaves_or_an_ask_that_fails_costs_nothing(tmp_path):
+    """More often than there are places."""
+
+    def ask(request: dict[str, Any], operator: str) -> dict[str, Any]:
+        if request["verb"] == "fail":
+            raise ValueError("no")
+        return {"ok": True}
+
+    with door(tmp_path, ask):
+        for _ in range(control.PEERS_MAX + 4):
+            with socket.socket(socket.AF_UNIX) as peer:
+                peer.connect(str(tmp_path / "control.sock"))
+        for _ in range(control.PEERS_MAX + 1):
+            with pytest.raises(Unreachable, match="did not answer"):
+                call(tmp_path, {"verb": "fail"}, 5)
+        assert call(tmp_path, {"verb": "status"}, 5) == {"ok": True}
+
+
+def test_a_core_that_is_slow_is_a_timeout_and_no_server_is_unreachable(tmp_path):
+    """A command that timed out may have been done: the text says so."""
+    with pytest.raises(Unreachable, match="no server is running"):
+        call(tmp_path, {"verb": "status"}, 1)
+    with pytest.raises(Unreachable, match="no server is running"):
+        call(tmp_path / "nowhere", {"verb": "status"}, 1)
+    with door(tmp_path, lambda request, operator: time.sleep(0.5) or {}):
+        refusal = call(tmp_path, {"verb": "kill"}, 0.1)["error"]
+    assert refusal["code"] == "timeout"
+    assert "not known" in refusal["text"]

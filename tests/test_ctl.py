@@ -1,0 +1,222 @@
+"""algoctl against a door on a real socket: what it prints, what it asks before it acts, how it exits."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from algoserver import control
+from algoserver.control import Door, answer
+from algoserver.ctl import app
+from tests.core.day import Day
+
+
+class Street:
+    """A Day behind a door, as a server would stand there."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.state_dir = state_dir
+        self.day = Day()
+        self.child = self.day.resting()
+        self.delay_s = 0.0
+        self.asked: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+        self.door = Door(state_dir, self.ask)
+
+    def ask(self, request: dict[str, Any], operator: str) -> dict[str, Any]:
+        """Server.ask in small."""
+        time.sleep(self.delay_s)
+        with self._lock:
+            self.asked.append(request)
+            said, event = answer(self.day.state, request, operator)
+            if event is not None:
+                self.day.feed(event)
+            return said
+
+    def ctl(self, *arguments: str, **more: Any) -> Result:
+        """algoctl without a terminal."""
+        return CliRunner().invoke(app, ["--state", str(self.state_dir), *arguments], **more)
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        """What it writes when piped."""
+        done = self.ctl(*arguments)
+        assert done.exit_code == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def street(tmp_path: Path) -> Iterator[Street]:
+    """P1, a buy of 1,000 AAPL resting in one child at XLIT1."""
+    opened = Street(tmp_path)
+    opened.door.start()
+    yield opened
+    opened.door.stop()
+
+
+def on_terminal(street: Street, typed: str, *arguments: str) -> tuple[int, str, str]:
+    """algoctl as a process whose stdin is a terminal; exit status, stdout, stderr."""
+    ours, its = pty.openpty()
+    command = [sys.executable, "-m", "algoserver.ctl", *arguments, "--state", str(street.state_dir)]
+    process = subprocess.Popen(command, stdin=its, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    os.write(ours, typed.encode())
+    try:
+        out, err = process.communicate(timeout=20)
+    finally:
+        os.close(its)
+        os.close(ours)
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        (("status",), "market_time"),
+        (("order", "ls"), "orders"),
+        (("order", "ls", "--open"), "orders"),
+        (("order", "show", "P1"), "children"),
+        (("order", "plan", "P1"), "slices"),
+        (("session", "ls"), "sessions"),
+        (("venue", "ls"), "venues"),
+    ],
+)
+def test_every_question_has_json_when_piped_and_a_table_when_asked_for(street, arguments, key):
+    """The same data; nothing on stderr; -o and --state behind the verb as well as before it."""
+    assert key in street.json(*arguments)
+    table = street.ctl("-o", "table", *arguments)
+    assert (table.exit_code, table.stderr) == (0, "")
+    assert "│" in table.stdout
+    behind = CliRunner().invoke(app, [*arguments, "--state", str(street.state_dir), "-o", "json"])
+    assert key in json.loads(behind.stdout)
+
+
+def test_the_state_directory_may_come_from_the_environment(street):
+    """The option is stronger."""
+    environment = {"ALGOSERVER_STATE": str(street.state_dir)}
+    assert CliRunner().invoke(app, ["status"], env=environment).exit_code == 0
+    assert CliRunner().invoke(app, ["status", "--state", "nowhere"], env=environment).exit_code == 8
+
+
+def test_a_tables_cells_do_nothing_to_the_terminal(street):
+    """Neither escape codes nor markup of a ClOrdID work."""
+    street.day.parent("[red]\x1b[2Jx", symbol="NONE")
+    out = street.ctl("-o", "table", "order", "ls").stdout
+    assert "\x1b" not in out
+    assert "[red]?[2Jx" in out
+
+
+def test_an_order_is_paused_resumed_and_canceled(street):
+    """Pause and resume ask nothing; a cancel is for good and needs --yes."""
+    done = street.json("order", "pause", "P1", "--reason", "news")
+    assert (done["verb"], done["children_open"], done["reason"]) == ("order.pause", 1, "news")
+    assert street.day.order().paused_by.startswith("operator ")
+    street.json("order", "resume", "P1")
+    assert street.day.order().paused_by == ""
+    refused = street.ctl("order", "cancel", "P1")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "--yes" in refused.stderr
+    street.json("order", "cancel", "P1", "--yes", "--reason", "client called")
+    assert street.day.order().end_text.endswith("client called")
+
+
+def test_a_kill_without_a_terminal_needs_no_yes_and_a_release_does(street):
+    """A kill is never harder than an order. How far it reaches stands on stderr before it acts."""
+    killed = street.ctl("kill", "--reason", "drill")
+    assert killed.exit_code == 0
+    assert "1 open parents and 1 open children" in killed.stderr
+    assert json.loads(killed.stdout)["verb"] == "kill"
+    assert [r.get("dry_run", False) for r in street.asked] == [True, False]
+    assert street.day.state.gate.killed.endswith(": drill")
+    assert street.ctl("release").exit_code == 2
+    assert street.day.state.gate.killed
+    assert street.ctl("release", "--scope", "firm", "--yes").exit_code == 0
+    assert street.day.state.gate.killed == ""
+
+
+def test_a_kill_does_not_wait_for_a_slow_look_ahead(street, monkeypatch):
+    """It is sent all the same."""
+    monkeypatch.setattr("algoserver.ctl.LOOK_AHEAD_S", 0.05)
+    street.delay_s = 0.3
+    killed = street.ctl("kill")
+    assert (killed.exit_code, "nobody knows how much" in killed.stderr) == (0, True)
+    assert street.day.state.gate.killed
+
+
+@pytest.mark.parametrize("arguments", [("kill",), ("order", "cancel", "P1"), ("order", "pause", "P1")])
+def test_a_dry_run_changes_nothing(street, arguments):
+    """Judged by the server; no question is asked."""
+    before = street.day.state.seq
+    assert street.json(*arguments, "--dry-run")["dry_run"] is True
+    assert street.day.state.seq == before
+
+
+def test_on_a_terminal_a_kill_asks_first(street):
+    """No is no, and exits 2; yes kills; the question is not part of the data."""
+    status, out, err = on_terminal(street, "n\n", "kill")
+    assert (status, out, street.day.state.gate.killed) == (2, "", "")
+    assert "1 open parents and 1 open children" in err
+    status, out, err = on_terminal(street, "y\n", "kill", "--reason", "drill")
+    assert (status, json.loads(out)["verb"]) == (0, "kill")
+    assert "Kill the firm?" in err
+    assert street.day.state.gate.killed.endswith("drill")
+
+
+def test_on_a_terminal_a_cancel_shows_its_reach_and_asks(street):
+    """What the server refuses is refused before the question."""
+    status, _, err = on_terminal(street, "y\n", "order", "cancel", "P1")
+    assert (status, "1 open children. Go on?" in err) == (0, True)
+    status, _, err = on_terminal(street, "y\n", "order", "cancel", "P1")
+    assert (status, "Go on?" in err) == (5, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "text"),
+    [
+        (("order", "show", "P9"), 3, "not_found: "),
+        (("order", "resume", "P1"), 5, "nothing_to_do: "),
+        (("release", "--yes"), 5, "nothing_to_do: "),
+        (("kill", "--scope", "symbol:AAPL"), 5, "not built yet"),
+        (("kill", "--reason", "two\nlines"), 2, "usage: "),
+        (("order", "eat"), 2, "No such command"),
+        (("order", "show"), 2, "Missing argument"),
+        (("-o", "yaml", "status"), 2, "yaml"),
+    ],
+)
+def test_exit_statuses_say_what_was_wrong(street, arguments, status, text):
+    """On stderr; stdout stays empty."""
+    done = street.ctl(*arguments)
+    assert (done.exit_code, done.stdout) == (status, "")
+    assert text in done.stderr
+
+
+def test_denied_timeout_and_unreachable_have_their_own(street, monkeypatch):
+    """4, 7 and 8."""
+    with monkeypatch.context() as patch:
+        patch.setattr(control, "peer_name", lambda peer: "")
+        assert street.ctl("kill").exit_code == 4
+    with monkeypatch.context() as patch:
+        patch.setattr(control, "CALL_TIMEOUT_S", 0.05)
+        street.delay_s = 0.3
+        assert street.ctl("status").exit_code == 7
+    street.door.stop()
+    gone = street.ctl("status")
+    assert (gone.exit_code, "no server is running" in gone.stderr) == (8, True)
+
+
+def test_help_loads_neither_engine_nor_model():
+    """It is there at once."""
+    heavy = "quickfix", "lightgbm", "numpy", "sklearn", "algoserver.server", "algoserver.core", "msgspec"
+    code = f"import sys\nfrom algoserver.ctl import app\ntry: app(['--help'])\nfinally: print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
+    code = "import sys, algoserver.control; print([m for m in ('quickfix', 'lightgbm', 'numpy', 'sklearn') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert done.stdout.strip() == "[]", done.stderr
