@@ -40,7 +40,7 @@ class Played:
     def __init__(self, scripted: Scripted, client: RawClient, scenario: Scenario) -> None:
         self._scripted, self._client, self._id = scripted, client, scenario.id
         self._child: dict[str, str] = {}
-        self._cancel: dict[str, str] = {}
+        self._new: dict[str, str] = {}
         self._cum = 0
 
     def act(self, step: Step) -> None:
@@ -50,6 +50,7 @@ class Played:
             # IWouldPrice makes all of it one child that takes what is shown.
             group = ((957, 2), (958, "MaxPctVol"), (960, "1"), (958, "IWouldPrice"), (960, "300"))
             self._client.order(self._name("X"), *group, t38=step.number, t59=TIMES_IN_FORCE[step.act].value)
+            self._new = self._client.next()
             self._await_child()
         elif step.act in ("again", "resend", "resendY"):
             resend = () if step.act == "again" else ((97, "Y"),)
@@ -69,14 +70,14 @@ class Played:
             assert step.act == "refuse", child  # the fill before it was the answer
 
     def _await_child(self) -> None:
-        # The cap lets out what the market has traded since the order began.
+        # The cap lets out what the market trades once the order has begun.
         self._scripted.venue.trade(SHOWN, "200.01")
         self._child = self._scripted.venue.next("D")
         self._scripted.venue.report(self._child, "0", "0", 0, int(self._child["38"]))
 
     def heard(self, is_cancel_reject: bool) -> tuple[str, ...]:
         """The client's next message in the terms of the table."""
-        f = self._client.next()
+        f, self._new = self._new or self._client.next(), {}
         if is_cancel_reject:
             return f["35"], f["39"], f["11"], f["41"]
         return f["35"], f["150"], f["39"], f["14"], f["151"], f["11"], f.get("41", "")

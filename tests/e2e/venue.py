@@ -40,7 +40,7 @@ class Peer:
             message.append_utc_timestamp(52, precision=3, header=True)
             message.append_pair(56, self.them, header=True)
             for tag, value in pairs:
-                message.append_pair(tag, value)
+                message.append_pair(tag, value, header=tag == 97)  # PossResend belongs to the header
             self.connection.sendall(message.encode())
 
     def listen(self) -> None:

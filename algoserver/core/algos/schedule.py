@@ -121,6 +121,9 @@ def by_curve(order_qty: int, window: Window) -> Schedule:
     whole = weights[-1]
     if whole == 0:  # the curve has no volume here, or the window lies outside the session: time is all there is
         return Schedule((window.start_ts, window.end_ts), (0, order_qty))
+    if moments[-1] < window.end_ts:  # the window ends after the close, or in what the bins' rounding left of the session
+        moments.append(window.end_ts)
+        weights.append(whole)
     return Schedule(tuple(moments), tuple(order_qty * w // whole for w in weights))
 
 
