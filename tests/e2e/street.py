@@ -1,5 +1,6 @@
 """The street of the end-to-end tests: real processes, real sockets, a client that is a QuickFIX engine."""
 
+import contextlib
 import json
 import os
 import queue
@@ -156,10 +157,8 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
     except OSError:
         pass
     for end in (source, sink):
-        try:
+        with contextlib.suppress(OSError):
             end.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
 
 
 class Street:

@@ -72,7 +72,7 @@ class Played:
     def _await_child(self) -> None:
         # The cap lets out what the market trades once the order has begun.
         self._scripted.venue.trade(SHOWN, "200.01")
-        self._child = self._scripted.venue.next("D")
+        self._child = self._scripted.venue.next("D", self._new["37"])
         self._scripted.venue.report(self._child, "0", "0", 0, int(self._child["38"]))
 
     def heard(self, is_cancel_reject: bool) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 Written on simplefix and sockets, so that it shares no code with what it tests.
 """
 
+import contextlib
 import queue
 import shutil
 import socket
@@ -43,6 +44,12 @@ class Peer:
                 message.append_pair(tag, value, header=tag == 97)  # PossResend belongs to the header
             self.connection.sendall(message.encode())
 
+    def hang_up(self) -> None:
+        """End the connection; a close alone would wait for the thread that reads."""
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+        self.connection.close()
+
     def listen(self) -> None:
         """Read until the connection ends."""
         parser = simplefix.FixParser()
@@ -77,8 +84,9 @@ class Venue:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def await_feed(self) -> None:
-        """Until the server has asked for AAPL's market data at XLIT1."""
+        """Until the server has asked, or asked again, for AAPL's market data at XLIT1."""
         assert self._fed.wait(MESSAGE_S_MAX), "the server asked for no market data"
+        self._fed.clear()
 
     def quote(self, bid: str, ask: str, size: int, symbol: str = "AAPL") -> None:
         """A book at XLIT1."""
@@ -89,11 +97,11 @@ class Venue:
         """A market print at XLIT1."""
         self._feeds["XLIT1"].send("X", (268, 1), (279, 0), (269, 2), (55, symbol), (270, px), (271, qty))
 
-    def next(self, msg_type: str) -> dict[str, str]:
-        """The next message of this type."""
+    def next(self, msg_type: str, order_id: str = "") -> dict[str, str]:
+        """The next message of this type, about a child of this parent if one is named."""
         while True:
             fields = self.arrived.get(timeout=MESSAGE_S_MAX)
-            if fields["35"] == msg_type:
+            if fields["35"] == msg_type and fields["11"].startswith(f"{order_id}." if order_id else ""):
                 return fields
 
     def report(self, order: dict[str, str], exec_type: str, status: str, cum: int, leaves: int, last: int = 0, *more: tuple[int, object]) -> None:
@@ -108,7 +116,7 @@ class Venue:
         """Stop."""
         self._listener.close()
         for peer in (*self._orders.values(), *self._feeds.values()):
-            peer.connection.close()
+            peer.hang_up()
 
     def _accept(self) -> None:
         while True:
@@ -162,7 +170,7 @@ class RawClient:
 
     def close(self) -> None:
         """Hang up."""
-        self.peer.connection.close()
+        self.peer.hang_up()
 
 
 class Scripted:
