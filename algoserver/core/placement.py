@@ -11,7 +11,7 @@ from algoserver.core import market as markets
 from algoserver.core.algos.schedule import Demand, in_lots
 from algoserver.core.market import Market
 from algoserver.core.orders import ChildOrder, ParentOrder, leaves_qty
-from algoserver.domain.types import PPM_ONE, SECOND, Instrument, Side, TimeInForce
+from algoserver.domain.types import SECOND, Instrument, Side, TimeInForce
 
 # A venue that has not answered a cancel is asked again after this; sooner would only add to its queue.
 CANCEL_AGAIN_NS = 5 * SECOND
@@ -28,11 +28,13 @@ class Placement(msgspec.Struct, frozen=True):
     time_in_force: TimeInForce = TimeInForce.DAY
 
 
-def place(parent: ParentOrder, resting: list[ChildOrder], demand: Demand, market: Market, instrument: Instrument, ts: int) -> Placement:
-    """Turn a demand into a price and a quantity. resting: the parent's open children."""
+def place(
+    parent: ParentOrder, resting: list[ChildOrder], demand: Demand, market: Market, instrument: Instrument, ts: int, keep: int = 0
+) -> Placement:
+    """Turn a demand into a price and a quantity. resting: the parent's open children. keep: what IWouldPct leaves to the plan."""
     near = _within(parent, markets.near(market, parent.side))
     far = markets.far(market, parent.side)
-    i_would = _i_would(parent, far, instrument)
+    i_would = in_lots(leaves_qty(parent.order) - keep, leaves_qty(parent.order), instrument.round_lot) if is_wished(parent, market) else 0
     cross = max(demand.cross, min(i_would, demand.most))
     if cross and far and _within(parent, far) == far:
         if resting:
@@ -83,13 +85,10 @@ def _within(parent: ParentOrder, price: int) -> int:
     return min(price, parent.price) if parent.side is Side.BUY else max(price, parent.price)
 
 
-def _i_would(parent: ParentOrder, far: int, instrument: Instrument) -> int:
-    """Quantity that goes at once because the far touch is at IWouldPrice or better."""
-    wish = parent.params.i_would_price
-    if not wish or not far or (far - wish) * parent.side.sign > 0:
-        return 0
-    remaining = leaves_qty(parent.order)
-    return in_lots(remaining * parent.params.i_would_pct // PPM_ONE, remaining, instrument.round_lot)
+def is_wished(parent: ParentOrder, market: Market) -> bool:
+    """Whether the far touch is at IWouldPrice or better."""
+    wish, far = parent.params.i_would_price, markets.far(market, parent.side)
+    return bool(wish and far) and (far - wish) * parent.side.sign <= 0
 
 
 def _may_cancel(child: ChildOrder, ts: int) -> bool:

@@ -75,7 +75,8 @@ def window(setup: PolicyLoaded, event: ParentRequested) -> Window | Denied:
 def plan(state: State, parent: ParentOrder, window: Window) -> Work:
     """A parent's work: its schedule over the window, from now on for what remains."""
     assert state.setup is not None
-    curve, curve_text = _curve(state, state.setup, parent.symbol, window.start_ts)
+    is_by_curve = parent.strategy == Strategy.VWAP
+    curve, curve_text = _curve(state, state.setup, parent.symbol, window.start_ts) if is_by_curve else ((), "")
     full = Window(window.start_ts, window.end_ts, curve, window.hours)
     schedule: Schedule = ALGOS[parent.strategy].plan(parent.order.order_qty, full)
     return Work(

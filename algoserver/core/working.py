@@ -56,7 +56,11 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
         own.start_volume = market.volume.total
     wanted = _demand(parent, own, resting, market, setup, instrument, ts)
     wake(state, parent.parent_id, min(wanted.next_ts, parent.end_ts if parent.end_ts > ts else wanted.next_ts))
-    _act(state, setup, parent, own, placement.place(parent, resting, wanted, market, instrument, ts), ts, out)
+    if own.i_would_keep < 0 and placement.is_wished(parent, market):
+        # IWouldPct is of what remains when the price is first there; looking again must not take the same share anew.
+        own.i_would_keep = orders.leaves_qty(parent.order) * (PPM_ONE - parent.params.i_would_pct) // PPM_ONE
+    placed = placement.place(parent, resting, wanted, market, instrument, ts, max(0, own.i_would_keep))
+    _act(state, setup, parent, own, placed, ts, out)
 
 
 def _demand(

@@ -5,7 +5,9 @@ an int of 1e-6 (ppm), a time an int of nanoseconds UTC. Orders, risk and router 
 Rule 2: text that does not fit its unit exactly is a ValueError; nothing is rounded on the way in.
 """
 
+import re
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -189,29 +191,20 @@ def ppm_text(value: int) -> str:
 
 def utc(text: str) -> int:
     """UTCTimestamp text, YYYYMMDD-HH:MM:SS[.fraction of 1 to 9 digits], to ns. A leap second is an error."""
-    date, _, clock = text.partition("-")
-    clock, _, fraction = clock.partition(".")
-    parts = clock.split(":")
-    numbers = [date, *parts] + ([fraction] if "." in text else [])
-    if len(date) != 8 or [len(p) for p in parts] != [2, 2, 2] or len(fraction) > 9:
+    match = _UTC.fullmatch(text)
+    if match is None:
         raise ValueError(f"not a UTC timestamp YYYYMMDD-HH:MM:SS: {text[:40]!r}")
-    if not all(n.isascii() and n.isdecimal() for n in numbers):
-        raise ValueError(f"not a UTC timestamp YYYYMMDD-HH:MM:SS: {text[:40]!r}")
-    year, month, day = int(date[:4]), int(date[4:6]), int(date[6:])
-    hour, minute, second = (int(p) for p in parts)
-    ns = int(fraction.ljust(9, "0")) if fraction else 0
-    ok = year >= 1970 and 1 <= month <= 12 and 1 <= day <= _month_days(year, month) and hour < 24 and minute < 60 and second < 60
-    if not ok:
+    date, hour, minute, second, fraction = match.groups()
+    days, seconds = _days_of(date), int(hour) * 3600 + int(minute) * 60 + int(second)
+    if days < 0 or hour > "23" or minute > "59" or second > "59":
         raise ValueError(f"not a moment of the calendar: {text[:40]!r}")
-    return _days(year, month, day) * DAY + (hour * 3600 + minute * 60 + second) * SECOND + ns
+    return days * DAY + seconds * SECOND + (int(fraction.ljust(9, "0")) if fraction else 0)
 
 
 def utc_text(ts: int) -> str:
     """Nanoseconds to UTCTimestamp text with milliseconds, cut and not rounded: never in the future."""
     days, rest = divmod(ts, DAY)
-    year, month, day = _civil(days)
-    ms = rest // 1_000_000
-    return f"{year:04d}{month:02d}{day:02d}-{clock_text(rest)}.{ms % 1000:03d}"
+    return f"{_date_of(days)}-{clock_text(rest)}.{rest // 1_000_000 % 1000:03d}"
 
 
 def clock_text(ts: int) -> str:
@@ -224,6 +217,24 @@ def date_text(ts: int) -> str:
     """Date YYYY-MM-DD in UTC."""
     year, month, day = _civil(ts // DAY)
     return f"{year:04d}-{month:02d}-{day:02d}"
+
+
+_UTC = re.compile(r"([0-9]{8})-([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.]([0-9]{1,9}))?")
+
+
+# A day's messages carry a few dates over and over; every report and every order has one.
+@lru_cache(maxsize=64)
+def _days_of(date: str) -> int:
+    """Days since 1970 of YYYYMMDD; -1 if there is no such day."""
+    year, month, day = int(date[:4]), int(date[4:6]), int(date[6:])
+    is_day = year >= 1970 and 1 <= month <= 12 and 1 <= day <= _month_days(year, month)
+    return _days(year, month, day) if is_day else -1
+
+
+@lru_cache(maxsize=64)
+def _date_of(days: int) -> str:
+    year, month, day = _civil(days)
+    return f"{year:04d}{month:02d}{day:02d}"
 
 
 # The calendar in integers (Howard Hinnant, "chrono-compatible low-level date algorithms"): the core may not import datetime.

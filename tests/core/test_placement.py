@@ -41,8 +41,8 @@ def _child(price: int, **changes: object) -> ChildOrder:
     return msgspec.structs.replace(child, **changes)
 
 
-def _place(parent: ParentOrder, resting: list[ChildOrder], demand: Demand, market: Market | None = None) -> Placement:
-    return placement.place(parent, resting, demand, market or _market(), AAPL, NOW)
+def _place(parent: ParentOrder, resting: list[ChildOrder], demand: Demand, market: Market | None = None, keep: int = 0) -> Placement:
+    return placement.place(parent, resting, demand, market or _market(), AAPL, NOW, keep)
 
 
 @pytest.mark.parametrize(("side", "price"), [(Side.BUY, BID), (Side.SELL, ASK), (Side.SELL_SHORT, ASK)])
@@ -88,10 +88,10 @@ def test_i_would_never_goes_beyond_the_limit():
     assert _place(_parent(price=BID, i_would_price=ASK), [], demand) == Placement((), 300, BID)
 
 
-def test_i_would_may_be_for_a_share_of_the_remainder():
-    """Half of 1000, in round lots."""
+def test_i_would_leaves_the_plan_its_share():
+    """Of 1000 a rest of 450 is kept: 550, in round lots."""
     demand = Demand(join=0, cross=0, most=1_000, next_ts=0)
-    assert _place(_parent(i_would_price=ASK, i_would_pct=550_000), [], demand).quantity == 500
+    assert _place(_parent(i_would_price=ASK, i_would_pct=550_000), [], demand, keep=450).quantity == 500
 
 
 def test_a_cancel_under_way_is_waited_for():

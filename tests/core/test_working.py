@@ -187,6 +187,21 @@ def test_i_would_completes_the_order_at_its_price_whatever_the_plan():
     assert [(c.order_qty, c.price) for c in _open(day)] == [(4_000, 200 * PX_ONE)]
 
 
+def test_i_would_takes_its_share_of_the_remainder_once():
+    """Half of 10,000 and then no more, however often the price is looked at; the rest is the plan's."""
+    day = Day()
+    day.quote()
+    day.parent("P1", 10_000, minutes=60, max_pct_vol=PPM_ONE, i_would_price=201 * PX_ONE, i_would_pct=500_000)
+    day.trade(50_000)
+    for _ in range(30):
+        day.wait(SECOND)
+        day.quote(size=50_000)
+        for child in _open(day):
+            day.fill(child, child.order_qty)
+    crossed = sum(c.order_qty for c in day.sent() if c.time_in_force is TimeInForce.IOC)
+    assert crossed == 5_000
+
+
 def test_display_qty_bounds_what_a_child_shows():
     """No child is larger."""
     day = Day()

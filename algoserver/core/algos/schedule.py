@@ -51,6 +51,7 @@ class Work(msgspec.Struct):
     slice_ns: length of a slice. traded: our fills in time. start_volume: the market's total when it began, -1 before.
     forgiven: quantity that the plan has given up. refusals: by the gate or a venue, in a row. curve_text: whose curve.
     crossed_ts: when it last crossed the spread. slice_due, slice_cum: what was due and done when the slice began.
+    i_would_keep: what IWouldPct leaves to the plan, -1 until IWouldPrice was first reached.
     """
 
     schedule: Schedule
@@ -66,6 +67,7 @@ class Work(msgspec.Struct):
     crossed_ts: int = 0
     slice_due: int = 0
     slice_cum: int = 0
+    i_would_keep: int = -1
 
 
 class Demand(msgspec.Struct, frozen=True):
