@@ -44,7 +44,8 @@ class Street:
 
     def ctl(self, *arguments: str, **more: Any) -> Result:
         """algoctl without a terminal."""
-        return CliRunner().invoke(app, ["--state", str(self.state_dir), *arguments], **more)
+        # As wide as a desk's screen: a narrow table would cut what the tests look for.
+        return CliRunner(env={"COLUMNS": "240"}).invoke(app, ["--state", str(self.state_dir), *arguments], **more)
 
     def json(self, *arguments: str) -> dict[str, Any]:
         """What it writes when piped."""

@@ -6,6 +6,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +50,7 @@ def test_the_street_trades_an_order_and_replays(tmp_path):
         running(f"{STREET[0]} --port {venue_port} --state {tmp_path / 'sim'}"),
         running(f"{STREET[1]} --port {client_port} --venue-port {venue_port} --state {state}"),
     ):
+        await_quote("AAPL", tmp_path / "server")
         done = run(f"{OMS} --port {client_port}", 150)
         reports = [json.loads(line) for line in done.stdout.splitlines()]
         assert (done.returncode, reports[-1]["cum_qty"], reports[-1]["ord_status"]) == (0, "2000", "2"), done.stdout[-500:]
@@ -89,6 +91,7 @@ def test_the_recorded_tape_can_be_traded(tmp_path):
         running(f"{TAPE.replace('state/tape', str(tmp_path / 'sim'))} --port {venue_port}"),
         running(f"{STREET[1]} --port {client_port} --venue-port {venue_port} --state {tmp_path / 'server'}"),
     ):
+        await_quote("BTCUSDT", tmp_path / "server")
         oms = ".venv/bin/python -m algoserver.oms --symbol BTCUSDT --qty 1 --strategy 1001 --minutes 0.5 --param Urgency=5"
         done = run(f"{oms} --port {client_port}", 120)
         reports = [json.loads(line) for line in done.stdout.splitlines()]
@@ -129,6 +132,13 @@ def running(command: str) -> Iterator[Running]:
 def run(command: str, seconds: int) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end."""
     return subprocess.run(shlex.split(command), cwd=ROOT, capture_output=True, text=True, timeout=seconds)
+
+
+def await_quote(symbol: str, state: Path) -> None:
+    """Until the server has a price of `symbol`: it takes no order without one."""
+    deadline = time.monotonic() + 30
+    while symbol not in run(f".venv/bin/algoctl --state {state} -o json venue ls", 30).stdout:
+        assert time.monotonic() < deadline, f"no quote of {symbol} came"
 
 
 def free_port() -> int:

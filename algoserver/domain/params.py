@@ -63,6 +63,6 @@ PARAMS = (
     Param("CatchUp", "catch_up", "flag", (), "make up later for what could not be traded"),
 )
 BY_NAME = {p.name: p for p in PARAMS}
-BY_TAG = {tag: p for p in PARAMS for tag in p.tags}
+BY_TAG = {str(tag): p for p in PARAMS for tag in p.tags}
 
 BUILT = (Strategy.VWAP, Strategy.POV, Strategy.TWAP)

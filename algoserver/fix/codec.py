@@ -151,7 +151,7 @@ def _params(text: str, f: dict[str, str], decimals: int) -> AlgoParams:
     if has_group and count(f.get(t.NO_STRATEGY_PARAMETERS, "")) != len(entries):
         # A parameter that got lost may have been the client's cap.
         raise Unusable("bad_group", f"NoStrategyParameters (957) is not the number of its entries, {len(entries)}")
-    found = [(BY_TAG[tag], f[str(tag)], f"tag {tag}") for tag in BY_TAG if str(tag) in f]
+    found = [(BY_TAG[tag], f[tag], f"tag {tag}") for tag in BY_TAG if tag in f]
     for entry in entries:
         name = entry[t.STRATEGY_PARAMETER_NAME]
         param = BY_NAME.get(name)

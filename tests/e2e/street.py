@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import ClassVar
 
 from algoserver.control import call
 from algoserver.domain.events import ChildFilled
@@ -33,6 +34,8 @@ def free_port() -> int:
 class Process:
     """One of our commands, started and ready; kill() is kill -9."""
 
+    started: ClassVar[list["subprocess.Popen[str]"]] = []
+
     def __init__(self, *arguments: str, module: str = "algoserver", is_talking: bool = False) -> None:
         self._command = [sys.executable, "-m", module, *arguments]
         self._stdin = subprocess.PIPE if is_talking else subprocess.DEVNULL
@@ -43,6 +46,7 @@ class Process:
         self.process = subprocess.Popen(
             self._command, cwd=ROOT, stdin=self._stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
+        self.started.append(self.process)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line.startswith("ready"), f"{self._command}: {line!r}, exit {self.process.wait(10)}"
@@ -126,12 +130,12 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
-        """Reset every connection."""
+        """End every connection; a close alone would wait for the threads that read."""
         pairs, self._pairs = self._pairs, []
-        for pair in pairs:
-            for end in pair:
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
-                end.close()
+        for end in (end for pair in pairs for end in pair):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
 
     def close(self) -> None:
         """Stop."""
