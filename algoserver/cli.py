@@ -168,16 +168,14 @@ def _clock(config: Path, speed: float, market_epoch: str, wall_epoch: str) -> "C
 
 
 def _settle_interpreter() -> None:
-    """Fit the interpreter to a server: a state that only grows, and threads that wait for each other.
+    """Fit the interpreter to a state that only grows and has no cycles.
 
-    The state has no cycles, so walking it again and again finds nothing: half of a step's time at 20,000 parents.
-    Callbacks of the FIX engine wait for the interpreter's lock as long as a busy thread may keep it, by default 5 ms.
+    Walking it again and again for garbage finds nothing and was half of a step's time at 20,000 parents.
     """
     import gc
 
     gc.freeze()
     gc.set_threshold(50_000, 1_000, 1_000)
-    sys.setswitchinterval(0.0005)
 
 
 def _refuse(text: str) -> NoReturn:
