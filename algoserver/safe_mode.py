@@ -60,7 +60,7 @@ def take_back(config: Config, state_dir: Path, venue_port: int = 0) -> int:
             again = 0.0 if kind == "up" else again
             continue
         event = venue_codec.decode_venue(text, session.rpartition("->")[2], instruments)
-        log.warning("safe mode heard", event=repr(event))
+        log.warning("safe mode heard", message=repr(event))
         if isinstance(event, ChildFilled):
             print(f"fill not in the journal: {event.child_id} {event.last_qty} units, ExecID {event.exec_id}", flush=True)
         is_over = isinstance(event, ChildCanceled | ChildRejected) or (isinstance(event, ChildStatusReported) and not event.is_known)

@@ -174,6 +174,38 @@ def test_on_a_full_disk_nothing_is_acknowledged_that_is_not_kept(tmp_path):
     assert scripted.close() == 0
 
 
+def test_a_damaged_journal_refuses_to_start_and_safe_mode_takes_the_children_back(tmp_path):
+    """The refusal names file and byte; safe mode cancels what the last good state has open, and ends when it is confirmed."""
+    scripted = Scripted(tmp_path / "street")
+    client = scripted.client()
+    client.order("OPEN", (957, 2), (958, "MaxPctVol"), (960, "1"), (958, "IWouldPrice"), (960, "300"))
+    client.next()
+    scripted.venue.trade(20_000, "200.01")
+    child = scripted.venue.next("D")
+    scripted.venue.report(child, "0", "0", 0, 1_000)
+    client.peer.send("H", (11, "OPEN"), (55, "AAPL"), (54, 1))
+    client.next()  # so the child's report, which came before, is in the journal
+    scripted.server.kill()
+    client.close()
+    [segment] = (scripted.state / "journal").glob("*.log")
+    lines = segment.read_bytes().splitlines(keepends=True)
+    lines[-3] = lines[-3].replace(b'"', b"'", 1)
+    segment.write_bytes(b"".join(lines))
+    cfg = str(scripted.state.parent / "cfg" / "server.toml")
+    arguments = ("serve", "--config", cfg, "--state", str(scripted.state), "--venue-port", str(scripted.venue.port))
+    said = refused_start(*arguments, "--port", str(scripted.port))
+    assert segment.name in said
+    assert "--safe-mode" in said
+    safe = subprocess.Popen([sys.executable, "-m", "algoserver", *arguments, "--safe-mode"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    cancel = scripted.venue.next("F")
+    assert cancel["41"] == child["11"]
+    scripted.venue.report(child, "4", "4", 0, 0)
+    out, _ = safe.communicate(timeout=60)
+    assert safe.returncode == 0, out
+    assert "0 children not confirmed" in out
+    scripted.venue.close()
+
+
 def test_a_bad_configuration_names_file_entry_and_key(tmp_path):
     """The server does not start."""
     for name in ("server.toml", "policy.toml", "instruments.toml"):

@@ -29,19 +29,23 @@ class Peer:
         self._seq = 0
         self._lock = threading.Lock()
 
-    def send(self, msg_type: str, *pairs: tuple[int, object]) -> None:
-        """Send one message."""
+    def go_on_from(self, before: "Peer") -> None:
+        """Continue the numbers of an earlier connection."""
+        self._seq = before._seq
+
+    def send(self, msg_type: str, *pairs: tuple[int, object], seq: int = 0) -> None:
+        """Send one message, with the next number or with one of its own."""
         with self._lock:
-            self._seq += 1
+            self._seq += 0 if seq else 1
             message = simplefix.FixMessage()
             message.append_pair(8, "FIX.4.4", header=True)
             message.append_pair(35, msg_type, header=True)
-            message.append_pair(34, self._seq, header=True)
+            message.append_pair(34, seq or self._seq, header=True)
             message.append_pair(49, self.us, header=True)
             message.append_utc_timestamp(52, precision=3, header=True)
             message.append_pair(56, self.them, header=True)
             for tag, value in pairs:
-                message.append_pair(tag, value, header=tag == 97)  # PossResend belongs to the header
+                message.append_pair(tag, value, header=tag in (43, 97))  # PossDup and PossResend belong there
             self.connection.sendall(message.encode())
 
     def hang_up(self) -> None:
@@ -65,6 +69,8 @@ class Peer:
                 fields = {tag.decode(): value.decode() for tag, value in message.pairs}
                 if fields["35"] == "1":
                     self.send("0", (112, fields["112"]))
+                elif fields["35"] == "2":
+                    self.send("4", (43, "Y"), (123, "Y"), (36, self._seq + 1), seq=int(fields["7"]))
                 else:
                     self._take(self, fields)
 
@@ -131,7 +137,10 @@ class Venue:
         msg_type = fields["35"]
         if msg_type == "A":
             peer.us, peer.them = fields["56"], fields["49"]
-            (self._feeds if peer.them == "ALGOMD" else self._orders)[peer.us] = peer
+            ends = self._feeds if peer.them == "ALGOMD" else self._orders
+            if peer.them == "ALGO" and peer.us in ends:
+                peer.go_on_from(ends[peer.us])
+            ends[peer.us] = peer
             peer.send("A", (98, 0), (108, 30))
         elif msg_type == "V":
             if fields["55"] == "AAPL" and peer.us == "XLIT1":
