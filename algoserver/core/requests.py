@@ -14,7 +14,6 @@ from algoserver.domain.events import CancelRequested, Garbled, ParentRequested, 
 from algoserver.domain.types import Denied, ExecType, OrdStatus
 
 TOO_LATE, UNKNOWN_ORDER, ALREADY_PENDING, DUPLICATE_CL_ORD_ID, CXL_OTHER = 0, 1, 3, 6, 99
-UNSUPPORTED_MESSAGE_TYPE = 3
 
 
 def parent_requested(state: State, event: ParentRequested, out: list[Command]) -> None:

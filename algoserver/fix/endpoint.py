@@ -104,10 +104,6 @@ class Endpoint(fix.Application):  # type: ignore[misc]
         if found.getExpectedTargetNum() > next_target_seq:
             found.setNextTargetMsgSeqNum(next_target_seq)
 
-    def logout(self, session: str, reason: str) -> None:
-        """Log one session out; it may log on again."""
-        fix.Session.lookupSession(self._session_ids[session]).logout(reason)
-
     def _grouping(self) -> "fix.DataDictionary":
         if self._dictionary is None:
             self._dictionary = fix.DataDictionary(str(DICTIONARIES / "FIX44.xml"))
