@@ -10,7 +10,7 @@ from typing import Any
 from algoserver.core import orders
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Work, band, market_volume, planned
-from algoserver.core.market import best_ask, best_bid
+from algoserver.core.market import best
 from algoserver.core.orders import ChildOrder, ParentOrder
 from algoserver.core.planning import NAMES, plan_text
 from algoserver.core.state import State, open_children
@@ -156,8 +156,8 @@ def order_show(state: State, parent: ParentOrder) -> Answer:
         "start": utc_text(parent.start_ts),
         "end": utc_text(parent.end_ts),
         "arrival_px": px_text(parent.arrival_px),
-        "bid_px": px_text(best_bid(market)) if market else "",
-        "ask_px": px_text(best_ask(market)) if market else "",
+        "bid_px": px_text(best(market)[0]) if market else "",
+        "ask_px": px_text(best(market)[1]) if market else "",
         "plan": plan_text(parent, work, state.setup) if work and state.setup else "",
         "curve": work.curve_text if work else "",
         "max_pct_vol": ppm_text(work.max_pct_vol) if work else "",

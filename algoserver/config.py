@@ -43,7 +43,7 @@ class JournalConfig(Entry, frozen=True, kw_only=True):
     """segment_mb: size of a segment. digest_every, snapshot_every: events between two."""
 
     segment_mb: int = 64
-    digest_every: int = 10_000
+    digest_every: int = 100_000
     snapshot_every: int = 200_000
 
 

@@ -14,6 +14,8 @@ from algoserver.fix import codec, venue_codec
 from algoserver.fix.endpoint import Endpoint
 from algoserver.fix.outbox import Letter, Outbox
 
+# A hundred letters take a few milliseconds. A peer that takes none in this time does not read, and nobody waits for it again.
+SETTLE_S_MAX = 0.02
 ALERTS_KEPT = 1_000  # for status; all of them are in the log
 
 
@@ -39,7 +41,7 @@ class Dispatcher:
         self._venue_ends[name] = endpoint, session
 
     def dispatch(self, seq: int, ts: int, command: c.Command) -> None:
-        """Send one command of the event `seq`."""
+        """Write one command of the event `seq`; it leaves with the next post()."""
         if isinstance(command, c.ReportParent):
             self._put(command.session, Letter(seq, codec.encode_report(command)))
         elif isinstance(command, c.SendChild):
@@ -62,6 +64,13 @@ class Dispatcher:
             self.alerts = [*self.alerts[1 - ALERTS_KEPT :], command]
         else:
             raise AssertionError(f"no way out for {type(command).__name__}")
+
+    def post(self) -> None:
+        """Let everything go that was dispatched, and wait a moment for it."""
+        for outbox in self._outboxes.values():
+            outbox.post()
+        for outbox in self._outboxes.values():
+            outbox.settle(SETTLE_S_MAX)
 
     def heard(self, event: e.Event) -> None:
         """Keep the set of open children true to what venues say."""

@@ -36,6 +36,9 @@ from algoserver.recovery import digest, recover
 
 # One batch is one fdatasync: long enough to share it among many, short enough that the first does not wait.
 BATCH_MAX = 256
+# How long nothing must come, and how long it may go on, before a batch under load is closed. One alone never waits.
+LINGER_S = 0.000_05
+LINGER_S_MAX = 0.001
 # How late a signal or a stepped clock may be noticed, wall seconds.
 IDLE_S_MAX = 0.2
 STOP_S_MAX = 5.0
@@ -72,6 +75,7 @@ class Server:
             self._add_venue(state_dir, venue.name, config.path(venue.sessions), venue.host, venue_port or venue.port)
         self._unsent = self._never_left(recovered.unsent)
         self._beat = time.monotonic()
+        self._is_busy = False
         self._is_stopping = False
         self._failure = ""
         self._since_digest = self._since_snapshot = 0
@@ -121,11 +125,22 @@ class Server:
         items: list[Item] = []
         try:
             items.append(self._inbox.get(timeout=self._patience()))
+            if self._is_busy:
+                self._linger()
             while len(items) < BATCH_MAX:
                 items.append(self._inbox.get_nowait())
         except queue.Empty:
             pass
+        self._is_busy = len(items) > 1
         return items
+
+    def _linger(self) -> None:
+        """Under load, wait while more keeps coming: a batch of forty costs one fdatasync, as a batch of four does."""
+        deadline = time.monotonic() + LINGER_S_MAX
+        size = -1
+        while size < self._inbox.qsize() < BATCH_MAX and time.monotonic() < deadline:
+            size = self._inbox.qsize()
+            time.sleep(LINGER_S)
 
     def _patience(self) -> float:
         wakeup = next_wakeup(self.state)
@@ -150,13 +165,16 @@ class Server:
         for seq, ts, commands in decided:
             for command in commands:
                 self._dispatcher.dispatch(seq, ts, command)
+        self._dispatcher.post()
         for reply, answer in answers:
             reply.put(answer)
 
     def _apply(self, event: e.Event, decided: list[Decided]) -> None:
         state = self.state
         ts = max(self._config.clock.now(), state.ts + 1)  # the machine's clock may step back, ours does not
-        event = msgspec.structs.replace(event, seq=state.seq + 1, ts=ts)
+        # Decoded a moment ago and known to nobody else: to copy it would cost as much as to decode half of it.
+        msgspec.structs.force_setattr(event, "seq", state.seq + 1)
+        msgspec.structs.force_setattr(event, "ts", ts)
         self._journal.append_input(event)
         self._dispatcher.heard(event)
         try:
@@ -311,6 +329,7 @@ class Server:
         for seq, ts, commands in decided:
             for command in commands:
                 self._dispatcher.dispatch(seq, ts, command)
+        self._dispatcher.post()
 
     def _wind_down(self) -> None:
         """Wait until no child is open, as far as the venues answer; then say goodbye."""

@@ -41,44 +41,44 @@ def on_trade(market: Market, last_px: int, last_qty: int, ts: int) -> None:
     market.volume.add(ts, last_qty)
 
 
-def best_bid(market: Market) -> int:
-    """Highest bid of all venues; 0 if there is none."""
-    best = 0
-    for quote in market.quotes.values():  # a loop: several times the speed of max() over a generator, and every turn asks
-        if quote.bid_px > best:
-            best = quote.bid_px
-    return best
-
-
-def best_ask(market: Market) -> int:
-    """Lowest ask of all venues; 0 if there is none."""
-    best = 0
-    for quote in market.quotes.values():
-        if quote.ask_px and (not best or quote.ask_px < best):
-            best = quote.ask_px
-    return best
+def best(market: Market) -> tuple[int, int]:
+    """Highest bid and lowest ask of all venues, 0 where there is none."""
+    bid = ask = 0
+    for quote in market.quotes.values():  # one loop and no max(): every turn, every gate and every parent asks
+        if quote.bid_px > bid:
+            bid = quote.bid_px
+        if quote.ask_px and (not ask or quote.ask_px < ask):
+            ask = quote.ask_px
+    return bid, ask
 
 
 def near(market: Market, side: Side) -> int:
     """The best price on our own side: where we join."""
-    return best_bid(market) if side is Side.BUY else best_ask(market)
+    bid, ask = best(market)
+    return bid if side is Side.BUY else ask
 
 
 def far(market: Market, side: Side) -> int:
     """The best price on the other side: where we cross."""
-    return best_ask(market) if side is Side.BUY else best_bid(market)
+    bid, ask = best(market)
+    return ask if side is Side.BUY else bid
 
 
 def mid(market: Market) -> int:
     """Middle of the consolidated book, rounded down; the last trade if a side is empty; 0 if nothing is known."""
-    bid, ask = best_bid(market), best_ask(market)
-    return (bid + ask) // 2 if bid and ask else market.last_px
+    return reference(market)[0]
 
 
-def mid_ts(market: Market) -> int:
-    """When the price of mid() was last confirmed, by a quote or where a side is empty by a trade; 0 if never."""
-    is_two_sided = best_bid(market) and best_ask(market)
-    return max(q.ts for q in market.quotes.values()) if is_two_sided else market.last_ts
+def reference(market: Market) -> tuple[int, int]:
+    """mid(), and when the market last confirmed it: by a quote or a trade, where a side is empty by a trade; 0 if never."""
+    bid, ask = best(market)
+    confirmed_ts = market.last_ts
+    if not bid or not ask:
+        return market.last_px, confirmed_ts
+    for quote in market.quotes.values():
+        if quote.ts > confirmed_ts:
+            confirmed_ts = quote.ts
+    return (bid + ask) // 2, confirmed_ts
 
 
 def forget(market: Market, venue: str) -> None:

@@ -206,8 +206,8 @@ def _steps(instrument: Instrument, quantity: int, price: int, ord_type: OrdType,
 
 
 def _reference(policy: RiskPolicy, market: Market, ts: int) -> int | Denied:
-    reference = markets.mid(market)
-    age = ts - max(markets.mid_ts(market), market.last_ts)
+    reference, confirmed_ts = markets.reference(market)
+    age = ts - confirmed_ts
     if not reference:
         return _no("no_reference", f"no reference price of {market.symbol} is known; wait for market data", OTHER)
     if age > policy.reference_age_ns_max:
@@ -240,7 +240,7 @@ def _twin(gate: Gate, policy: RiskPolicy, event: ParentRequested) -> Denied | No
 
 
 def _look(event: ParentRequested) -> str:
-    return f"{event.session} {event.side} {event.order_qty} {event.price} {event.symbol}"
+    return " ".join((event.session, event.side, str(event.order_qty), str(event.price), event.symbol))
 
 
 def _rate(gate: Gate, key: str, ts: int) -> Rate:

@@ -136,6 +136,9 @@ def _decimal(text: str, decimals: int) -> int:
     """Text to int of 10**-decimals. Exact: a digit beyond `decimals` that is not zero is an error."""
     if len(text) > NUMBER_CHARS_MAX:
         raise ValueError(f"number of {len(text)} characters exceeds {NUMBER_CHARS_MAX}")
+    if text.isdecimal() and text.isascii():
+        unit: int = 10**decimals
+        return int(text) * unit  # most numbers are whole
     sign = 1
     digits = text
     if text[:1] == "-":
@@ -152,7 +155,7 @@ def _decimal(text: str, decimals: int) -> int:
 
 
 def _decimal_text(value: int, decimals: int) -> str:
-    if decimals == 0:
+    if decimals == 0 or value == 0:
         return str(value)
     sign = "-" if value < 0 else ""
     whole, fraction = divmod(abs(value), 10**decimals)
@@ -189,6 +192,8 @@ def ppm_text(value: int) -> str:
     return _decimal_text(value, 6)
 
 
+# The orders of a basket share their times.
+@lru_cache(maxsize=1024)
 def utc(text: str) -> int:
     """UTCTimestamp text, YYYYMMDD-HH:MM:SS[.fraction of 1 to 9 digits], to ns. A leap second is an error."""
     match = _UTC.fullmatch(text)
@@ -203,20 +208,19 @@ def utc(text: str) -> int:
 
 def utc_text(ts: int) -> str:
     """Nanoseconds to UTCTimestamp text with milliseconds, cut and not rounded: never in the future."""
-    days, rest = divmod(ts, DAY)
-    return f"{_date_of(days)}-{clock_text(rest)}.{rest // 1_000_000 % 1000:03d}"
+    second, rest = divmod(ts, SECOND)
+    return f"{_second_text(second)}.{rest // 1_000_000:03d}"
 
 
 def clock_text(ts: int) -> str:
     """Time of day HH:MM:SS in UTC."""
-    s = ts % DAY // SECOND
-    return f"{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}"
+    return _second_text(ts // SECOND)[9:]
 
 
 def date_text(ts: int) -> str:
     """Date YYYY-MM-DD in UTC."""
-    year, month, day = _civil(ts // DAY)
-    return f"{year:04d}-{month:02d}-{day:02d}"
+    date = _date_of(ts // DAY)
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}"
 
 
 _UTC = re.compile(r"([0-9]{8})-([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.]([0-9]{1,9}))?")
@@ -229,6 +233,14 @@ def _days_of(date: str) -> int:
     year, month, day = int(date[:4]), int(date[4:6]), int(date[6:])
     is_day = year >= 1970 and 1 <= month <= 12 and 1 <= day <= _month_days(year, month)
     return _days(year, month, day) if is_day else -1
+
+
+# Many reports fall into one second, and a basket's windows begin and end together.
+@lru_cache(maxsize=1024)
+def _second_text(second: int) -> str:
+    """Seconds since 1970 to YYYYMMDD-HH:MM:SS."""
+    days, s = divmod(second, 86_400)
+    return f"{_date_of(days)}-{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}"
 
 
 @lru_cache(maxsize=64)

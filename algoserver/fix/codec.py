@@ -5,7 +5,7 @@ Rule 2: a body is the message from MsgType (35) up to the trailer; the session a
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from algoserver.domain import types
 from algoserver.domain.commands import RejectCancel, RejectMessage, ReportParent
@@ -18,6 +18,11 @@ from algoserver.fix.text import TEXT_CHARS_MAX, count, fields, group
 UNKNOWN_SYMBOL, UNSUPPORTED_CHARACTERISTIC, INCORRECT_QTY, OTHER = 1, 11, 13, 99
 UNSUPPORTED_MESSAGE_TYPE = 3
 ID_CHARS_MAX = 64
+# By text, as they come; several times the speed of asking the enum.
+SIDES = {s.value: s for s in Side}
+ORD_TYPES = {o.value: o for o in OrdType}
+TIMES_IN_FORCE = {i.value: i for i in TimeInForce}
+E = TypeVar("E")
 # The group can't hold more entries than there are parameters, each once.
 PARAMETERS_MAX = len(BY_NAME)
 
@@ -94,7 +99,7 @@ def _new_order(text: str, f: dict[str, str], session: str, msg_seq: int, instrum
     instrument = instruments.get(symbol)
     if instrument is None:
         raise Unusable("unknown_symbol", f"Symbol (55) {symbol[:32]} is not traded here", UNKNOWN_SYMBOL)
-    ord_type = _choice(OrdType, f, t.ORD_TYPE, "OrdType", "1 market or 2 limit")
+    ord_type = _choice(ORD_TYPES, f, t.ORD_TYPE, "OrdType", "1 market or 2 limit")
     if ord_type is OrdType.LIMIT and t.PRICE not in f:
         raise Unusable("missing_price", "a limit order (40=2) needs Price (44)")
     decimals = instrument.qty_decimals
@@ -103,11 +108,11 @@ def _new_order(text: str, f: dict[str, str], session: str, msg_seq: int, instrum
         msg_seq=msg_seq,
         cl_ord_id=_id(f, t.CL_ORD_ID, "ClOrdID"),
         symbol=symbol,
-        side=_choice(Side, f, t.SIDE, "Side", "1 buy, 2 sell or 5 sell short"),
+        side=_choice(SIDES, f, t.SIDE, "Side", "1 buy, 2 sell or 5 sell short"),
         order_qty=_number("OrderQty (38)", _need(f, t.ORDER_QTY, "OrderQty"), decimals, INCORRECT_QTY),
         ord_type=ord_type,
         price=_number("Price (44)", f[t.PRICE], 8, OTHER) if t.PRICE in f else 0,
-        time_in_force=_choice(TimeInForce, f, t.TIME_IN_FORCE, "TimeInForce", "0 day, 3 IOC or 4 FOK", "0"),
+        time_in_force=_choice(TIMES_IN_FORCE, f, t.TIME_IN_FORCE, "TimeInForce", "0 day, 3 IOC or 4 FOK", "0"),
         strategy=_whole("TargetStrategy (847)", _need(f, t.TARGET_STRATEGY, "TargetStrategy")),
         params=_params(text, f, decimals),
         account=f.get(t.ACCOUNT, "")[:ID_CHARS_MAX],
@@ -222,12 +227,12 @@ def _id(f: dict[str, str], tag: str, name: str) -> str:
     return value
 
 
-def _choice(kind: Any, f: dict[str, str], tag: str, name: str, allowed: str, default: str = "") -> Any:
+def _choice(kind: Mapping[str, E], f: dict[str, str], tag: str, name: str, allowed: str, default: str = "") -> E:
     value = f.get(tag, default) or _need(f, tag, name)
-    try:
-        return kind(value)
-    except ValueError as e:
-        raise Unusable(f"unknown_{name.lower()}", f"{name} ({tag}) {value[:16]} is not supported; use {allowed}", UNSUPPORTED_CHARACTERISTIC) from e
+    choice = kind.get(value)
+    if choice is None:
+        raise Unusable(f"unknown_{name.lower()}", f"{name} ({tag}) {value[:16]} is not supported; use {allowed}", UNSUPPORTED_CHARACTERISTIC)
+    return choice
 
 
 def _number(what: str, text: str, decimals: int, reason: int) -> int:

@@ -10,10 +10,10 @@ def test_the_best_prices_are_the_best_of_all_venues():
     market = Market("AAPL")
     markets.on_quote(market, "A", 100, 5, 110, 5, 1)
     markets.on_quote(market, "B", 102, 5, 112, 5, 2)
-    assert (markets.best_bid(market), markets.best_ask(market)) == (102, 110)
+    assert markets.best(market) == (102, 110)
     assert (markets.near(market, Side.BUY), markets.far(market, Side.BUY)) == (102, 110)
     assert (markets.near(market, Side.SELL_SHORT), markets.far(market, Side.SELL)) == (110, 102)
-    assert (markets.mid(market), markets.mid_ts(market)) == (106, 2)
+    assert markets.reference(market) == (106, 2)
 
 
 def test_an_empty_side_is_no_price():
@@ -21,15 +21,15 @@ def test_an_empty_side_is_no_price():
     market = Market("AAPL")
     markets.on_quote(market, "A", 100, 5, 0, 0, 1)
     markets.on_trade(market, 99, 10, 7)
-    assert (markets.best_ask(market), markets.mid(market), markets.mid_ts(market)) == (0, 99, 7)
+    assert (markets.best(market)[1], *markets.reference(market)) == (0, 99, 7)
     markets.on_quote(market, "B", 0, 0, 104, 5, 9)
-    assert (markets.mid(market), markets.mid_ts(market)) == (102, 9)
+    assert markets.reference(market) == (102, 9)
 
 
 def test_nothing_known_is_zero():
     """No quote, no trade: no reference."""
     market = Market("AAPL")
-    assert (markets.mid(market), markets.mid_ts(market), markets.best_bid(market), markets.best_ask(market)) == (0, 0, 0, 0)
+    assert (*markets.reference(market), *markets.best(market)) == (0, 0, 0, 0)
 
 
 def test_a_forgotten_venue_has_no_prices():
@@ -38,4 +38,4 @@ def test_a_forgotten_venue_has_no_prices():
     markets.on_quote(market, "A", 100, 5, 110, 5, 1)
     markets.forget(market, "A")
     markets.forget(market, "A")
-    assert markets.best_bid(market) == 0
+    assert markets.best(market)[0] == 0
