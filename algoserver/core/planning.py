@@ -10,12 +10,13 @@ from algoserver.core.orders import ParentOrder
 from algoserver.core.state import State
 from algoserver.domain.commands import Command, RequestForecast
 from algoserver.domain.events import ParentRequested, PolicyLoaded
-from algoserver.domain.params import BUILT
+from algoserver.domain.params import BY_NAME, NO_PARAMS, USES, AlgoParams, given
 from algoserver.domain.types import (
     DAY,
     PPM_ONE,
     SECOND,
     Denied,
+    OrdType,
     Strategy,
     TimeInForce,
     clock_text,
@@ -35,20 +36,37 @@ def refusal(state: State, event: ParentRequested) -> Denied | None:
     if event.symbol not in state.instruments:
         return Denied("requests", "unknown_symbol", f"symbol {event.symbol} is not traded here", risk.UNKNOWN_SYMBOL)
     if event.strategy not in ALGOS:
-        built = ", ".join(f"{int(s)} {s.name}" for s in BUILT)
+        built = ", ".join(f"{int(s)} {s.name}" for s in USES)
         name = NAMES.get(event.strategy, "")
         what = f"{event.strategy} {name} is not built yet" if name else f"{event.strategy} is unknown"
         return Denied("requests", "unknown_strategy", f"TargetStrategy (847) {what}; use {built}", risk.UNSUPPORTED)
     p = event.params
-    if event.strategy == Strategy.POV and not p.target_pct_vol:
-        return Denied("requests", "missing_parameter", "POV needs TargetPctVol (849), for example 0.1 for 10 %", risk.OTHER)
-    if event.strategy != Strategy.POV and p.target_pct_vol:
-        return Denied("requests", "contradictory_parameter", "TargetPctVol (849) is for POV (847=2); leave it out", risk.OTHER)
+    denied = _misfit(Strategy(event.strategy), p, event.ord_type)
+    if denied is not None:
+        return denied
     cap = p.max_pct_vol or PPM_ONE
     floor = max(p.min_pct_vol, p.target_pct_vol)
     if floor > cap:
         text = f"MaxPctVol {ppm_text(cap)} is below MinPctVol or TargetPctVol {ppm_text(floor)}"
         return Denied("requests", "contradictory_parameter", text, risk.OTHER)
+    return None
+
+
+def _misfit(strategy: Strategy, params: AlgoParams, ord_type: OrdType) -> Denied | None:
+    """What a strategy needs and has not, or has and does not take."""
+    use = USES[strategy]
+    has = given(params) if params is not NO_PARAMS else []
+    names = [p.name for p in has]
+    for name in use.needs:
+        if name not in names:
+            text = f"{strategy.name} needs {BY_NAME[name].spelled}"
+            return Denied("requests", "missing_parameter", text, risk.OTHER)
+    for param in has:
+        if param.name not in use.takes:
+            text = f"{param.spelled} is not for {strategy.name}; leave it out"
+            return Denied("requests", "contradictory_parameter", text, risk.OTHER)
+    if use.needs_limit and ord_type is not OrdType.LIMIT:
+        return Denied("requests", "missing_price", f"{strategy.name} needs a limit: OrdType (40) 2 and Price (44)", risk.OTHER)
     return None
 
 

@@ -32,37 +32,76 @@ class AlgoParams(msgspec.Struct, frozen=True):
 
 
 class Param(msgspec.Struct, frozen=True):
-    """One parameter. field: in AlgoParams. least and most bound shares (ppm) and whole numbers, both included."""
+    """One parameter. field: in AlgoParams. least and most bound shares (ppm) and whole numbers, both included.
+
+    default: what holds when it is left out, for a person. is_mutable: may a replace (G) change it.
+    """
 
     name: str
     field: str
     kind: Literal["time", "share", "int", "price", "qty", "flag", "choice"]
     tags: tuple[int, ...]
     meaning: str
+    default: str
     least: int = 0
     most: int = 0
     choices: tuple[str, ...] = ()
     is_built: bool = True
+    is_mutable: bool = True
+
+    @property
+    def spelled(self) -> str:
+        """The name as a text shows it, with its tags."""
+        return f"{self.name} ({', '.join(str(t) for t in self.tags)})" if self.tags else self.name
 
 
 PARAMS = (
-    Param("StartTime", "start_ts", "time", (168,), "begin not before; in the past means now"),
-    Param("EndTime", "end_ts", "time", (126,), "be done by; default the close"),
-    Param("MaxPctVol", "max_pct_vol", "share", (), "cap on our share of the market's volume", 1, 1_000_000),
-    Param("MinPctVol", "min_pct_vol", "share", (), "floor under our share of the market's volume", 0, 1_000_000),
-    Param("TargetPctVol", "target_pct_vol", "share", (849,), "our share of the market's volume that POV aims at", 1, 1_000_000),
-    Param("Urgency", "urgency", "int", (), "1 patient to 5 urgent: how early a slice crosses the spread", 1, 5),
-    Param("IWouldPrice", "i_would_price", "price", (), "at this price or better complete at once, whatever the plan"),
-    Param("IWouldPct", "i_would_pct", "share", (), "share of the remainder that IWouldPrice completes", 1, 1_000_000),
-    Param("DisplayQty", "display_qty", "qty", (1138, 210, 111), "most that a child may show"),
-    Param("DarkPct", "dark_pct", "share", (), "share that may go to dark venues", 0, 1_000_000, is_built=False),
-    Param("MinExecQty", "min_exec_qty", "qty", (110,), "least execution in a dark venue", is_built=False),
-    Param("OpenAuction", "open_auction", "flag", (), "take part in the opening auction", is_built=False),
-    Param("CloseAuction", "close_auction", "flag", (), "take part in the closing auction", is_built=False),
-    Param("Completion", "completion", "choice", (), "what happens to the rest at the end", choices=("CANCEL", "SOFT", "HARD")),
-    Param("CatchUp", "catch_up", "flag", (), "make up later for what could not be traded"),
-)
+    Param("StartTime", "start_ts", "time", (168,), "begin not before; in the past means now; fixed once it has come", "now"),
+    Param("EndTime", "end_ts", "time", (126,), "be done by", "the close"),
+    Param("MaxPctVol", "max_pct_vol", "share", (), "cap on our share of the market's volume", "the desk's cap", 1, 1_000_000),
+    Param("MinPctVol", "min_pct_vol", "share", (), "floor under our share of the market's volume", "none", 0, 1_000_000),
+    Param("TargetPctVol", "target_pct_vol", "share", (849,), "our share of the market's volume that POV aims at", "none", 1, 1_000_000),
+    Param("Urgency", "urgency", "int", (), "1 patient to 5 urgent: how early a slice crosses the spread, how front-loaded IS is", "3", 1, 5),
+    Param("IWouldPrice", "i_would_price", "price", (), "at this price or better complete at once, whatever the plan", "none"),
+    Param("IWouldPct", "i_would_pct", "share", (), "share of the remainder that IWouldPrice completes", "1", 1, 1_000_000),
+    Param("DisplayQty", "display_qty", "qty", (1138, 210, 111), "most that a child may show", "what the desk allows"),
+    Param("DarkPct", "dark_pct", "share", (), "share that may go to dark venues", "0", 0, 1_000_000, is_built=False),
+    Param("MinExecQty", "min_exec_qty", "qty", (110,), "least execution in a dark venue", "none", is_built=False),
+    Param("OpenAuction", "open_auction", "flag", (), "take part in the opening auction", "N", is_built=False),
+    Param("CloseAuction", "close_auction", "flag", (), "take part in the closing auction", "N", is_built=False),
+    Param(
+        "Completion", "completion", "choice", (), "what happens to the rest at the end: cancel it, join with it, cross with it", "CANCEL",
+        choices=("CANCEL", "SOFT", "HARD"),
+    ),
+    Param("CatchUp", "catch_up", "flag", (), "make up later for what could not be traded", "Y"),
+)  # fmt: skip
 BY_NAME = {p.name: p for p in PARAMS}
 BY_TAG = {str(tag): p for p in PARAMS for tag in p.tags}
 
-BUILT = (Strategy.VWAP, Strategy.POV, Strategy.TWAP)
+_COMMON = ("StartTime", "EndTime", "MaxPctVol", "IWouldPrice", "IWouldPct")
+_SCHEDULE = (*_COMMON, "Urgency", "DisplayQty", "DarkPct", "MinExecQty", "OpenAuction", "CloseAuction", "Completion")
+
+
+class Use(msgspec.Struct, frozen=True):
+    """What a strategy takes: names of parameters, and those without which it can't work. needs_limit: Price (44) too."""
+
+    takes: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    needs_limit: bool = False
+
+
+USES = {
+    Strategy.VWAP: Use((*_SCHEDULE, "MinPctVol", "CatchUp")),
+    Strategy.POV: Use((*(n for n in _SCHEDULE if n != "Completion"), "MinPctVol", "TargetPctVol", "CatchUp"), needs=("TargetPctVol",)),
+    Strategy.IS: Use((*_SCHEDULE, "MinPctVol")),
+    Strategy.TWAP: Use((*_SCHEDULE, "CatchUp")),
+    Strategy.ICEBERG: Use((*_COMMON, "DisplayQty"), needs=("DisplayQty",), needs_limit=True),
+}
+"""The strategies that are built, and their parameters. CLOSE and LIQUIDITY wait for auctions and dark venues."""
+
+NO_PARAMS = AlgoParams()
+
+
+def given(params: AlgoParams) -> list[Param]:
+    """The parameters that say something else than their default."""
+    return [p for p in PARAMS if getattr(params, p.field) != getattr(NO_PARAMS, p.field)]

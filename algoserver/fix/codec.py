@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from algoserver.domain import types
 from algoserver.domain.commands import RejectCancel, RejectMessage, ReportParent
 from algoserver.domain.events import CancelRequested, Event, Garbled, ParentRequested, ReplaceRequested, StatusRequested
-from algoserver.domain.params import BY_NAME, BY_TAG, AlgoParams, Param
+from algoserver.domain.params import BY_NAME, BY_TAG, NO_PARAMS, AlgoParams, Param
 from algoserver.domain.types import Instrument, OrdType, Side, TimeInForce, px_text, qty_text, utc_text
 from algoserver.fix import tags as t
 from algoserver.fix.text import TEXT_CHARS_MAX, count, fields, group
@@ -169,10 +169,7 @@ def _params(text: str, f: dict[str, str], decimals: int) -> AlgoParams:
         if before is not None and before[0] != value:
             raise Unusable("contradictory_parameter", f"{param.name} has two values, by {before[1]} and by {where}; send one")
         given[param.field] = (value, where)
-    return AlgoParams(**{field: value for field, (value, _) in given.items()}) if given else _NO_PARAMS
-
-
-_NO_PARAMS = AlgoParams()
+    return AlgoParams(**{field: value for field, (value, _) in given.items()}) if given else NO_PARAMS
 
 
 def _value(param: Param, text: str, decimals: int) -> int | str | bool:

@@ -138,9 +138,9 @@ def test_the_plan_of_each_algo_is_one_sentence():
     """What, how much, when, at which pace, under which cap, and what then."""
     day = Day()
     day.quote()
-    day.parent("A", 500, Strategy.POV, target_pct_vol=125_000, max_pct_vol=200_000, completion="SOFT")
+    day.parent("A", 500, Strategy.POV, target_pct_vol=125_000, max_pct_vol=200_000)
     day.parent("B", 500, Strategy.TWAP, time_in_force=TimeInForce.IOC)
     assert [r.text for r in day.reports() if r.exec_type is ExecType.NEW] == [
-        "POV: BUY 500 AAPL 13:30:00 to 13:40:00 UTC, at 12.5 % of volume, at most 20 % of volume, then SOFT.",
+        "POV: BUY 500 AAPL 13:30:00 to 13:40:00 UTC, at 12.5 % of volume, at most 20 % of volume, then CANCEL.",
         "TWAP: BUY 500 AAPL at once (IOC), what is shown within the limit.",
     ]
