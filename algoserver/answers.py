@@ -161,7 +161,7 @@ def order_show(state: State, parent: ParentOrder) -> Answer:
         "plan": plan_text(parent, work, state.setup) if work and state.setup else "",
         "curve": work.curve_text if work else "",
         "max_pct_vol": ppm_text(work.max_pct_vol) if work else "",
-        "market_volume": qty_text(market_volume(work, market), d) if work and market and work.start_volume >= 0 else "",
+        "market_volume": qty_text(market_volume(work, market), d) if work and market and work.base_volume >= 0 else "",
         "forgiven": qty_text(work.forgiven if work else 0, d),
         "refusals": work.refusals if work else 0,
         "params": {p.name: _param(p, parent) for p in PARAMS if p.is_built},
@@ -209,7 +209,7 @@ def order_plan(state: State, parent: ParentOrder) -> Answer | None:
     if parent.time_in_force is not TimeInForce.DAY:
         follows = "nothing"
     due = None
-    if follows != "nothing" and work.start_volume >= 0:
+    if follows != "nothing" and work.base_volume >= 0:
         target = ALGOS[parent.strategy].target(parent, work, state.markets[parent.symbol], ts, ts)
         due = qty_text(min(parent.order.order_qty, max(0, target - work.forgiven)), d)
     said: Answer = {

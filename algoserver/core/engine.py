@@ -9,7 +9,7 @@ from collections.abc import Callable
 from heapq import heappop
 from typing import Any
 
-from algoserver.core import executions, market, operator, requests
+from algoserver.core import amend, executions, market, operator, requests
 from algoserver.core.market import Market
 from algoserver.core.planning import ask_forecast
 from algoserver.core.reports import alert
@@ -94,7 +94,7 @@ def _nothing(state: State, event: events.Event, out: list[Command]) -> None:
 BOOK: dict[type[events.Event], Callable[[State, Any, list[Command]], None]] = {
     events.ParentRequested: requests.parent_requested,
     events.CancelRequested: requests.cancel_requested,
-    events.ReplaceRequested: requests.replace_requested,
+    events.ReplaceRequested: amend.replace_requested,
     events.StatusRequested: requests.status_requested,
     events.Garbled: _garbled,
     events.ChildAccepted: executions.child_accepted,

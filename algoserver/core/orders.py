@@ -14,29 +14,47 @@ FINAL = (OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.EXPIRED, OrdStatus.REJE
 # A fill changes the quantity always, the status only from these states. Elsewhere the higher precedence wins:
 # a fill does not end a pending cancel nor reopen a canceled order (FIX 4.2 D35).
 FILLABLE = (OrdStatus.PENDING_NEW, OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED, OrdStatus.FILLED)
+# Where a pending cancel or replace is what FIX reports.
+PENDABLE = (*FILLABLE, OrdStatus.STOPPED, OrdStatus.SUSPENDED)
 
 
 class Order(msgspec.Struct):
-    """Quantities and state of one order. status is without the pending cancel; ord_status() is what FIX reports.
+    """Quantities and state of one order. status is without what is pending; ord_status() is what FIX reports.
 
-    money: sum of last_px * last_qty. fills: ExecID -> (last_px, last_qty), what is booked now.
+    replaces_pending: how many replaces are on their way, one behind the other. money: sum of last_px * last_qty.
+    fills: ExecID -> (last_px, last_qty), what is booked now.
     seen: ExecIDs of busts and corrections, which are news only once.
     """
 
     order_qty: int
     status: OrdStatus = OrdStatus.PENDING_NEW
     is_cancel_pending: bool = False
+    replaces_pending: int = 0
     cum_qty: int = 0
     money: int = 0
     fills: dict[str, tuple[int, int]] = {}
     seen: dict[str, None] = {}
 
 
+class Amendment(msgspec.Struct, frozen=True):
+    """What a parent is going to be once its children fit. cl_ord_id: of the replace; start_ts and end_ts: its new window."""
+
+    cl_ord_id: str
+    order_qty: int
+    ord_type: OrdType
+    price: int
+    params: AlgoParams
+    start_ts: int
+    end_ts: int
+
+
 class ParentOrder(msgspec.Struct):
     """What the client asked. parent_id is its OrderID (37). Times in ns UTC, quantities in the instrument's units.
 
     open_children: ids of children that may still trade. next_child, next_exec: what the next id will be.
-    cancel_cl_ord_id: ClOrdID of the client's pending cancel. ended_as: the state to end in once no child is open.
+    orig_cl_ord_id: the ClOrdID that its last replace took the place of. cancel_cl_ord_id: ClOrdID of the client's pending cancel.
+    amendment: the client's pending replace. amended_ts, amended_px: time and mid of the last one, a benchmark beside the
+    arrival. ended_as: the state to end in once no child is open.
     paused_by: who or what stopped it from sending; empty while it works. awaits_status: a restart left children whose
     state their venue must first tell.
     """
@@ -61,7 +79,11 @@ class ParentOrder(msgspec.Struct):
     open_children: dict[str, None] = {}
     next_child: int = 1
     next_exec: int = 1
+    orig_cl_ord_id: str = ""
     cancel_cl_ord_id: str = ""
+    amendment: Amendment | None = None
+    amended_ts: int = 0
+    amended_px: int = 0
     ended_as: OrdStatus | None = None
     end_text: str = ""
     paused_by: str = ""
@@ -92,9 +114,11 @@ class ChildOrder(msgspec.Struct):
 
 
 def ord_status(order: Order) -> OrdStatus:
-    """OrdStatus (39) by FIX's precedence: a pending cancel stands above everything but an end it did not survive."""
-    if order.is_cancel_pending and order.status in (*FILLABLE, OrdStatus.STOPPED, OrdStatus.SUSPENDED):
+    """OrdStatus (39) by FIX's precedence: what is pending stands above everything but an end it did not survive."""
+    if order.is_cancel_pending and order.status in PENDABLE:
         return OrdStatus.PENDING_CANCEL
+    if order.replaces_pending and order.status in PENDABLE:
+        return OrdStatus.PENDING_REPLACE
     return order.status
 
 
@@ -166,17 +190,29 @@ def on_cancel_rejected(order: Order) -> None:
     order.is_cancel_pending = False
 
 
+def on_replace_requested(order: Order) -> None:
+    """A replace is on its way; there may be one before it (D.2.b)."""
+    order.replaces_pending += 1
+
+
+def on_replace_rejected(order: Order) -> None:
+    """A replace was refused; the order is what it was (D.1.b)."""
+    order.replaces_pending = max(0, order.replaces_pending - 1)
+
+
 def on_ended(order: Order, status: OrdStatus) -> None:
     """The order ended with a rest: CANCELED, EXPIRED, DONE_FOR_DAY or REJECTED. An end is final: the first one holds."""
     assert status in FINAL
     assert status is not OrdStatus.FILLED
     order.is_cancel_pending = False
+    order.replaces_pending = 0
     if order.status not in FINAL:
         order.status = status
 
 
 def on_replaced(order: Order, order_qty: int) -> None:
-    """The quantity is another now; never below what is done (C.3.c)."""
+    """The quantity is another now, asked for or not; never below what is done (C.3.c). A filled order may be open again (C.1.c)."""
+    order.replaces_pending = max(0, order.replaces_pending - 1)
     order.order_qty = max(order_qty, order.cum_qty)
     if order.status in FILLABLE:
         order.status = _by_quantity(order)

@@ -8,6 +8,7 @@ from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Schedule, Window, Work, slice_length
 from algoserver.core.orders import ParentOrder
 from algoserver.core.state import State
+from algoserver.core.tally import Tally
 from algoserver.domain.commands import Command, RequestForecast
 from algoserver.domain.events import ParentRequested, PolicyLoaded
 from algoserver.domain.params import BY_NAME, NO_PARAMS, USES, AlgoParams, given
@@ -91,16 +92,27 @@ def window(setup: PolicyLoaded, event: ParentRequested) -> Window | Denied:
 
 
 def plan(state: State, parent: ParentOrder, window: Window) -> Work:
-    """A parent's work: its schedule over the window, from now on for what remains."""
+    """A parent's work: its schedule over the window, for what remains. What an earlier plan traded counts against the cap still,
+    unless that is another cap now."""
     assert state.setup is not None
+    before = state.works.get(parent.parent_id)
+    done = parent.order.cum_qty
     is_by_curve = parent.strategy == Strategy.VWAP
     curve, curve_text = _curve(state, state.setup, parent.symbol, window.start_ts) if is_by_curve else ((), "")
     full = Window(window.start_ts, window.end_ts, curve, window.hours)
-    schedule: Schedule = ALGOS[parent.strategy].plan(parent.order.order_qty, full)
+    schedule: Schedule = ALGOS[parent.strategy].plan(parent.order.order_qty - done, full)
+    if done:
+        schedule = Schedule(schedule.moments, tuple(done + total for total in schedule.totals))
+    max_pct_vol = parent.params.max_pct_vol or state.setup.algo.max_pct_vol
+    goes_on = before is not None and before.max_pct_vol == max_pct_vol
     return Work(
         schedule=schedule,
+        base_qty=done,
+        capped_qty=before.capped_qty if before and goes_on else done,
+        capped_volume=before.capped_volume if before and goes_on else -1,
+        traded=before.traded if before else Tally(),
         slice_ns=slice_length(window.start_ts, window.end_ts, state.setup.algo.slice_ns),
-        max_pct_vol=parent.params.max_pct_vol or state.setup.algo.max_pct_vol,
+        max_pct_vol=max_pct_vol,
         curve_text=curve_text if parent.strategy == Strategy.VWAP else "",
     )
 

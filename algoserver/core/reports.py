@@ -1,7 +1,7 @@
 """What clients and operators are told: ExecutionReports, cancel rejects, alerts.
 
 Rule 1: an ExecID comes from the parent's own counter, so that a replay names every report alike.
-Rule 2: while a cancel is pending, its ClOrdID stands in the reports about the cancel and the old one in those of trades.
+Rule 2: while a cancel or a replace is pending, its ClOrdID stands in the reports about it and the old one in those of trades.
 """
 
 from algoserver.core.orders import ParentOrder, avg_px, leaves_qty, ord_status
@@ -9,6 +9,8 @@ from algoserver.domain.commands import Command, RaiseAlert, RejectCancel, Report
 from algoserver.domain.types import ExecType, OrdStatus
 
 CANCEL_TYPES = (ExecType.PENDING_CANCEL, ExecType.CANCELED)
+# CxlRejReason (102).
+TOO_LATE, UNKNOWN_ORDER, ALREADY_PENDING, DUPLICATE_CL_ORD_ID, CXL_OTHER = 0, 1, 3, 6, 99
 
 
 def report(
@@ -32,14 +34,20 @@ def report(
 
     exec_id: from next_exec_id(), where a fill was booked under it already.
     """
-    about_cancel = bool(parent.cancel_cl_ord_id) and exec_type in CANCEL_TYPES
+    own_id, orig_id = parent.cl_ord_id, ""
+    if parent.cancel_cl_ord_id and exec_type in CANCEL_TYPES:
+        own_id, orig_id = parent.cancel_cl_ord_id, parent.cl_ord_id
+    elif parent.amendment is not None and exec_type is ExecType.PENDING_REPLACE:
+        own_id, orig_id = parent.amendment.cl_ord_id, parent.cl_ord_id
+    elif exec_type in (ExecType.REPLACED, ExecType.ORDER_STATUS):
+        orig_id = parent.orig_cl_ord_id
     out.append(
         ReportParent(
             session=parent.session,
             exec_id=exec_id or next_exec_id(parent),
             order_id=parent.parent_id,
-            cl_ord_id=cl_ord_id or (parent.cancel_cl_ord_id if about_cancel else parent.cl_ord_id),
-            orig_cl_ord_id=parent.cl_ord_id if about_cancel else "",
+            cl_ord_id=cl_ord_id or own_id,
+            orig_cl_ord_id=orig_id,
             exec_type=exec_type,
             ord_status=ord_status(parent.order),
             symbol=parent.symbol,

@@ -1,19 +1,26 @@
-"""What clients ask: new parent, cancel, replace, status. Each request is answered here, at once.
+"""What clients ask: new parent, cancel, status; replaces have their own room, amend. Each request is answered here, at once.
 
 Rule: a ClOrdID belongs to one order of its session for good, refused ones included.
 """
 
+from algoserver.core import amend, orders, planning, risk
 from algoserver.core import market as markets
-from algoserver.core import orders, planning, risk
 from algoserver.core.algos.schedule import Window
 from algoserver.core.orders import Order, ParentOrder
-from algoserver.core.reports import reject_cancel, report, report_no_order
+from algoserver.core.reports import (
+    ALREADY_PENDING,
+    CXL_OTHER,
+    DUPLICATE_CL_ORD_ID,
+    TOO_LATE,
+    UNKNOWN_ORDER,
+    reject_cancel,
+    report,
+    report_no_order,
+)
 from algoserver.core.state import State, find, touch
 from algoserver.domain.commands import Command, RejectMessage
-from algoserver.domain.events import CancelRequested, Garbled, ParentRequested, ReplaceRequested, StatusRequested
+from algoserver.domain.events import CancelRequested, Garbled, ParentRequested, StatusRequested
 from algoserver.domain.types import Denied, ExecType, OrdStatus
-
-TOO_LATE, UNKNOWN_ORDER, ALREADY_PENDING, DUPLICATE_CL_ORD_ID, CXL_OTHER = 0, 1, 3, 6, 99
 
 
 def parent_requested(state: State, event: ParentRequested, out: list[Command]) -> None:
@@ -65,19 +72,12 @@ def cancel_requested(state: State, event: CancelRequested, out: list[Command]) -
         reason, text = refusal or (CXL_OTHER, "")
         reject_cancel(out, event.session, parent, event.cl_ord_id, event.orig_cl_ord_id, reason, text, event.ts)
         return
+    amend.give_up(parent, "superseded: a cancel came before the replace was done", event.ts, out)
     parent.cancel_cl_ord_id = event.cl_ord_id
     state.by_cl_ord_id[f"{event.session} {event.cl_ord_id}"] = parent.parent_id
     orders.on_cancel_requested(parent.order)
     report(out, parent, ExecType.PENDING_CANCEL, event.ts)
     touch(state, parent.parent_id)
-
-
-def replace_requested(state: State, event: ReplaceRequested, out: list[Command]) -> None:
-    """Refused, plainly: the order goes on as it is."""
-    parent = find(state, event.session, event.orig_cl_ord_id)
-    text = "replace_not_supported: amend by cancel (F) and new order (D); the order goes on unchanged"
-    reason = CXL_OTHER if parent else UNKNOWN_ORDER
-    reject_cancel(out, event.session, parent, event.cl_ord_id, event.orig_cl_ord_id, reason, text, event.ts, response_to="2")
 
 
 def status_requested(state: State, event: StatusRequested, out: list[Command]) -> None:

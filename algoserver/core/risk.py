@@ -62,9 +62,36 @@ class Gate(msgspec.Struct):
 
 
 def admit(gate: Gate, policy: RiskPolicy, instrument: Instrument, market: Market, event: ParentRequested) -> Denied | None:
-    """May this parent be worked at all? Notes it if so. Value and collar are taken at the limit, or at the market without one."""
+    """May this parent be worked at all? Value and collar are taken at the limit, or at the market without one."""
     if gate.killed:
         return _no("killed", f"the firm is stopped ({gate.killed}); send the order again after release", OTHER)
+    return (
+        _parent_limits(policy, instrument, market, event)
+        or _twin(gate, policy, event)
+        or _take_token(gate, f"parents:{event.session}", policy.parents_per_second_max, -1, event.ts)
+    )
+
+
+def admit_amended(gate: Gate, policy: RiskPolicy, instrument: Instrument, market: Market, parent_id: str, event: ParentRequested) -> Denied | None:
+    """May an admitted parent become what `event` says? Less at the same price always may, if it is in lots."""
+    known = gate.parents[parent_id]
+    is_less = event.order_qty <= known.order_qty and event.price == known.price
+    if is_less:
+        return _steps(instrument, event.order_qty, event.price, event.ord_type, "order_qty")
+    if gate.killed:
+        return _no("killed", f"the firm is stopped ({gate.killed}); send the replace again after release", OTHER)
+    return _parent_limits(policy, instrument, market, event) or _take_token(
+        gate, f"parents:{event.session}", policy.parents_per_second_max, -1, event.ts
+    )
+
+
+def note_amended(gate: Gate, parent_id: str, order_qty: int, price: int) -> None:
+    """An amended parent's new bounds."""
+    known = gate.parents[parent_id]
+    known.order_qty, known.price = order_qty, price
+
+
+def _parent_limits(policy: RiskPolicy, instrument: Instrument, market: Market, event: ParentRequested) -> Denied | None:
     denied = _steps(instrument, event.order_qty, event.price, event.ord_type, "order_qty")
     if denied:
         return denied
@@ -82,11 +109,7 @@ def admit(gate: Gate, policy: RiskPolicy, instrument: Instrument, market: Market
     if value > value_max:
         text = f"order value {px_text(value // 10**decimals)} exceeds parent_value_max {px_text(policy.parent_value_max)} of policy {policy.name}"
         return _no("parent_value_max", text, EXCEEDS_LIMIT, policy.parent_value_max, value // 10**decimals)
-    if event.price:
-        denied = _collar(policy, instrument, event.side, event.price, reference)
-        if denied:
-            return denied
-    return _twin(gate, policy, event) or _take_token(gate, f"parents:{event.session}", policy.parents_per_second_max, -1, event.ts)
+    return _collar(policy, instrument, event.side, event.price, reference) if event.price else None
 
 
 def note_parent(gate: Gate, parent_id: str, event: ParentRequested) -> None:

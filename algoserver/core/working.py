@@ -3,9 +3,9 @@
 Read work() as the life of a parent: over -> stopped -> waiting -> ended -> at work. Every path sets the next turn.
 """
 
-from algoserver.core import orders, placement, planning, risk, router
+from algoserver.core import amend, orders, placement, planning, risk, router
 from algoserver.core.algos import ALGOS
-from algoserver.core.algos.schedule import Demand, Due, Window, Work, demand, slice_at
+from algoserver.core.algos.schedule import Demand, Due, Window, Work, demand, market_volume, slice_at
 from algoserver.core.executions import ASK_AGAIN_NS, ask_status, count_refusal
 from algoserver.core.market import Market
 from algoserver.core.orders import ChildOrder, Order, ParentOrder
@@ -24,6 +24,8 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     setup = state.setup
     assert setup is not None
     resting = open_children(state, parent)
+    if parent.amendment is not None and not amend.in_the_way(parent, resting):
+        amend.complete(state, parent, ts, out)
     if not orders.is_open(parent.order) and not resting:
         _finish(state, parent, ts, out)
         return
@@ -36,7 +38,14 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
         pause(out, parent, "symbol_removed", f"{parent.symbol} is not in the instruments any more; resume when it is back")
     # Every entry in the heap becomes a Wakeup in its time: one that waits for its start must not ask for two.
     wake(state, parent.parent_id, parent.start_ts if ts < parent.start_ts else ts + setup.algo.refresh_ns)
-    if _should_end(parent, setup, ts):
+    is_past_end = _should_end(parent, setup, ts)
+    if parent.amendment is not None and not parent.order.is_cancel_pending:
+        # Past the old end everything is taken back: no child outlives its parent, whatever the new end may be.
+        stays = is_past_end or parent.paused_by or state.gate.killed
+        doomed = [c.child_id for c in resting] if stays else amend.in_the_way(parent, resting)
+        _act(state, setup, parent, own, placement.take_back([state.children[c] for c in doomed], ts), ts, out)
+        return
+    if is_past_end:
         parent.ended_as = parent.ended_as or OrdStatus.CANCELED
     is_over = bool(parent.ended_as) or parent.order.is_cancel_pending or not orders.is_open(parent.order)
     if is_over or parent.paused_by or state.gate.killed:
@@ -52,8 +61,9 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     if parent.time_in_force is not TimeInForce.DAY:
         _work_at_once(state, setup, parent, own, resting, market, ts, out)
         return
-    if own.start_volume < 0:
-        own.start_volume = market.volume.total
+    if own.base_volume < 0:
+        own.base_volume = market.volume.total
+        own.capped_volume = own.capped_volume if own.capped_volume >= 0 else market.volume.total
     wanted = _demand(parent, own, resting, market, setup, instrument, ts)
     wake(state, parent.parent_id, min(wanted.next_ts, parent.end_ts if parent.end_ts > ts else wanted.next_ts))
     if own.i_would_keep < 0 and placement.is_wished(parent, market):
@@ -73,7 +83,7 @@ def _demand(
     if is_new_slice and own.slice_start_ts and not parent.params.catch_up:
         missed = algo.target(parent, own, market, ts, start) - own.forgiven - parent.order.cum_qty - open_qty
         own.forgiven += max(0, missed)
-    floor = parent.params.min_pct_vol * (market.volume.total - own.start_volume) // PPM_ONE
+    floor = own.base_qty + parent.params.min_pct_vol * market_volume(own, market) // PPM_ONE if parent.params.min_pct_vol else 0
     start_qty, now_qty, end_qty = (
         min(parent.order.order_qty, max(algo.target(parent, own, market, ts, moment) - own.forgiven, floor)) for moment in (start, ts, end)
     )

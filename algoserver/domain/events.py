@@ -6,7 +6,7 @@ that brought the news: after a crash the session is set back to the last one tha
 
 import msgspec
 
-from algoserver.domain.params import AlgoParams
+from algoserver.domain.params import NO_PARAMS, AlgoParams
 from algoserver.domain.policy import AlgoDefaults, InstrumentSetup, RiskPolicy, SessionHours, Venue
 from algoserver.domain.types import OrdStatus, OrdType, Side, TimeInForce
 
@@ -65,10 +65,23 @@ class CancelRequested(Message, frozen=True, kw_only=True):
 
 
 class ReplaceRequested(Message, frozen=True, kw_only=True):
-    """OrderCancelReplaceRequest (G) of a client."""
+    """OrderCancelReplaceRequest (G) of a client. order_qty 0, price 0, strategy 0, time_in_force "": not given.
+
+    given: fields of params that are given; the others stay as they are.
+    """
 
     cl_ord_id: str
     orig_cl_ord_id: str
+    symbol: str
+    side: Side
+    ord_type: OrdType
+    order_qty: int = 0
+    price: int = 0
+    strategy: int = 0
+    time_in_force: str = ""
+    params: AlgoParams = NO_PARAMS
+    given: tuple[str, ...] = ()
+    poss_dup: bool = False
 
 
 class StatusRequested(Message, frozen=True, kw_only=True):

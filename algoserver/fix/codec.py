@@ -114,7 +114,7 @@ def _new_order(text: str, f: dict[str, str], session: str, msg_seq: int, instrum
         price=_number("Price (44)", f[t.PRICE], 8, OTHER) if t.PRICE in f else 0,
         time_in_force=_choice(TIMES_IN_FORCE, f, t.TIME_IN_FORCE, "TimeInForce", "0 day, 3 IOC or 4 FOK", "0"),
         strategy=_whole("TargetStrategy (847)", _need(f, t.TARGET_STRATEGY, "TargetStrategy")),
-        params=_params(text, f, decimals),
+        params=_as_params(_params(text, f, decimals)),
         account=f.get(t.ACCOUNT, "")[:ID_CHARS_MAX],
         poss_resend=f.get(t.POSS_RESEND) == "Y",
         poss_dup=f.get(t.POSS_DUP_FLAG) == "Y",
@@ -129,9 +129,22 @@ def _cancel(text: str, f: dict[str, str], session: str, msg_seq: int, instrument
 
 
 def _replace(text: str, f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[str, Instrument]) -> Event:
+    symbol = _need(f, t.SYMBOL, "Symbol")
+    instrument = instruments.get(symbol)
+    if instrument is None:
+        raise Unusable("unknown_symbol", f"Symbol (55) {symbol[:32]} is not traded here", UNKNOWN_SYMBOL)
+    decimals = instrument.qty_decimals
+    params = _params(text, f, decimals)
     return ReplaceRequested(
         session=session, msg_seq=msg_seq, cl_ord_id=_id(f, t.CL_ORD_ID, "ClOrdID"),
-        orig_cl_ord_id=_id(f, t.ORIG_CL_ORD_ID, "OrigClOrdID"),
+        orig_cl_ord_id=_id(f, t.ORIG_CL_ORD_ID, "OrigClOrdID"), symbol=symbol,
+        side=_choice(SIDES, f, t.SIDE, "Side", "1 buy, 2 sell or 5 sell short"),
+        ord_type=_choice(ORD_TYPES, f, t.ORD_TYPE, "OrdType", "1 market or 2 limit"),
+        order_qty=_positive("OrderQty (38)", f[t.ORDER_QTY], decimals, INCORRECT_QTY) if t.ORDER_QTY in f else 0,
+        price=_positive("Price (44)", f[t.PRICE], 8, OTHER) if t.PRICE in f else 0,
+        strategy=_whole("TargetStrategy (847)", f[t.TARGET_STRATEGY]) if t.TARGET_STRATEGY in f else 0,
+        time_in_force=f.get(t.TIME_IN_FORCE, "")[:1], params=_as_params(params), given=tuple(params),
+        poss_dup=f.get(t.POSS_DUP_FLAG) == "Y",
     )  # fmt: skip
 
 
@@ -146,8 +159,12 @@ def _status(text: str, f: dict[str, str], session: str, msg_seq: int, instrument
 DECODERS = {"D": _new_order, "F": _cancel, "G": _replace, "H": _status}
 
 
-def _params(text: str, f: dict[str, str], decimals: int) -> AlgoParams:
-    """Parameters from standard tags and from the group, each decoded; two values for one are contradictory."""
+def _as_params(values: Mapping[str, Any]) -> AlgoParams:
+    return AlgoParams(**values) if values else NO_PARAMS
+
+
+def _params(text: str, f: dict[str, str], decimals: int) -> dict[str, Any]:
+    """Parameters from standard tags and from the group, field -> value; two values for one are contradictory."""
     given: dict[str, tuple[Any, str]] = {}
     has_group = t.NO_STRATEGY_PARAMETERS in f or t.STRATEGY_PARAMETER_NAME in f
     entries = group(text, t.STRATEGY_PARAMETER_NAME) if has_group else []
@@ -169,7 +186,7 @@ def _params(text: str, f: dict[str, str], decimals: int) -> AlgoParams:
         if before is not None and before[0] != value:
             raise Unusable("contradictory_parameter", f"{param.name} has two values, by {before[1]} and by {where}; send one")
         given[param.field] = (value, where)
-    return AlgoParams(**{field: value for field, (value, _) in given.items()}) if given else NO_PARAMS
+    return {field: value for field, (value, _) in given.items()}
 
 
 def _value(param: Param, text: str, decimals: int) -> int | str | bool:
@@ -238,6 +255,14 @@ def _number(what: str, text: str, decimals: int, reason: int) -> int:
     except ValueError as e:
         code = "wrong_lot" if reason == INCORRECT_QTY else "bad_number"
         raise Unusable(code, f"{what}: {e}", reason) from e
+
+
+def _positive(what: str, text: str, decimals: int, reason: int) -> int:
+    """A number where 0 would mean that it was left out."""
+    number = _number(what, text, decimals, reason)
+    if number <= 0:
+        raise Unusable("wrong_lot" if reason == INCORRECT_QTY else "bad_number", f"{what}: {text} is not above 0; leave it out or send more", reason)
+    return number
 
 
 def _whole(what: str, text: str) -> int:

@@ -154,16 +154,6 @@ def test_a_client_can_not_cancel_or_see_the_order_of_another():
     assert report.ord_rej_reason == 5
 
 
-def test_a_replace_is_refused_and_the_order_goes_on():
-    """434=2, and the text says how to amend."""
-    day = Day()
-    day.quote()
-    day.parent("P1")
-    (reject,) = day.feed(events.ReplaceRequested(session="CLIENT1", cl_ord_id="R1", orig_cl_ord_id="P1"))
-    assert isinstance(reject, RejectCancel)
-    assert (reject.response_to, reject.ord_status, reject.text.split(":")[0]) == ("2", OrdStatus.NEW, "replace_not_supported")
-
-
 def test_garbage_is_answered_by_what_it_wanted_to_be():
     """A D by Rejected, F and G by a cancel reject, anything else by a business reject."""
     day = Day()

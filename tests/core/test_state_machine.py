@@ -94,6 +94,7 @@ class Street(RuleBasedStateMachine):
         assert self.state.venues_up[child.venue], "a child to a venue that is down"
         assert is_open(parent.order)
         assert not parent.order.is_cancel_pending
+        assert parent.amendment is None, "a child leaves while a replace is pending"
         assert not parent.awaits_status
         assert parent.ended_as in (None, OrdStatus.CANCELED)
         assert self.state.ts >= parent.start_ts
@@ -197,11 +198,36 @@ class Street(RuleBasedStateMachine):
     def asks_status(self, number: int) -> None:
         self.tell(events.StatusRequested(session="CLIENT1", cl_ord_id=f"P{number}"))
 
-    @rule(number=st.integers(0, 9), kind=st.sampled_from("DFGHR"))
+    @rule(
+        number=st.integers(0, 4), replace=st.integers(0, 30), behind=st.booleans(), qty=st.one_of(st.just(0), NUMBERS),
+        price=st.one_of(st.just(0), PRICES), end=st.sampled_from([0, 0, 30, 600, -5]), wrong=st.integers(0, 20), poss_dup=st.booleans(),
+    )  # fmt: skip
+    def amends(self, number: int, replace: int, behind: bool, qty: int, price: int, end: int, wrong: int, poss_dup: bool) -> None:
+        orig = self.last_id(f"P{number}") if behind else f"P{number}"
+        known = self.day.order(f"P{number}") if f"CLIENT1 P{number}" in self.state.by_cl_ord_id else None
+        self.tell(
+            events.ReplaceRequested(
+                session="CLIENT1",
+                cl_ord_id=f"R{replace}",
+                orig_cl_ord_id=orig,
+                symbol="COIN" if wrong == 1 else known.symbol if known else "AAPL",
+                side=Side.SELL_SHORT if wrong == 2 else known.side if known else Side.BUY,
+                ord_type=OrdType.LIMIT if price else OrdType.MARKET,
+                order_qty=qty * (10 if known and known.symbol == "COIN" else 1),
+                price=price,
+                strategy=77 if wrong == 3 else 0,
+                params=AlgoParams(end_ts=self.day.now + end * SECOND if end else 0),
+                given=("end_ts",) if end else (),
+                poss_dup=poss_dup,
+            )
+        )
+
+    def last_id(self, cl_ord_id: str) -> str:
+        parent_id = self.state.by_cl_ord_id.get(f"CLIENT1 {cl_ord_id}")
+        return self.state.parents[parent_id].cl_ord_id if parent_id else cl_ord_id
+
+    @rule(number=st.integers(0, 9), kind=st.sampled_from("DFGH"))
     def sends_garbage(self, number: int, kind: str) -> None:
-        if kind == "R":
-            self.tell(events.ReplaceRequested(session="CLIENT1", cl_ord_id="R1", orig_cl_ord_id=f"P{number}"))
-            return
         ids = {"cl_ord_id": f"P{number}", "orig_cl_ord_id": f"P{number}"}
         self.tell(events.Garbled(session="CLIENT1", msg_type=kind, code="bad", text="garbage", reject_reason=99, **ids))
 
@@ -400,6 +426,8 @@ class Street(RuleBasedStateMachine):
             mine = [c for c in self.state.children.values() if c.parent_id == parent_id]
             assert gated.filled == sum(c.order.cum_qty for c in mine)
             assert gated.open == sum(leaves_qty(c.order) for c in mine)
+            parent = self.state.parents[parent_id]
+            assert (gated.order_qty, gated.price) == (parent.order.order_qty, parent.price)
         assert gate.open_children == sum(leaves_qty(c.order) > 0 for c in self.state.children.values())
 
     @invariant()

@@ -1,11 +1,13 @@
 """The published scenarios over sockets: a raw client, the server as a process, a scripted venue."""
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
 
+from algoserver.control import call
 from algoserver.domain.types import TimeInForce
-from tests.e2e.venue import RawClient, Scripted
+from tests.e2e.venue import RawClient, Scripted, now
 from tests.matrices.tables import SCENARIOS, Scenario, Step
 from tests.matrices.test_core import NOT_OF_A_PARENT
 
@@ -41,7 +43,10 @@ class Played:
         self._scripted, self._client, self._id = scripted, client, scenario.id
         self._child: dict[str, str] = {}
         self._new: dict[str, str] = {}
-        self._cum = 0
+        self._order_id = ""
+        self._fills: list[tuple[int, str]] = []  # of the child: quantity, ExecID
+        self._numbers = itertools.count()
+        self._is_replaced = True
 
     def act(self, step: Step) -> None:
         """Do what the line says."""
@@ -51,6 +56,7 @@ class Played:
             group = ((957, 2), (958, "MaxPctVol"), (960, "1"), (958, "IWouldPrice"), (960, "300"))
             self._client.order(self._name("X"), *group, t38=step.number, t59=TIMES_IN_FORCE[step.act].value)
             self._new = self._client.next()
+            self._order_id = self._new["37"]
             self._await_child()
         elif step.act in ("again", "resend", "resendY"):
             resend = () if step.act == "again" else ((97, "Y"),)
@@ -61,19 +67,46 @@ class Played:
         elif step.act in ("status", "statusY"):
             self._client.peer.send("H", (11, self._name("Y" if step.act == "statusY" else "X")), (55, "AAPL"), (54, 1))
         elif step.act == "trade":
-            self._cum += step.number
-            status = "2" if self._cum == int(self._child["38"]) else "1"
-            venue.report(self._child, "F", status, self._cum, int(self._child["38"]) - self._cum, step.number)
+            self._fills.append((step.number, f"{self._id}-{next(self._numbers)}"))
+            self._report("F", *self._fills[-1])
         elif step.act == "canceled":
-            venue.report(self._child, "4", "4", self._cum, 0)
+            venue.report(child, "4", "4", self._cum, 0)
+        elif step.act in ("replace", "misreplace"):
+            pairs = ((11, self._name(step.cl_ord_id)), (41, self._name(step.orig_cl_ord_id)), (55, "AAPL"), (54, 1), (40, 1), (38, step.number))
+            self._client.peer.send("G", *pairs, (60, now()), *(((847, 77),) if step.act == "misreplace" else ()))
+            self._is_replaced = step.number > int(child["38"])
+        elif step.act == "replaced":
+            if not self._is_replaced:  # the child is in the way: it ends, and the next one has the new size
+                venue.report(child, "4", "4", self._cum, 0)
+                self._new = self._client.next()
+                if step.leaves_qty:
+                    self._fills = []
+                    self._await_child()
+        elif step.act == "phoned":
+            call(self._scripted.state, {"verb": "order.cancel", "target": self._order_id, "reason": "by phone"})
+        elif step.act in ("bust", "correct"):
+            quantity, ref = self._fills.pop(0)
+            exec_id = f"{ref}-{step.act}"
+            if step.act == "correct":
+                self._fills.append((step.number, exec_id))
+            self._report("G" if step.act == "correct" else "H", step.number or quantity, exec_id, (19, ref))
         else:
             assert step.act == "refuse", child  # the fill before it was the answer
 
     def _await_child(self) -> None:
         # The cap lets out what the market trades once the order has begun.
         self._scripted.venue.trade(SHOWN, "200.01")
-        self._child = self._scripted.venue.next("D", self._new["37"])
+        self._child = self._scripted.venue.next("D", self._order_id)
         self._scripted.venue.report(self._child, "0", "0", 0, int(self._child["38"]))
+
+    @property
+    def _cum(self) -> int:
+        return sum(quantity for quantity, _ in self._fills)
+
+    def _report(self, exec_type: str, last: int, exec_id: str, *more: tuple[int, object]) -> None:
+        """A trade of the child, or what became of one; `_fills` has it already."""
+        left = int(self._child["38"]) - self._cum
+        self._scripted.venue.report(self._child, exec_type, "2" if not left else "1", self._cum, left, last, *more, exec_id=exec_id)
 
     def heard(self, is_cancel_reject: bool) -> tuple[str, ...]:
         """The client's next message in the terms of the table."""

@@ -110,10 +110,14 @@ class Venue:
             if fields["35"] == msg_type and fields["11"].startswith(f"{order_id}." if order_id else ""):
                 return fields
 
-    def report(self, order: dict[str, str], exec_type: str, status: str, cum: int, leaves: int, last: int = 0, *more: tuple[int, object]) -> None:
+    def report(
+        self, order: dict[str, str], exec_type: str, status: str, cum: int, leaves: int, last: int = 0, *more: tuple[int, object],
+        exec_id: str = "",
+    ) -> None:  # fmt: skip
         """An ExecutionReport on a child."""
         self._exec += 1
-        pairs: list[tuple[int, object]] = [(37, "V" + order["11"]), (11, order["11"]), (17, f"E{self._exec}"), (150, exec_type), (39, status)]
+        ids: list[tuple[int, object]] = [(37, "V" + order["11"]), (11, order["11"]), (17, exec_id or f"E{self._exec}")]
+        pairs = [*ids, (150, exec_type), (39, status)]
         pairs += [(55, order["55"]), (54, order["54"]), (38, order["38"]), (14, cum), (151, leaves), (6, 0)]
         pairs += [(31, order["44"]), (32, last)] if last else []
         self._orders[order["56"]].send("8", *pairs, *more)

@@ -21,6 +21,7 @@ from algoserver.domain.types import (
     ppm_text,
     px_text,
     qty_text,
+    utc,
     utc_text,
 )
 from algoserver.fix.codec import decode_client, encode_cancel_reject, encode_message_reject, encode_report
@@ -113,7 +114,14 @@ def test_cancel_replace_and_status_are_understood(one: str, other: str):
     assert decoded((35, "F"), (11, one), (41, other), (43, "Y")) == CancelRequested(
         session="C1", cl_ord_id=one, orig_cl_ord_id=other, poss_dup=True
     )
-    assert decoded((35, "G"), (11, one), (41, other)) == ReplaceRequested(session="C1", cl_ord_id=one, orig_cl_ord_id=other)
+    same = {"session": "C1", "cl_ord_id": one, "orig_cl_ord_id": other, "symbol": "AAPL", "side": Side.BUY}
+    replace = ((35, "G"), (11, one), (41, other), (55, "AAPL"), (54, 1))
+    assert decoded(*replace, (40, 1)) == ReplaceRequested(**same, ord_type=OrdType.MARKET)
+    more = ((40, 2), (38, 500), (44, "1.5"), (847, 1), (59, 0), (957, 1), (958, "Urgency"), (960, 3), (126, "20260101-10:00:00"))
+    assert decoded(*replace, *more) == ReplaceRequested(
+        **same, ord_type=OrdType.LIMIT, order_qty=500, price=PX_ONE * 3 // 2, strategy=1, time_in_force="0",
+        params=AlgoParams(end_ts=utc("20260101-10:00:00")), given=("end_ts", "urgency"),
+    )  # fmt: skip
     status = StatusRequested(session="C1", cl_ord_id=one, ord_status_req_id=other, symbol="AAPL", side="1")
     assert decoded((35, "H"), (11, one), (790, other), (55, "AAPL"), (54, 1)) == status
 

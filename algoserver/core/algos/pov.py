@@ -18,4 +18,4 @@ def target(parent: ParentOrder, work: Work, market: Market, ts: int, at_ts: int)
         since = max(ts - MINUTE, parent.start_ts)
         if ts > since:
             volume += market.volume.since(since, include_second=False) * (at_ts - ts) // (ts - since)
-    return min(parent.order.order_qty, parent.params.target_pct_vol * volume // PPM_ONE)
+    return min(parent.order.order_qty, work.base_qty + parent.params.target_pct_vol * volume // PPM_ONE)

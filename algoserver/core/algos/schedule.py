@@ -48,7 +48,9 @@ class Schedule(msgspec.Struct, frozen=True):
 class Work(msgspec.Struct):
     """A parent at work: its plan and what the plan needs to remember.
 
-    slice_ns: length of a slice. traded: our fills in time. start_volume: the market's total when it began, -1 before.
+    base_qty, base_volume: what was done, and the market's total, when this plan began: an amended parent has its second.
+    capped_qty, capped_volume: the same when the cap began to count, which a new plan does not begin anew. Volumes are -1 before.
+    slice_ns: length of a slice. traded: our fills in time.
     forgiven: quantity that the plan has given up. refusals: by the gate or a venue, in a row. curve_text: whose curve.
     crossed_ts: when it last crossed the spread. slice_due, slice_cum: what was due and done when the slice began.
     i_would_keep: what IWouldPct leaves to the plan, -1 until IWouldPrice was first reached.
@@ -57,9 +59,12 @@ class Work(msgspec.Struct):
     schedule: Schedule
     slice_ns: int
     max_pct_vol: int
+    base_qty: int = 0
+    base_volume: int = -1
+    capped_qty: int = 0
+    capped_volume: int = -1
     curve_text: str = ""
     traded: Tally = msgspec.field(default_factory=Tally)
-    start_volume: int = -1
     due_ts: int = 0
     slice_start_ts: int = 0
     forgiven: int = 0
@@ -130,8 +135,8 @@ def by_curve(order_qty: int, window: Window) -> Schedule:
 
 
 def market_volume(work: Work, market: Market) -> int:
-    """The market's volume since the parent began, ours included."""
-    return market.volume.total - work.start_volume
+    """The market's volume since the plan began, ours included."""
+    return market.volume.total - work.base_volume
 
 
 def demand(parent: ParentOrder, work: Work, market: Market, open_qty: int, due: "Due", defaults: AlgoDefaults, round_lot: int, ts: int) -> Demand:
@@ -185,7 +190,7 @@ def _cross_after_ppm(parent: ParentOrder, defaults: AlgoDefaults) -> int:
 def _allowed(parent: ParentOrder, work: Work, market: Market, round_lot: int, ts: int) -> int:
     """Most that may be open now by MaxPctVol: over every window, since the start and trailing, ours stays below its share."""
     share = work.max_pct_vol
-    allowed = share * market_volume(work, market) // PPM_ONE - parent.order.cum_qty
+    allowed = share * (market.volume.total - work.capped_volume) // PPM_ONE - (parent.order.cum_qty - work.capped_qty)
     for length in CAP_WINDOWS:
         since = ts - length
         if since > parent.start_ts:
