@@ -57,14 +57,22 @@ class ForecastConfig(Entry, frozen=True, kw_only=True):
 
 
 class AlgoConfig(Entry, frozen=True, kw_only=True):
-    """How parents are worked. max_pct_vol, cross_after: fractions as text. static_curve: share per bin."""
+    """How parents are worked. max_pct_vol, cross_after: fractions as text. static_curve: share per bin.
+
+    risk_aversion_e9: of IS for Urgency 1 to 5, in 1e-9 per unit of money.
+    """
 
     slice_s: int
     max_pct_vol: str
     catch_up_factor: int
     cross_after: str
     refresh_ms: int
+    risk_aversion_e9: list[int]
     static_curve: list[float]
+
+    def __post_init__(self) -> None:
+        if len(self.risk_aversion_e9) != 5 or min(self.risk_aversion_e9) < 0 or sorted(self.risk_aversion_e9) != self.risk_aversion_e9:
+            raise ValueError("`risk_aversion_e9` must be five numbers from 0 upwards, for Urgency 1 to 5")
 
 
 class ShellConfig(Entry, frozen=True, kw_only=True):
@@ -132,16 +140,17 @@ class InstrumentEntry(Entry, frozen=True, kw_only=True):
     lot: str = "1"
     round_lot: str = "100"
     qty_decimals: int = 0
+    volatility: str = "0.02"
 
     def __post_init__(self) -> None:
         i = self.instrument()
-        if i.tick <= 0 or i.lot <= 0 or i.round_lot % i.lot or i.round_lot <= 0 or i.adv <= 0:
-            raise ValueError("`tick`, `lot`, `adv` must be positive, `round_lot` a multiple of `lot`")
+        if i.tick <= 0 or i.lot <= 0 or i.round_lot % i.lot or i.round_lot <= 0 or i.adv <= 0 or i.volatility_ppm <= 0:
+            raise ValueError("`tick`, `lot`, `adv`, `volatility` must be positive, `round_lot` a multiple of `lot`")
 
     def instrument(self) -> Instrument:
         """In the core's units."""
         d = self.qty_decimals
-        return Instrument(self.symbol, px(self.tick), qty(self.lot, d), qty(self.round_lot, d), d, self.adv * 10**d)
+        return Instrument(self.symbol, px(self.tick), qty(self.lot, d), qty(self.round_lot, d), d, self.adv * 10**d, ppm(self.volatility))
 
 
 class InstrumentsFile(Entry, frozen=True, kw_only=True):
@@ -213,12 +222,14 @@ def _policy(p: PolicyFile) -> RiskPolicy:
 
 def _algo(server: ServerConfig, curve: tuple[int, ...]) -> AlgoDefaults:
     a = server.algo
+    first, second, third, fourth, fifth = a.risk_aversion_e9
     return AlgoDefaults(
         slice_ns=a.slice_s * SECOND,
         max_pct_vol=ppm(a.max_pct_vol),
         catch_up_factor=a.catch_up_factor,
         cross_after_ppm=ppm(a.cross_after),
         refresh_ns=a.refresh_ms * 1_000_000,
+        risk_aversion_e9=(first, second, third, fourth, fifth),
         forecast_age_ns_max=server.forecast.age_days_max * DAY,
         static_curve=curve,
     )

@@ -3,9 +3,12 @@
 Rule: a wish that can't be met as it stands is refused with what to change; only a start in the past is bent, to now.
 """
 
+import msgspec
+
+from algoserver.core import market as markets
 from algoserver.core import risk
 from algoserver.core.algos import ALGOS
-from algoserver.core.algos.schedule import Schedule, Window, Work, slice_length
+from algoserver.core.algos.schedule import Schedule, Window, Work, expected_share, slice_length
 from algoserver.core.orders import ParentOrder
 from algoserver.core.state import State
 from algoserver.core.tally import Tally
@@ -15,6 +18,7 @@ from algoserver.domain.params import BY_NAME, NO_PARAMS, USES, AlgoParams, given
 from algoserver.domain.types import (
     DAY,
     PPM_ONE,
+    PX_ONE,
     SECOND,
     Denied,
     OrdType,
@@ -97,10 +101,12 @@ def plan(state: State, parent: ParentOrder, window: Window) -> Work:
     assert state.setup is not None
     before = state.works.get(parent.parent_id)
     done = parent.order.cum_qty
-    is_by_curve = parent.strategy == Strategy.VWAP
-    curve, curve_text = _curve(state, state.setup, parent.symbol, window.start_ts) if is_by_curve else ((), "")
+    algo = ALGOS[parent.strategy]
+    curve, curve_text = _curve(state, state.setup, parent.symbol, window.start_ts) if algo.by_curve else ((), "")
     full = Window(window.start_ts, window.end_ts, curve, window.hours)
-    schedule: Schedule = ALGOS[parent.strategy].plan(parent.order.order_qty - done, full)
+    if parent.strategy == Strategy.IS:
+        full = msgspec.structs.replace(full, haste_ppm=_haste(state, parent, full))
+    schedule: Schedule = algo.plan(parent.order.order_qty - done, full)
     if done:
         schedule = Schedule(schedule.moments, tuple(done + total for total in schedule.totals))
     max_pct_vol = parent.params.max_pct_vol or state.setup.algo.max_pct_vol
@@ -113,8 +119,24 @@ def plan(state: State, parent: ParentOrder, window: Window) -> Work:
         traded=before.traded if before else Tally(),
         slice_ns=slice_length(window.start_ts, window.end_ts, state.setup.algo.slice_ns),
         max_pct_vol=max_pct_vol,
-        curve_text=curve_text if parent.strategy == Strategy.VWAP else "",
+        curve_text=curve_text,
     )
+
+
+def _haste(state: State, parent: ParentOrder, window: Window) -> int:
+    """(kappa T)^2 = lambda sigma^2 T^2 / eta in ppm, T the window's share of a day's expected volume.
+
+    With the impact of trading at a share p of the volume taken as .36 sigma S p (Almgren, Thum, Hauptmann and Li 2005: .142 p^.6 sigma S,
+    a straight line through p = 10 %), eta is .36 sigma S / V, and what remains is lambda sigma S V T^2 / .36: the day's value V S times its
+    volatility, in units of money, times the risk aversion of the order's Urgency.
+    """
+    assert state.setup is not None
+    instrument, market = state.instruments[parent.symbol], state.markets[parent.symbol]
+    aversion_e9 = state.setup.algo.risk_aversion_e9[parent.params.urgency - 1]
+    day_value: int = markets.mid(market) * instrument.adv // 10**instrument.qty_decimals  # 1e-8 of money
+    share = max(1, expected_share(window))
+    haste: int = aversion_e9 * day_value * instrument.volatility_ppm * share**2 * 100 // 36 // (SECOND * PX_ONE * PPM_ONE**2)
+    return haste
 
 
 def ask_forecast(state: State, setup: PolicyLoaded, symbol: str, ts: int, out: list[Command]) -> None:
@@ -136,6 +158,10 @@ def plan_text(parent: ParentOrder, work: Work, setup: PolicyLoaded) -> str:
     when = f"{clock_text(parent.start_ts)} to {clock_text(parent.end_ts)} UTC"
     if parent.time_in_force is not TimeInForce.DAY:
         return f"{name}: {parent.side.name} {quantity} {parent.symbol} at once ({parent.time_in_force.name}), what is shown within the limit."
+    if ALGOS[parent.strategy].is_patient:
+        shown = qty_text(parent.params.display_qty, parent.qty_decimals)
+        cap = f"at most {_percent(work.max_pct_vol)} % of volume"
+        return f"{name}: {parent.side.name} {quantity} {parent.symbol} {when}, showing at most {shown}, {cap}, then {parent.params.completion}."
     slices = -(-(parent.end_ts - parent.start_ts) // work.slice_ns)
     pace = f"{slices} slices of {work.slice_ns // SECOND} s"
     if parent.params.target_pct_vol:

@@ -89,13 +89,13 @@ def _demand(
     )
     if is_new_slice:
         own.slice_start_ts, own.slice_due, own.slice_cum = start, start_qty, parent.order.cum_qty
-    start_qty = own.slice_due
+    start_qty = 0 if algo.is_patient else own.slice_due
     if ts >= parent.end_ts:
         # Past the end, by Completion: SOFT joins with all that is left, HARD crosses with it.
         whole = parent.order.order_qty
         start_qty, now_qty, end_qty = 0, whole, whole
     wanted = demand(parent, own, market, open_qty, Due(start_qty, now_qty, end_qty), setup.algo, instrument.round_lot, ts)
-    if ts >= parent.end_ts and parent.params.completion == "SOFT":
+    if algo.is_patient or (ts >= parent.end_ts and parent.params.completion == "SOFT"):
         return Demand(wanted.join, 0, wanted.most, wanted.next_ts)
     return wanted
 

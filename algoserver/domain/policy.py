@@ -44,6 +44,7 @@ class AlgoDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cross_after_ppm: int  # of a slice's time; then what is behind the plan crosses the spread
     refresh_ns: int  # a resting child is looked at this often
     forecast_age_ns_max: int
+    risk_aversion_e9: tuple[int, int, int, int, int]  # of IS by Urgency 1 to 5, 1e-9 per unit of money
     static_curve: tuple[int, ...]  # share of the day's volume per bin, ppm, sum 1_000_000
 
 

@@ -107,7 +107,7 @@ class Instrument(msgspec.Struct, frozen=True):
     """What may be traded, and in which steps.
 
     qty_decimals: digits after the point of one unit (0: shares). tick: price units. lot: every quantity is a
-    multiple of it. round_lot: children are multiples of it but for the tail. adv: units a day.
+    multiple of it. round_lot: children are multiples of it but for the tail. adv: units a day. volatility_ppm: of a day's return.
     """
 
     symbol: str
@@ -116,6 +116,7 @@ class Instrument(msgspec.Struct, frozen=True):
     round_lot: int
     qty_decimals: int
     adv: int
+    volatility_ppm: int = 20_000
 
 
 class Denied(msgspec.Struct, frozen=True):

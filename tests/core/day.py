@@ -22,6 +22,7 @@ POLICY = RiskPolicy(
 )  # fmt: skip
 ALGO = AlgoDefaults(
     slice_ns=MINUTE, max_pct_vol=250_000, catch_up_factor=3, cross_after_ppm=700_000, refresh_ns=SECOND,
+    risk_aversion_e9=(10, 100, 300, 1_000, 10_000),
     forecast_age_ns_max=10 * DAY, static_curve=FLAT_26,
 )  # fmt: skip
 HOURS = SessionHours(13 * 60 * MINUTE + 30 * MINUTE, 20 * 60 * MINUTE)

@@ -149,7 +149,7 @@ class Street(RuleBasedStateMachine):
 
     @rule(
         number=st.integers(0, 30),
-        strategy=st.sampled_from([1001, 1, 2] * 6 + [3, 77]),
+        strategy=st.sampled_from([1001, 1, 2, 1001, 1, 3, 1004] * 3 + [1002, 77]),
         symbol=st.sampled_from(["AAPL", "COIN"] * 9 + ["NONE"]),
         qty=NUMBERS,
         side=st.sampled_from(list(Side)),

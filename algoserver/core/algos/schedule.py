@@ -6,6 +6,7 @@ Rule 3: participation binds stronger than the plan. What the cap forbids waits; 
 """
 
 from bisect import bisect_right
+from zlib import crc32
 
 import msgspec
 
@@ -30,12 +31,16 @@ URGENCY_STEP_PPM = 150_000
 
 
 class Window(msgspec.Struct, frozen=True):
-    """When a parent may trade, and the volume curve of the session's day in ppm per equal bin."""
+    """When a parent may trade, and the volume curve of the session's day in ppm per equal bin.
+
+    haste_ppm: (kappa T)^2 of an IS plan: 0 follows the curve, 4_000_000 has traded two thirds when half of the volume is over.
+    """
 
     start_ts: int
     end_ts: int
     curve: tuple[int, ...]
     hours: SessionHours
+    haste_ppm: int = 0
 
 
 class Schedule(msgspec.Struct, frozen=True):
@@ -134,6 +139,18 @@ def by_curve(order_qty: int, window: Window) -> Schedule:
     return Schedule(tuple(moments), tuple(order_qty * w // whole for w in weights))
 
 
+def expected_share(window: Window) -> int:
+    """Share of one session's volume that the curve expects inside the window, ppm; above a million where it spans several."""
+    width = (window.hours.close_ns - window.hours.open_ns) // max(1, len(window.curve))
+    share, day = 0, window.start_ts // DAY
+    while day * DAY <= window.end_ts:
+        for i, part in enumerate(window.curve):
+            begin = day * DAY + window.hours.open_ns + i * width
+            share += part * max(0, min(begin + width, window.end_ts) - max(begin, window.start_ts)) // width
+        day += 1
+    return share
+
+
 def market_volume(work: Work, market: Market) -> int:
     """The market's volume since the plan began, ours included."""
     return market.volume.total - work.base_volume
@@ -149,6 +166,8 @@ def demand(parent: ParentOrder, work: Work, market: Market, open_qty: int, due: 
     # The factor bounds the whole slice, not each look at it: what the slice has done already counts.
     catch_up = max(defaults.catch_up_factor * (due.at_end - due.at_start), round_lot) - (parent.order.cum_qty - work.slice_cum)
     join = min(due.at_end - parent.order.cum_qty - open_qty, remaining, allowed, catch_up - open_qty)
+    if parent.params.display_qty:
+        join = 0 if open_qty else min(join, tip(parent, round_lot))
     cross = 0
     if ts >= cross_ts:
         # In the last slice the end is the due time; before, only what is behind the plan now, to the nearest lot: rounded
@@ -167,6 +186,13 @@ class Due(msgspec.Struct, frozen=True):
     at_start: int
     now: int
     at_end: int
+
+
+def tip(parent: ParentOrder, round_lot: int) -> int:
+    """How much of DisplayQty the next child shows: all of it or up to two fifths less, so that no two tips look alike."""
+    shown = parent.params.display_qty
+    fewer = crc32(f"{parent.parent_id}.{parent.next_child}".encode()) % 5
+    return max(in_lots(shown - shown * fewer // 10, shown, round_lot), min(shown, round_lot))
 
 
 def slice_at(parent: ParentOrder, work: Work, ts: int) -> tuple[int, int]:
