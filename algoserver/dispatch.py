@@ -10,7 +10,7 @@ import structlog
 from algoserver.domain import commands as c
 from algoserver.domain import events as e
 from algoserver.domain.types import Instrument
-from algoserver.fix import codec, venue_codec
+from algoserver.fix import codec, mass_codec, venue_codec
 from algoserver.fix.endpoint import Endpoint
 from algoserver.fix.outbox import Letter, Outbox
 
@@ -55,6 +55,8 @@ class Dispatcher:
             self._put(command.venue, Letter(seq, venue_codec.encode_child_status(command), "H", command.child_id))
         elif isinstance(command, c.RejectCancel):
             self._put(command.session, Letter(seq, codec.encode_cancel_reject(command)))
+        elif isinstance(command, c.ReportMassCancel):
+            self._put(command.session, Letter(seq, mass_codec.encode_mass_cancel(command), is_grouped=True))
         elif isinstance(command, c.RejectMessage):
             self._put(command.session, Letter(seq, codec.encode_message_reject(command)))
         elif isinstance(command, c.RequestForecast):

@@ -26,7 +26,7 @@ from algoserver.core.orders import is_open, leaves_qty
 from algoserver.core.state import State, dump, open_children
 from algoserver.dispatch import Dispatcher
 from algoserver.domain import events as e
-from algoserver.domain.commands import Command, RejectCancel, RejectMessage, ReportParent, RequestForecast, SendChild
+from algoserver.domain.commands import Command, RejectCancel, RejectMessage, ReportMassCancel, ReportParent, RequestForecast, SendChild
 from algoserver.domain.types import OrdType
 from algoserver.fix import codec, venue_codec
 from algoserver.fix.endpoint import Endpoint, stored_exec_ids
@@ -295,7 +295,7 @@ class Server:
                     stored[session] = stored_exec_ids(self._clients.store_dir, session)
                 if session and command.exec_id not in stored[session]:
                     kept.append((seq, ts, command))
-            elif isinstance(command, RejectCancel | RejectMessage):
+            elif isinstance(command, RejectCancel | RejectMessage | ReportMassCancel):
                 # These have no id of their own to look for. Told twice is harmless; not told is not.
                 kept.append((seq, ts, command))
         return kept

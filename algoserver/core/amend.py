@@ -105,7 +105,7 @@ def _refusal(state: State, event: ReplaceRequested, parent: ParentOrder | None, 
         return UNKNOWN_ORDER, f"unknown_order: no order {event.orig_cl_ord_id} on this session; check OrigClOrdID (41)"
     if known is not None:
         return DUPLICATE_CL_ORD_ID, f"duplicate_cl_ord_id: {event.cl_ord_id} was used before; send a new ClOrdID (11)"
-    if not orders.is_open(parent.order):
+    if not orders.is_open(parent.order) or parent.ended_as:
         return TOO_LATE, f"too_late: the order is {orders.ord_status(parent.order).name}"
     if parent.order.is_cancel_pending or parent.amendment is not None:
         pending = parent.cancel_cl_ord_id or (parent.amendment.cl_ord_id if parent.amendment else "")

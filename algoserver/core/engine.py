@@ -9,7 +9,7 @@ from collections.abc import Callable
 from heapq import heappop
 from typing import Any
 
-from algoserver.core import amend, executions, market, operator, requests
+from algoserver.core import amend, executions, market, mass, operator, requests
 from algoserver.core.market import Market
 from algoserver.core.planning import ask_forecast
 from algoserver.core.reports import alert
@@ -96,6 +96,9 @@ BOOK: dict[type[events.Event], Callable[[State, Any, list[Command]], None]] = {
     events.CancelRequested: requests.cancel_requested,
     events.ReplaceRequested: amend.replace_requested,
     events.StatusRequested: requests.status_requested,
+    events.MassCancelRequested: mass.mass_cancel_requested,
+    events.MassStatusRequested: mass.mass_status_requested,
+    events.TradeDisputed: mass.trade_disputed,
     events.Garbled: _garbled,
     events.ChildAccepted: executions.child_accepted,
     events.ChildFilled: executions.child_filled,

@@ -9,6 +9,8 @@ from algoserver.domain.commands import Command, RaiseAlert, RejectCancel, Report
 from algoserver.domain.types import ExecType, OrdStatus
 
 CANCEL_TYPES = (ExecType.PENDING_CANCEL, ExecType.CANCELED)
+# OrdRejReason (103) where the order does not exist.
+UNKNOWN_ORDER_REASON = 5
 # CxlRejReason (102).
 TOO_LATE, UNKNOWN_ORDER, ALREADY_PENDING, DUPLICATE_CL_ORD_ID, CXL_OTHER = 0, 1, 3, 6, 99
 
@@ -27,6 +29,9 @@ def report(
     exec_ref_id: str = "",
     ord_rej_reason: int = -1,
     ord_status_req_id: str = "",
+    mass_status_req_id: str = "",
+    tot_num_reports: int = 0,
+    is_last_report: bool = False,
     cl_ord_id: str = "",
     exec_id: str = "",
 ) -> None:
@@ -65,6 +70,9 @@ def report(
             exec_ref_id=exec_ref_id,
             ord_rej_reason=ord_rej_reason,
             ord_status_req_id=ord_status_req_id,
+            mass_status_req_id=mass_status_req_id,
+            tot_num_reports=tot_num_reports,
+            is_last_report=is_last_report,
             text=text,
         )
     )
@@ -79,7 +87,7 @@ def next_exec_id(parent: ParentOrder) -> str:
 
 def report_no_order(
     out: list[Command], session: str, exec_id: str, exec_type: ExecType, ts: int, cl_ord_id: str, symbol: str, side: str,
-    ord_rej_reason: int, text: str, ord_status_req_id: str = "",
+    ord_rej_reason: int, text: str, ord_status_req_id: str = "", mass_status_req_id: str = "",
 ) -> None:  # fmt: skip
     """Report on something that never became an order here (G.1.a, or a D that can't be read)."""
     out.append(
@@ -87,6 +95,7 @@ def report_no_order(
             session=session, exec_id=exec_id, order_id="NONE", cl_ord_id=cl_ord_id or "NONE", exec_type=exec_type,
             ord_status=OrdStatus.REJECTED, symbol=symbol or "NONE", side=side or "1", order_qty=0, cum_qty=0,
             leaves_qty=0, avg_px=0, ts=ts, ord_rej_reason=ord_rej_reason, text=text, ord_status_req_id=ord_status_req_id,
+            mass_status_req_id=mass_status_req_id, is_last_report=bool(mass_status_req_id),
         )  # fmt: skip
     )
 

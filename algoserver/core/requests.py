@@ -13,6 +13,7 @@ from algoserver.core.reports import (
     DUPLICATE_CL_ORD_ID,
     TOO_LATE,
     UNKNOWN_ORDER,
+    UNKNOWN_ORDER_REASON,
     reject_cancel,
     report,
     report_no_order,
@@ -87,7 +88,7 @@ def status_requested(state: State, event: StatusRequested, out: list[Command]) -
         text = f"unknown_order: no order {event.cl_ord_id} on this session"
         exec_id = f"{state.run}.s{event.seq}"
         report_no_order(
-            out, event.session, exec_id, ExecType.ORDER_STATUS, event.ts, event.cl_ord_id, event.symbol, event.side, 5, text,
+            out, event.session, exec_id, ExecType.ORDER_STATUS, event.ts, event.cl_ord_id, event.symbol, event.side, UNKNOWN_ORDER_REASON, text,
             event.ord_status_req_id,
         )  # fmt: skip
         return

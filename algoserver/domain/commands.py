@@ -45,7 +45,8 @@ class AskChildStatus(Command, frozen=True):
 class ReportParent(Command, frozen=True):
     """ExecutionReport (8) to a client. order_qty to leaves_qty in units of qty_decimals; avg_px in price units, rounded once.
 
-    orig_cl_ord_id, last_px and last_qty, last_mkt (30), exec_ref_id (19), ord_rej_reason (103) where they apply.
+    mass_status_req_id (584), tot_num_reports (911) and is_last_report (912) answer an AF. orig_cl_ord_id, last_px and
+    last_qty, last_mkt (30), exec_ref_id (19), ord_rej_reason (103) where they apply.
     """
 
     session: str
@@ -70,6 +71,9 @@ class ReportParent(Command, frozen=True):
     exec_ref_id: str = ""
     ord_rej_reason: int = -1
     ord_status_req_id: str = ""
+    mass_status_req_id: str = ""
+    tot_num_reports: int = 0
+    is_last_report: bool = False
     text: str = ""
 
 
@@ -84,6 +88,25 @@ class RejectCancel(Command, frozen=True):
     cxl_rej_reason: int
     response_to: str
     ts: int = 0
+    text: str = ""
+
+
+class ReportMassCancel(Command, frozen=True):
+    """OrderMassCancelReport (r) to a client. response: 531, 0 refused, else the request's type; reject_reason: 532, -1 none.
+
+    affected: (ClOrdID, OrderID) of every order that is being canceled.
+    """
+
+    session: str
+    report_id: str
+    cl_ord_id: str
+    request_type: str
+    response: str
+    ts: int
+    affected: tuple[tuple[str, str], ...] = ()
+    reject_reason: int = -1
+    symbol: str = ""
+    side: str = ""
     text: str = ""
 
 
@@ -116,5 +139,5 @@ class RaiseAlert(Command, frozen=True):
 
 
 ANY = (
-    SendChild | CancelChild | AskChildStatus | ReportParent | RejectCancel | RejectMessage | RequestForecast | RaiseAlert
+    SendChild | CancelChild | AskChildStatus | ReportParent | RejectCancel | ReportMassCancel | RejectMessage | RequestForecast | RaiseAlert
 )

@@ -93,6 +93,34 @@ class StatusRequested(Message, frozen=True, kw_only=True):
     side: str = ""
 
 
+class MassCancelRequested(Message, frozen=True, kw_only=True):
+    """OrderMassCancelRequest (q) of a client. request_type: 530, 1 by security, 7 all; symbol and side narrow it where given."""
+
+    cl_ord_id: str
+    request_type: str
+    symbol: str = ""
+    side: str = ""
+    poss_dup: bool = False
+
+
+class MassStatusRequested(Message, frozen=True, kw_only=True):
+    """OrderMassStatusRequest (AF) of a client. request_type: 585, 1 by security, 7 all; symbol and side narrow it where given."""
+
+    mass_status_req_id: str
+    request_type: str
+    symbol: str = ""
+    side: str = ""
+
+
+class TradeDisputed(Message, frozen=True, kw_only=True):
+    """DontKnowTrade (Q) of a client: an execution that it does not know. dk_reason: 127."""
+
+    order_id: str
+    exec_id: str
+    dk_reason: str
+    text: str = ""
+
+
 class ChildMessage(Message, frozen=True, kw_only=True):
     """What a venue says of one of our children, by its ClOrdID."""
 
@@ -251,6 +279,9 @@ ANY = (
     | CancelRequested
     | ReplaceRequested
     | StatusRequested
+    | MassCancelRequested
+    | MassStatusRequested
+    | TradeDisputed
     | ChildAccepted
     | ChildFilled
     | FillBusted

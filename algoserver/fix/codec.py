@@ -5,34 +5,37 @@ Rule 2: a body is the message from MsgType (35) up to the trailer; the session a
 """
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from algoserver.domain import types
 from algoserver.domain.commands import RejectCancel, RejectMessage, ReportParent
 from algoserver.domain.events import CancelRequested, Event, Garbled, ParentRequested, ReplaceRequested, StatusRequested
 from algoserver.domain.params import BY_NAME, BY_TAG, NO_PARAMS, AlgoParams, Param
-from algoserver.domain.types import Instrument, OrdType, Side, TimeInForce, px_text, qty_text, utc_text
+from algoserver.domain.types import Instrument, OrdType, px_text, qty_text, utc_text
+from algoserver.fix import mass_codec
 from algoserver.fix import tags as t
+from algoserver.fix.read import (
+    ID_CHARS_MAX,
+    INCORRECT_QTY,
+    ORD_TYPES,
+    OTHER,
+    SIDES,
+    TIMES_IN_FORCE,
+    UNKNOWN_SYMBOL,
+    UNSUPPORTED_CHARACTERISTIC,
+    Unusable,
+    choice,
+    identifier,
+    need,
+    number,
+    positive,
+    whole,
+)
 from algoserver.fix.text import TEXT_CHARS_MAX, count, fields, group
 
-UNKNOWN_SYMBOL, UNSUPPORTED_CHARACTERISTIC, INCORRECT_QTY, OTHER = 1, 11, 13, 99
 UNSUPPORTED_MESSAGE_TYPE = 3
-ID_CHARS_MAX = 64
-# By text, as they come; several times the speed of asking the enum.
-SIDES = {s.value: s for s in Side}
-ORD_TYPES = {o.value: o for o in OrdType}
-TIMES_IN_FORCE = {i.value: i for i in TimeInForce}
-E = TypeVar("E")
 # The group can't hold more entries than there are parameters, each once.
 PARAMETERS_MAX = len(BY_NAME)
-
-
-class Unusable(Exception):
-    """A message that can't be acted on: code, sentence, reason (103 or 380)."""
-
-    def __init__(self, code: str, text: str, reason: int = OTHER) -> None:
-        super().__init__(text)
-        self.code, self.text, self.reason = code, text, reason
 
 
 def decode_client(text: str, session: str, instruments: Mapping[str, Instrument]) -> Event:
@@ -76,6 +79,8 @@ def encode_report(c: ReportParent) -> str:
         body += f"103={c.ord_rej_reason}\x01"
     if c.ord_status_req_id:
         body += f"790={c.ord_status_req_id}\x01"
+    if c.mass_status_req_id:
+        body += f"584={c.mass_status_req_id}\x01911={c.tot_num_reports}\x01912={'Y' if c.is_last_report else 'N'}\x01"
     if c.text:
         body += f"58={c.text}\x01"
     return body
@@ -95,25 +100,25 @@ def encode_message_reject(c: RejectMessage) -> str:
 
 
 def _new_order(text: str, f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[str, Instrument]) -> Event:
-    symbol = _need(f, t.SYMBOL, "Symbol")
+    symbol = need(f, t.SYMBOL, "Symbol")
     instrument = instruments.get(symbol)
     if instrument is None:
         raise Unusable("unknown_symbol", f"Symbol (55) {symbol[:32]} is not traded here", UNKNOWN_SYMBOL)
-    ord_type = _choice(ORD_TYPES, f, t.ORD_TYPE, "OrdType", "1 market or 2 limit")
+    ord_type = choice(ORD_TYPES, f, t.ORD_TYPE, "OrdType", "1 market or 2 limit")
     if ord_type is OrdType.LIMIT and t.PRICE not in f:
         raise Unusable("missing_price", "a limit order (40=2) needs Price (44)")
     decimals = instrument.qty_decimals
     return ParentRequested(
         session=session,
         msg_seq=msg_seq,
-        cl_ord_id=_id(f, t.CL_ORD_ID, "ClOrdID"),
+        cl_ord_id=identifier(f, t.CL_ORD_ID, "ClOrdID"),
         symbol=symbol,
-        side=_choice(SIDES, f, t.SIDE, "Side", "1 buy, 2 sell or 5 sell short"),
-        order_qty=_number("OrderQty (38)", _need(f, t.ORDER_QTY, "OrderQty"), decimals, INCORRECT_QTY),
+        side=choice(SIDES, f, t.SIDE, "Side", "1 buy, 2 sell or 5 sell short"),
+        order_qty=number("OrderQty (38)", need(f, t.ORDER_QTY, "OrderQty"), decimals, INCORRECT_QTY),
         ord_type=ord_type,
-        price=_number("Price (44)", f[t.PRICE], 8, OTHER) if t.PRICE in f else 0,
-        time_in_force=_choice(TIMES_IN_FORCE, f, t.TIME_IN_FORCE, "TimeInForce", "0 day, 3 IOC or 4 FOK", "0"),
-        strategy=_whole("TargetStrategy (847)", _need(f, t.TARGET_STRATEGY, "TargetStrategy")),
+        price=number("Price (44)", f[t.PRICE], 8, OTHER) if t.PRICE in f else 0,
+        time_in_force=choice(TIMES_IN_FORCE, f, t.TIME_IN_FORCE, "TimeInForce", "0 day, 3 IOC or 4 FOK", "0"),
+        strategy=whole("TargetStrategy (847)", need(f, t.TARGET_STRATEGY, "TargetStrategy")),
         params=_as_params(_params(text, f, decimals)),
         account=f.get(t.ACCOUNT, "")[:ID_CHARS_MAX],
         poss_resend=f.get(t.POSS_RESEND) == "Y",
@@ -123,26 +128,26 @@ def _new_order(text: str, f: dict[str, str], session: str, msg_seq: int, instrum
 
 def _cancel(text: str, f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[str, Instrument]) -> Event:
     return CancelRequested(
-        session=session, msg_seq=msg_seq, cl_ord_id=_id(f, t.CL_ORD_ID, "ClOrdID"),
-        orig_cl_ord_id=_id(f, t.ORIG_CL_ORD_ID, "OrigClOrdID"), poss_dup=f.get(t.POSS_DUP_FLAG) == "Y",
+        session=session, msg_seq=msg_seq, cl_ord_id=identifier(f, t.CL_ORD_ID, "ClOrdID"),
+        orig_cl_ord_id=identifier(f, t.ORIG_CL_ORD_ID, "OrigClOrdID"), poss_dup=f.get(t.POSS_DUP_FLAG) == "Y",
     )  # fmt: skip
 
 
 def _replace(text: str, f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[str, Instrument]) -> Event:
-    symbol = _need(f, t.SYMBOL, "Symbol")
+    symbol = need(f, t.SYMBOL, "Symbol")
     instrument = instruments.get(symbol)
     if instrument is None:
         raise Unusable("unknown_symbol", f"Symbol (55) {symbol[:32]} is not traded here", UNKNOWN_SYMBOL)
     decimals = instrument.qty_decimals
     params = _params(text, f, decimals)
     return ReplaceRequested(
-        session=session, msg_seq=msg_seq, cl_ord_id=_id(f, t.CL_ORD_ID, "ClOrdID"),
-        orig_cl_ord_id=_id(f, t.ORIG_CL_ORD_ID, "OrigClOrdID"), symbol=symbol,
-        side=_choice(SIDES, f, t.SIDE, "Side", "1 buy, 2 sell or 5 sell short"),
-        ord_type=_choice(ORD_TYPES, f, t.ORD_TYPE, "OrdType", "1 market or 2 limit"),
-        order_qty=_positive("OrderQty (38)", f[t.ORDER_QTY], decimals, INCORRECT_QTY) if t.ORDER_QTY in f else 0,
-        price=_positive("Price (44)", f[t.PRICE], 8, OTHER) if t.PRICE in f else 0,
-        strategy=_whole("TargetStrategy (847)", f[t.TARGET_STRATEGY]) if t.TARGET_STRATEGY in f else 0,
+        session=session, msg_seq=msg_seq, cl_ord_id=identifier(f, t.CL_ORD_ID, "ClOrdID"),
+        orig_cl_ord_id=identifier(f, t.ORIG_CL_ORD_ID, "OrigClOrdID"), symbol=symbol,
+        side=choice(SIDES, f, t.SIDE, "Side", "1 buy, 2 sell or 5 sell short"),
+        ord_type=choice(ORD_TYPES, f, t.ORD_TYPE, "OrdType", "1 market or 2 limit"),
+        order_qty=positive("OrderQty (38)", f[t.ORDER_QTY], decimals, INCORRECT_QTY) if t.ORDER_QTY in f else 0,
+        price=positive("Price (44)", f[t.PRICE], 8, OTHER) if t.PRICE in f else 0,
+        strategy=whole("TargetStrategy (847)", f[t.TARGET_STRATEGY]) if t.TARGET_STRATEGY in f else 0,
         time_in_force=f.get(t.TIME_IN_FORCE, "")[:1], params=_as_params(params), given=tuple(params),
         poss_dup=f.get(t.POSS_DUP_FLAG) == "Y",
     )  # fmt: skip
@@ -150,13 +155,16 @@ def _replace(text: str, f: dict[str, str], session: str, msg_seq: int, instrumen
 
 def _status(text: str, f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[str, Instrument]) -> Event:
     return StatusRequested(
-        session=session, msg_seq=msg_seq, cl_ord_id=_id(f, t.CL_ORD_ID, "ClOrdID"),
+        session=session, msg_seq=msg_seq, cl_ord_id=identifier(f, t.CL_ORD_ID, "ClOrdID"),
         ord_status_req_id=f.get(t.ORD_STATUS_REQ_ID, "")[:ID_CHARS_MAX], symbol=f.get(t.SYMBOL, "")[:ID_CHARS_MAX],
         side=f.get(t.SIDE, "")[:1],
     )  # fmt: skip
 
 
-DECODERS = {"D": _new_order, "F": _cancel, "G": _replace, "H": _status}
+DECODERS = {
+    "D": _new_order, "F": _cancel, "G": _replace, "H": _status, "q": mass_codec.mass_cancel, "AF": mass_codec.mass_status,
+    "Q": mass_codec.dispute,
+}  # fmt: skip
 
 
 def _as_params(values: Mapping[str, Any]) -> AlgoParams:
@@ -211,59 +219,17 @@ def _parse(param: Param, text: str, decimals: int) -> int | str | bool:
             raise ValueError(f"{text[:16]!r} is not one of {', '.join(param.choices)}")
         return text
     if param.kind == "price":
-        number = types.px(text)
+        value = types.px(text)
     elif param.kind == "qty":
-        number = types.qty(text, decimals)
+        value = types.qty(text, decimals)
     elif param.kind == "share":
-        number = types.ppm(text)
+        value = types.ppm(text)
     else:
-        number = types.qty(text)
-    if param.kind in ("share", "int") and not param.least <= number <= param.most:
+        value = types.qty(text)
+    if param.kind in ("share", "int") and not param.least <= value <= param.most:
         show = types.ppm_text if param.kind == "share" else str
         unit = " (a fraction: 0.15 is 15 %)" if param.kind == "share" else ""
         raise ValueError(f"{text} is not within {show(param.least)} and {show(param.most)}{unit}")
-    if number < 0:
+    if value < 0:
         raise ValueError(f"{text} is negative")
-    return number
-
-
-def _need(f: dict[str, str], tag: str, name: str) -> str:
-    value = f.get(tag, "")
-    if not value:
-        raise Unusable("missing_field", f"{name} ({tag}) is missing")
     return value
-
-
-def _id(f: dict[str, str], tag: str, name: str) -> str:
-    value = _need(f, tag, name)
-    if len(value) > ID_CHARS_MAX or not value.isprintable():
-        raise Unusable("bad_id", f"{name} ({tag}) has more than {ID_CHARS_MAX} characters or some that can't be printed")
-    return value
-
-
-def _choice(kind: Mapping[str, E], f: dict[str, str], tag: str, name: str, allowed: str, default: str = "") -> E:
-    value = f.get(tag, default) or _need(f, tag, name)
-    choice = kind.get(value)
-    if choice is None:
-        raise Unusable(f"unknown_{name.lower()}", f"{name} ({tag}) {value[:16]} is not supported; use {allowed}", UNSUPPORTED_CHARACTERISTIC)
-    return choice
-
-
-def _number(what: str, text: str, decimals: int, reason: int) -> int:
-    try:
-        return types.qty(text, decimals)
-    except ValueError as e:
-        code = "wrong_lot" if reason == INCORRECT_QTY else "bad_number"
-        raise Unusable(code, f"{what}: {e}", reason) from e
-
-
-def _positive(what: str, text: str, decimals: int, reason: int) -> int:
-    """A number where 0 would mean that it was left out."""
-    number = _number(what, text, decimals, reason)
-    if number <= 0:
-        raise Unusable("wrong_lot" if reason == INCORRECT_QTY else "bad_number", f"{what}: {text} is not above 0; leave it out or send more", reason)
-    return number
-
-
-def _whole(what: str, text: str) -> int:
-    return _number(what, text, 0, OTHER)

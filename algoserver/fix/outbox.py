@@ -15,12 +15,13 @@ from algoserver.fix.endpoint import Endpoint
 
 
 class Letter(NamedTuple):
-    """A body to send: seq of the event that caused it, and for a venue what it is about. body "": stop."""
+    """A body to send: seq of the event that caused it, and for a venue what it is about. body "": stop. is_grouped: it has a group."""
 
     seq: int
     body: str
     msg_type: str = ""
     child_id: str = ""
+    is_grouped: bool = False
 
 
 class Post(NamedTuple):
@@ -93,6 +94,6 @@ class Outbox:
     def _send(self, letter: Letter) -> None:
         # A client's letter goes to the engine even when he is logged off: it keeps it for him.
         may_go = self._on_unsent is None or self._endpoint.is_logged_on(self._session)
-        is_sent = may_go and self._endpoint.send(self._session, letter.body)
+        is_sent = may_go and self._endpoint.send(self._session, letter.body, letter.is_grouped)
         if not is_sent and self._on_unsent is not None:
             self._on_unsent(letter)

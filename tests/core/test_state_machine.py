@@ -222,6 +222,14 @@ class Street(RuleBasedStateMachine):
             )
         )
 
+    @rule(number=st.integers(0, 5), request_type=st.sampled_from("1177739"), side=st.sampled_from(["", "1", "2"]), is_status=st.booleans())
+    def asks_about_many(self, number: int, request_type: str, side: str, is_status: bool) -> None:
+        common = {"session": "CLIENT1", "request_type": request_type, "symbol": "AAPL", "side": side}
+        if is_status or number:
+            self.tell(events.MassStatusRequested(**common, mass_status_req_id="S1"))
+        else:
+            self.tell(events.MassCancelRequested(**common, cl_ord_id=f"M{number}"))
+
     def last_id(self, cl_ord_id: str) -> str:
         parent_id = self.state.by_cl_ord_id.get(f"CLIENT1 {cl_ord_id}")
         return self.state.parents[parent_id].cl_ord_id if parent_id else cl_ord_id
