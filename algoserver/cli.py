@@ -1,4 +1,4 @@
-"""`algoserver`: serve, sim, demo, train, replay. Each imports what it needs when it runs: --help is instant."""
+"""`algoserver`: serve, sim, demo, train, replay, atdl. Each imports what it needs when it runs: --help is instant."""
 
 import signal
 import sys
@@ -17,6 +17,8 @@ EXIT_USAGE = 2
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="A FIX-native execution algorithm server.")
 train_app = typer.Typer(no_args_is_help=True, help="Learn from recorded data.")
 app.add_typer(train_app, name="train")
+atdl_app = typer.Typer(no_args_is_help=True, help="What an EMS needs to know of the algos.")
+app.add_typer(atdl_app, name="atdl")
 
 Config = Annotated[Path, typer.Option("--config", help="Configuration, TOML.")]
 StateDir = Annotated[Path, typer.Option("--state", help="Directory for all that the process writes.")]
@@ -141,6 +143,22 @@ def replay(state: Annotated[Path, typer.Argument(help="State directory of a serv
         raise typer.Exit(1) from error
     print(f"{result.events} events, {result.outputs} outputs and {result.digests} digests compared, all equal")
     print(f"digest {result.digest}")
+
+
+@atdl_app.command("export")
+def atdl_export(out: Annotated[Path | None, typer.Option("--out", help="Write here instead of to the screen.")] = None) -> None:
+    """Write the algos and their parameters as FIXatdl 1.1."""
+    from algoserver.atdl import export
+
+    if out is None:
+        print(export(), end="")
+        return
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(export())
+    except OSError as error:
+        _refuse(str(error))
+    print(f"FIXatdl {out}")
 
 
 def main() -> None:

@@ -31,6 +31,7 @@ RUN_ALONE = {
 }
 LEARN = next(c for c in COMMANDS if "train volume" in c)
 REPLAY = next(c for c in COMMANDS if "replay" in c)
+ATDL = next(c for c in COMMANDS if "atdl export" in c)
 TAPE = next(c for c in COMMANDS if "sim-tape" in c)
 SMALL = {"bench_core": "--parents 100 --events 3000 --warm 3000 --rounds 1", "bench_ack": "--rounds 1 --burst 300 --single 50"}
 BENCHES = [c for c in COMMANDS if "tools/bench" in c]
@@ -38,7 +39,7 @@ BENCHES = [c for c in COMMANDS if "tools/bench" in c]
 
 def test_every_command_of_the_readme_is_run_by_a_test():
     """A command that is added there and not here fails."""
-    known = {*ELSEWHERE, *STREET, OMS, CTL, *RUN_ALONE, LEARN, REPLAY, TAPE, *BENCHES}
+    known = {*ELSEWHERE, *STREET, OMS, CTL, *RUN_ALONE, LEARN, REPLAY, ATDL, TAPE, *BENCHES}
     assert set(COMMANDS) == known
 
 
@@ -82,6 +83,14 @@ def test_a_model_is_trained(tmp_path):
     done = run(LEARN.replace("state/models", str(tmp_path)), 120)
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.glob("volume-*/manifest.json"))
+
+
+def test_the_algos_are_exported(tmp_path):
+    """atdl export writes the file, and makes its folder."""
+    out = tmp_path / "new" / "algos.xml"
+    done = run(ATDL.replace("state/algos.xml", str(out)), 60)
+    assert done.returncode == 0, done.stderr
+    assert "</Strategies>" in out.read_text()
 
 
 def test_the_recorded_tape_can_be_traded(tmp_path):
