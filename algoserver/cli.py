@@ -161,6 +161,17 @@ def atdl_export(out: Annotated[Path | None, typer.Option("--out", help="Write he
     print(f"FIXatdl {out}")
 
 
+@atdl_app.command("rules")
+def atdl_rules(doc: Annotated[Path, typer.Option("--doc", help="The document.")] = ROOT / "docs" / "rules-of-engagement.md") -> None:
+    """Write the tables of parameters in the rules of engagement anew."""
+    from algoserver.rules import NoPlace, render
+
+    try:
+        doc.write_text(render(doc.read_text()))
+    except (OSError, NoPlace) as error:
+        _refuse(f"{doc}: {error}")
+
+
 def main() -> None:
     """Entry point."""
     app()

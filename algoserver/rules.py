@@ -1,0 +1,76 @@
+"""The tables of docs/rules-of-engagement.md that domain/params knows better than a writer: parameters, and who takes them.
+
+A table stands between `<!-- generated: NAME -->` and `<!-- end: NAME -->`; the rest of the document is written by hand.
+"""
+
+from collections.abc import Callable, Sequence
+
+from algoserver.domain.params import PARAMS, USES, Param, Use
+from algoserver.domain.types import ppm_text
+
+TYPES = {
+    "time": "UTCTimestamp", "share": "fraction", "int": "whole number", "price": "price", "qty": "quantity", "flag": "Y or N", "choice": "choice",
+}  # fmt: skip
+
+
+class NoPlace(Exception):
+    """The document has no place for a table; the text says which."""
+
+
+def render(document: str) -> str:
+    """The document with its tables as the declarations say today. Raises NoPlace."""
+    for name, table in TABLES.items():
+        begin, end = f"<!-- generated: {name} -->\n", f"<!-- end: {name} -->"
+        head, has_begin, rest = document.partition(begin)
+        _, has_end, tail = rest.partition(end)
+        if not (has_begin and has_end):
+            raise NoPlace(f"no lines {begin.strip()} and {end}")
+        document = head + begin + table() + end + tail
+    return document
+
+
+def parameters() -> str:
+    """Every parameter: how it is sent, what may be sent, what it means."""
+    rows = [(p.name, _tags(p), TYPES[p.kind], _range(p), p.default, _amendable(p), p.meaning) for p in PARAMS]
+    return _table(("parameter (958)", "or tag", "type", "range", "default", "G may change it", "meaning"), rows)
+
+
+def strategies() -> str:
+    """Which strategy takes which parameter: R required, o optional, - refused."""
+    rows = [(p.name, *(_use(use, p.name) for use in USES.values())) for p in PARAMS if p.is_built]
+    rows.append(("Price (44)", *("R" if use.needs_limit else "o" for use in USES.values())))
+    return _table(("", *(f"{s.name} {int(s)}" for s in USES)), rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {"parameters": parameters, "strategies": strategies}
+
+
+def _tags(param: Param) -> str:
+    return ", ".join(str(tag) for tag in param.tags) or "-"
+
+
+def _range(param: Param) -> str:
+    if not param.is_built:
+        return "not built: refused"
+    if param.kind == "share":
+        return f"{ppm_text(param.least)} to {ppm_text(param.most)}"
+    if param.kind == "int":
+        return f"{param.least} to {param.most}"
+    return ", ".join(param.choices) or "-"
+
+
+def _amendable(param: Param) -> str:
+    if not param.is_built:
+        return "-"
+    return "yes" if param.is_mutable else "no"
+
+
+def _use(use: Use, name: str) -> str:
+    if name in use.needs:
+        return "R"
+    return "o" if name in use.takes else "-"
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -1,0 +1,65 @@
+"""The rules of engagement say what the code does: its parameters and its codes."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from algoserver.cli import app
+from algoserver.domain.params import PARAMS, USES
+from algoserver.rules import NoPlace, render
+from tests.core.test_requests import REFUSALS
+from tests.e2e.test_hostile import BAD
+
+ROOT = Path(__file__).resolve().parents[1]
+DOC = ROOT / "docs" / "rules-of-engagement.md"
+# Codes made from a name or chosen in place, which the patterns below can't see.
+MADE = {"unknown_side", "unknown_ordtype", "unknown_timeinforce", "bad_number"}
+# The gate's words about children, which an operator hears; and no code but a status.
+NOT_OF_A_REQUEST = {
+    "beyond_limit", "child_qty_max", "child_value_max", "children_open_max", "conservation", "duplicate_child", "message_count",
+    "no_limit_price", "no_parent", "not_the_parents", "paused", "venue_unusable",
+}  # fmt: skip
+SAID = re.compile(r"""(?:Unusable|_no|_over)\(\s*"([a-z_]+)"|Denied\("\w+", "([a-z_]+)"|f?"([a-z_]+): """)
+
+
+def codes() -> set[str]:
+    """Every code that a request can be answered with, as core and fix write it."""
+    sources = [p.read_text() for room in ("core", "fix") for p in (ROOT / "algoserver" / room).glob("*.py")]
+    return {next(filter(None, found)) for text in sources for found in SAID.findall(text)} - NOT_OF_A_REQUEST | MADE
+
+
+def test_the_tables_are_what_the_declarations_say():
+    """`algoserver atdl rules` writes them anew."""
+    assert render(DOC.read_text()) == DOC.read_text()
+    assert all(f"| {p.name} |" in DOC.read_text() for p in PARAMS)
+    assert all(f"{s.name} {int(s)}" in DOC.read_text() for s in USES)
+
+
+def test_every_code_is_explained():
+    """A code that is new in the code fails here, and so does one that is gone."""
+    text = DOC.read_text()
+    assert codes() - set(re.findall(r"`([a-z_]+)`", text)) == set()
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE)) - codes() == set()
+
+
+def test_the_reasons_are_those_that_are_answered():
+    """103 of each code that the tests of requests and of hostile clients provoke."""
+    written = dict(re.findall(r"^\| `([a-z_]+)` \| (\d*) \|", DOC.read_text(), re.MULTILINE))
+    answered = {(code, str(reason)) for code, reason, _ in REFUSALS} | {(code, reason) for *_, code, reason in BAD.values()}
+    assert {(code, written.get(code)) for code, _ in answered} == answered
+
+
+def test_a_parameter_that_changed_is_written_by_the_command(tmp_path):
+    """A stale table is replaced, the words around it stay."""
+    stale = tmp_path / "rules.md"
+    stale.write_text(DOC.read_text().replace("| MaxPctVol |", "| MaxPctOfOldDays |"))
+    done = CliRunner().invoke(app, ["atdl", "rules", "--doc", str(stale)])
+    assert (done.exit_code, stale.read_text()) == (0, DOC.read_text())
+
+
+def test_a_document_without_a_place_is_an_error():
+    """Which place is missing is said."""
+    with pytest.raises(NoPlace, match="generated: parameters"):
+        render("# Rules\n")
