@@ -13,6 +13,7 @@ from algoserver.domain.types import Instrument
 from algoserver.fix import codec, mass_codec, venue_codec
 from algoserver.fix.endpoint import Endpoint
 from algoserver.fix.outbox import Letter, Outbox
+from algoserver.fix.versions import V44, Version, version_of
 
 # A hundred letters take a few milliseconds. A peer that takes none in this time does not read, and nobody waits for it again.
 SETTLE_S_MAX = 0.02
@@ -26,6 +27,7 @@ class Dispatcher:
         self._instruments = instruments
         self._forecast = forecast
         self._outboxes: dict[str, Outbox] = {}
+        self._versions: dict[str, Version] = {}
         self._venue_ends: dict[str, tuple[Endpoint, str]] = {}
         self._open: dict[str, tuple[str, int, str]] = {}  # child -> venue, quantity that may still trade, cancel body
         self.alerts: list[c.RaiseAlert] = []
@@ -34,6 +36,7 @@ class Dispatcher:
     def add_client(self, name: str, endpoint: Endpoint, session: str) -> None:
         """A client's session."""
         self._outboxes[name] = Outbox(endpoint, session)
+        self._versions[name] = version_of(session)
 
     def add_venue(self, name: str, endpoint: Endpoint, session: str, on_unsent: Callable[[str, Letter], None]) -> None:
         """A venue's order session; on_unsent hears of what could not leave."""
@@ -43,7 +46,7 @@ class Dispatcher:
     def dispatch(self, seq: int, ts: int, command: c.Command) -> None:
         """Write one command of the event `seq`; it leaves with the next post()."""
         if isinstance(command, c.ReportParent):
-            self._put(command.session, Letter(seq, codec.encode_report(command)))
+            self._put(command.session, Letter(seq, codec.encode_report(command, self._versions.get(command.session, V44))))
         elif isinstance(command, c.SendChild):
             self._remember(command, ts)
             body = venue_codec.encode_child(command, self._decimals(command.symbol), ts)
@@ -54,7 +57,7 @@ class Dispatcher:
         elif isinstance(command, c.AskChildStatus):
             self._put(command.venue, Letter(seq, venue_codec.encode_child_status(command), "H", command.child_id))
         elif isinstance(command, c.RejectCancel):
-            self._put(command.session, Letter(seq, codec.encode_cancel_reject(command)))
+            self._put(command.session, Letter(seq, codec.encode_cancel_reject(command, self._versions.get(command.session, V44))))
         elif isinstance(command, c.ReportMassCancel):
             self._put(command.session, Letter(seq, mass_codec.encode_mass_cancel(command), is_grouped=True))
         elif isinstance(command, c.RejectMessage):

@@ -32,6 +32,7 @@ from algoserver.fix.read import (
     whole,
 )
 from algoserver.fix.text import TEXT_CHARS_MAX, count, fields, group
+from algoserver.fix.versions import V44, Version, states_42, translated
 
 UNSUPPORTED_MESSAGE_TYPE = 3
 # The group can't hold more entries than there are parameters, each once.
@@ -59,11 +60,18 @@ def decode_client(text: str, session: str, instruments: Mapping[str, Instrument]
         )  # fmt: skip
 
 
-def encode_report(c: ReportParent) -> str:
+def encode_report(c: ReportParent, version: Version = V44) -> str:
     """ExecutionReport (8)."""
+    if version.has_exec_trans_type:
+        trans_type, exec_type, ord_status = states_42(c)
+        return translated(_report(c, f"20={trans_type}\x01150={exec_type}\x0139={ord_status}\x01"), version)
+    return _report(c, f"150={c.exec_type}\x0139={c.ord_status}\x01")
+
+
+def _report(c: ReportParent, states: str) -> str:
     d = c.qty_decimals
     body = (
-        f"35=8\x0137={c.order_id}\x0111={c.cl_ord_id}\x0117={c.exec_id}\x01150={c.exec_type}\x0139={c.ord_status}\x01"
+        f"35=8\x0137={c.order_id}\x0111={c.cl_ord_id}\x0117={c.exec_id}\x01{states}"
         f"55={c.symbol}\x0154={c.side}\x0138={qty_text(c.order_qty, d)}\x0114={qty_text(c.cum_qty, d)}\x01"
         f"151={qty_text(c.leaves_qty, d)}\x016={px_text(c.avg_px)}\x0160={utc_text(c.ts)}\x01"
     )
@@ -86,12 +94,13 @@ def encode_report(c: ReportParent) -> str:
     return body
 
 
-def encode_cancel_reject(c: RejectCancel) -> str:
+def encode_cancel_reject(c: RejectCancel, version: Version = V44) -> str:
     """OrderCancelReject (9)."""
-    return (
+    body = (
         f"35=9\x0137={c.order_id}\x0111={c.cl_ord_id}\x0141={c.orig_cl_ord_id}\x0139={c.ord_status}\x01"
         f"60={utc_text(c.ts)}\x01434={c.response_to}\x01102={c.cxl_rej_reason}\x0158={c.text}\x01"
     )
+    return translated(body, version) if version.lacks else body
 
 
 def encode_message_reject(c: RejectMessage) -> str:

@@ -16,6 +16,9 @@ import quickfix as fix
 ORDER_MESSAGES = ("D", "F", "G")
 DICTIONARIES = Path(__file__).resolve().parents[2] / "sessions"
 
+# The dictionary that knows a version's groups.
+GROUPING = {"FIX.4.2": "FIX42.xml", "FIX.4.4": "FIX44.xml", "FIXT.1.1": "FIX50SP2.xml"}
+
 # What the endpoint puts on the inbox: ("up" | "down" | "app" | "rejected", session, text).
 Inbox = queue.SimpleQueue
 
@@ -57,7 +60,7 @@ class Endpoint(fix.Application):  # type: ignore[misc]
         except fix.FIXException as e:
             raise BadSessions(f"{cfg}: {e}") from e
         self._session_ids: dict[str, fix.SessionID] = {}
-        self._dictionary: fix.DataDictionary | None = None
+        self._dictionaries: dict[str, fix.DataDictionary] = {}
         for session in session_names(effective):
             begin_string, _, compids = session.partition(":")
             sender, _, target = compids.partition("->")
@@ -85,8 +88,9 @@ class Endpoint(fix.Application):  # type: ignore[misc]
         To a session that is logged off the engine stores the message and sends it after the next logon.
         grouped: the body has repeating groups, whose order only a dictionary can keep.
         """
-        text = f"8=FIX.4.4\x019=0\x01{body}10=000\x01"
-        message = fix.Message(text, self._grouping(), False) if grouped else fix.Message(text, False)
+        begin_string = session.partition(":")[0]
+        text = f"8={begin_string}\x019=0\x01{body}10=000\x01"
+        message = fix.Message(text, self._grouping(begin_string), False) if grouped else fix.Message(text, False)
         return bool(fix.Session.sendToTarget(message, self._session_ids[session]))
 
     def is_logged_on(self, session: str) -> bool:
@@ -104,10 +108,11 @@ class Endpoint(fix.Application):  # type: ignore[misc]
         if found.getExpectedTargetNum() > next_target_seq:
             found.setNextTargetMsgSeqNum(next_target_seq)
 
-    def _grouping(self) -> "fix.DataDictionary":
-        if self._dictionary is None:
-            self._dictionary = fix.DataDictionary(str(DICTIONARIES / "FIX44.xml"))
-        return self._dictionary
+    def _grouping(self, begin_string: str) -> "fix.DataDictionary":
+        found = self._dictionaries.get(begin_string)
+        if found is None:
+            found = self._dictionaries[begin_string] = fix.DataDictionary(str(DICTIONARIES / GROUPING[begin_string]))
+        return found
 
     # Callbacks, in QuickFIX's names. Each is complete in itself: there is no way to report a failure from here.
     def onCreate(self, session_id: "fix.SessionID") -> None:
@@ -154,8 +159,8 @@ def with_overrides(cfg: Path, overrides: Mapping[str, str]) -> str:
         key, equals, value = line.partition("=")
         if not line.startswith("#") and equals and key.strip() in overrides:
             continue
-        if key.strip() == "DataDictionary":
-            line = f"DataDictionary={(cfg.parent / value.strip()).resolve()}"
+        if key.strip() in ("DataDictionary", "TransportDataDictionary", "AppDataDictionary"):
+            line = f"{key.strip()}={(cfg.parent / value.strip()).resolve()}"
         kept.append(line)
         if line.strip() == "[DEFAULT]":
             kept.extend(f"{k}={v}" for k, v in overrides.items())
@@ -183,6 +188,8 @@ def session_names(cfg: Path) -> list[str]:
         missing = [k for k in ("BeginString", "SenderCompID", "TargetCompID") if not merged.get(k)]
         if missing:
             raise BadSessions(f"{cfg}: session {number} has no {', '.join(missing)}")
+        if merged["BeginString"] not in GROUPING:
+            raise BadSessions(f"{cfg}: session {number}: BeginString={merged['BeginString']} is not spoken here; use {', '.join(GROUPING)}")
         names.append(f"{merged['BeginString']}:{merged['SenderCompID']}->{merged['TargetCompID']}")
     return names
 

@@ -26,6 +26,7 @@ class Peer:
     def __init__(self, connection: socket.socket, take) -> None:
         self.connection, self._take = connection, take
         self.us = self.them = ""
+        self.begin_string = "FIX.4.4"
         self._seq = 0
         self._lock = threading.Lock()
 
@@ -38,7 +39,7 @@ class Peer:
         with self._lock:
             self._seq += 0 if seq else 1
             message = simplefix.FixMessage()
-            message.append_pair(8, "FIX.4.4", header=True)
+            message.append_pair(8, self.begin_string, header=True)
             message.append_pair(35, msg_type, header=True)
             message.append_pair(34, seq or self._seq, header=True)
             message.append_pair(49, self.us, header=True)
@@ -110,6 +111,14 @@ class Venue:
             if fields["35"] == msg_type and fields["11"].startswith(f"{order_id}." if order_id else ""):
                 return fields
 
+    def next_or_none(self, msg_type: str, order_id: str) -> dict[str, str]:
+        """As next(), but only for half a second; then nothing."""
+        try:
+            fields = self.arrived.get(timeout=0.5)
+        except queue.Empty:
+            return {}
+        return fields if fields["35"] == msg_type and fields["11"].startswith(f"{order_id}.") else {}
+
     def report(
         self, order: dict[str, str], exec_type: str, status: str, cum: int, leaves: int, last: int = 0, *more: tuple[int, object],
         exec_id: str = "",
@@ -156,16 +165,21 @@ class Venue:
             self.arrived.put(fields)
 
 
+BEGIN_STRINGS = {"CLIENT42": "FIX.4.2", "CLIENT50": "FIXT.1.1"}
+
+
 class RawClient:
-    """CLIENT1 or CLIENT2 over a bare socket, numbers from 1."""
+    """A client over a bare socket, in the version of its name, numbers from 1."""
 
     def __init__(self, port: int, name: str = "CLIENT1") -> None:
         self.heard: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
         connection = socket.create_connection(("127.0.0.1", port), timeout=30)
         self.peer = Peer(connection, lambda _, fields: self.heard.put(fields))
         self.peer.us, self.peer.them = name, "ALGO"
+        self.peer.begin_string = BEGIN_STRINGS.get(name, "FIX.4.4")
         threading.Thread(target=self.peer.listen, daemon=True).start()
-        self.peer.send("A", (98, 0), (108, 30), (141, "Y"))
+        version = ((1137, 9),) if self.peer.begin_string == "FIXT.1.1" else ()
+        self.peer.send("A", (98, 0), (108, 30), (141, "Y"), *version)
         assert self.next()["35"] == "A"
 
     def next(self) -> dict[str, str]:
