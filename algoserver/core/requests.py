@@ -23,6 +23,9 @@ from algoserver.domain.commands import Command, RejectMessage
 from algoserver.domain.events import CancelRequested, Garbled, ParentRequested, StatusRequested
 from algoserver.domain.types import Denied, ExecType, OrdStatus
 
+# BusinessRejectReason (380).
+BUSINESS_OTHER, UNSUPPORTED_TYPE, FIELD_MISSING = 0, 3, 5
+
 
 def parent_requested(state: State, event: ParentRequested, out: list[Command]) -> None:
     """Admit a parent, plan it and say how; or refuse it with a reason that says what to change."""
@@ -117,8 +120,9 @@ def garbled(state: State, event: Garbled, out: list[Command]) -> None:
         response_to = "1" if event.msg_type == "F" else "2"
         reject_cancel(out, event.session, parent, event.cl_ord_id, event.orig_cl_ord_id, CXL_OTHER, text, event.ts, response_to)
     else:
+        reason = {"unsupported_message_type": UNSUPPORTED_TYPE, "missing_field": FIELD_MISSING}.get(event.code, BUSINESS_OTHER)
         out.append(RejectMessage(session=event.session, ref_seq_num=event.msg_seq, ref_msg_type=event.msg_type,
-                                 business_reject_reason=event.reject_reason, text=text))  # fmt: skip
+                                 business_reject_reason=reason, text=text))  # fmt: skip
 
 
 def _same_cl_ord_id(twin: ParentOrder, event: ParentRequested, out: list[Command]) -> None:

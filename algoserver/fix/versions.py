@@ -14,7 +14,7 @@ NEW, CANCEL, CORRECT, STATUS = "0", "1", "2", "3"
 
 
 class Version(NamedTuple):
-    """name: as a person says it. begin_string: 8. lacks: tags of our messages that it does not have.
+    """One version of FIX. name: as a person says it. begin_string: 8. lacks: tags of our messages that it does not have.
 
     cxl_rej_reasons, ord_rej_reasons: values of 102 and 103 that it has; every other one is `other`.
     """

@@ -169,7 +169,7 @@ def test_garbage_is_answered_by_what_it_wanted_to_be():
     report = garbled("D")
     assert (report.ord_status, report.cl_ord_id, report.ord_rej_reason, report.text) == (OrdStatus.REJECTED, "Q", 3, "bad: x")
     assert [garbled(t).response_to for t in "FG"] == ["1", "2"]
-    assert garbled("E") == RejectMessage(session="CLIENT1", ref_seq_num=7, ref_msg_type="E", business_reject_reason=3, text="bad: x")
+    assert garbled("E") == RejectMessage(session="CLIENT1", ref_seq_num=7, ref_msg_type="E", business_reject_reason=0, text="bad: x")
 
 
 def test_garbage_with_the_id_of_a_working_order_does_not_say_that_the_order_is_gone():

@@ -60,7 +60,7 @@ BAD = {
     "unknown symbol": ({"t55": "NOSUCH"}, (), (), "unknown_symbol", "1"),
     "unknown side": ({"t54": "Z"}, (), (), "unknown_side", "11"),
     "unknown strategy": ({"t847": 77}, (), (), "unknown_strategy", "11"),
-    "strategy not built": ({"t847": 3}, (), (), "unknown_strategy", "11"),
+    "strategy not built": ({"t847": 1002}, (), (), "unknown_strategy", "11"),
     "missing strategy": ({}, (847,), (), "missing_field", "99"),
     "missing parameter": ({"t847": 2}, (), (), "missing_parameter", "99"),
     "contradictory parameter": ({"t847": 2, "t849": "0.1"}, (), ((957, 1), (958, "TargetPctVol"), (960, "0.2")), "contradictory_parameter", "99"),
@@ -97,12 +97,10 @@ def test_a_second_order_of_the_same_id_is_refused(client):
 
 
 def test_what_is_not_built_says_so(client):
-    """G: 35=9 with 434=2. A valid type that nobody handles: 35=j 380=3."""
-    client.order("KEEP", t38=1_100)
-    client.next()
-    client.peer.send("G", (11, "KEEP2"), (41, "KEEP"), (55, "AAPL"), (54, 1), (38, 900), (40, 1), (60, now()))
+    """A valid type that nobody handles: 35=j 380=3; one that we handle and can't read: 380=5 or 0, as FIX has them."""
+    client.peer.send("H", (11, "x" * 65), (55, "AAPL"), (54, 1))
     f = client.next()
-    assert (f["35"], f["434"], f["41"]) == ("9", "2", "KEEP")
+    assert (f["35"], f["380"], f["372"], f["58"].partition(":")[0]) == ("j", "0", "H", "bad_id")
     client.peer.send("AE", (571, "T1"), (570, "N"), (55, "AAPL"), (32, 1), (31, 1), (75, "20260101"), (60, now()), (552, 1), (54, 1), (37, "X"))
     f = client.next()
     assert (f["35"], f.get("380", ""), f.get("372", "")) == ("j", "3", "AE"), f
