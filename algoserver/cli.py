@@ -1,4 +1,4 @@
-"""`algoserver`: serve, sim, demo, train, replay, atdl. Each imports what it needs when it runs: --help is instant."""
+"""`algoserver`: serve, sim, demo, certify, train, replay, atdl. Each imports what it needs when it runs: --help is instant."""
 
 import signal
 import sys
@@ -106,6 +106,41 @@ def demo(
     from algoserver.demo import run
 
     raise typer.Exit(run(state, json))
+
+
+@app.command()
+def certify(
+    host: Annotated[str, typer.Option("--host", help="Where the server listens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Its port for clients.")] = 9880,
+    sender: Annotated[str, typer.Option("--sender", help="Our CompID; its numbers begin anew (141=Y).")] = "CLIENT1",
+    target: Annotated[str, typer.Option("--target", help="The server's CompID.")] = "ALGO",
+    fix: Annotated[str, typer.Option("--fix", help="Version of FIX: 4.4.")] = "4.4",
+    symbol: Annotated[str, typer.Option("--symbol", help="A symbol with a market, in shares.")] = "AAPL",
+    only: Annotated[list[str] | None, typer.Option("--only", help="Scenario to play; B. is all of B. May be repeated.")] = None,
+    patience: Annotated[float, typer.Option("--patience", help="Seconds that an answer may take.", min=0.1)] = 10,
+    json: Annotated[Path | None, typer.Option("--json", help="Write the report here as JSON.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the report here as one HTML page.")] = None,
+) -> None:
+    """Play a client through FIX's scenarios against a running server, and report. It trades, and cancels all of this session."""
+    from algoserver.certify import report as reports
+    from algoserver.certify.run import BEGIN_STRINGS, NoSession, Plan
+    from algoserver.certify.run import certify as run
+
+    if fix not in BEGIN_STRINGS:
+        _refuse(f"--fix {fix}: not certified yet; use {', '.join(BEGIN_STRINGS)}")
+    try:
+        for wanted in filter(None, (json, html)):
+            # Before the run: a run's answers are not lost to a folder that is not there.
+            wanted.parent.mkdir(parents=True, exist_ok=True)
+            wanted.touch()
+        report = run(Plan(host, port, sender, target, fix, symbol, tuple(only or ()), patience), lambda r: print(reports.line(r), flush=True))
+        for path, text in ((json, reports.to_json), (html, reports.to_html)):
+            if path is not None:
+                path.write_text(text(report))
+    except (NoSession, ValueError, OSError) as error:
+        _refuse(str(error))
+    print(reports.summary(report))
+    raise typer.Exit(0 if report.is_passed else 1)
 
 
 @train_app.command("volume")

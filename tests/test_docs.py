@@ -25,6 +25,7 @@ ELSEWHERE = {"make test", "make lint"}
 STREET = [".venv/bin/algoserver sim", ".venv/bin/algoserver serve"]
 OMS = next(c for c in COMMANDS if "algoserver.oms" in c)
 CTL = ".venv/bin/algoctl status"
+CERTIFY = next(c for c in COMMANDS if "certify" in c)
 RUN_ALONE = {
     "make demo": 0,
     ".venv/bin/algoserver demo --json": 0,
@@ -39,7 +40,7 @@ BENCHES = [c for c in COMMANDS if "tools/bench" in c]
 
 def test_every_command_of_the_readme_is_run_by_a_test():
     """A command that is added there and not here fails."""
-    known = {*ELSEWHERE, *STREET, OMS, CTL, *RUN_ALONE, LEARN, REPLAY, ATDL, TAPE, *BENCHES}
+    known = {*ELSEWHERE, *STREET, OMS, CTL, CERTIFY, *RUN_ALONE, LEARN, REPLAY, ATDL, TAPE, *BENCHES}
     assert set(COMMANDS) == known
 
 
@@ -57,6 +58,9 @@ def test_the_street_trades_an_order_and_replays(tmp_path):
         assert (done.returncode, reports[-1]["cum_qty"], reports[-1]["ord_status"]) == (0, "2000", "2"), done.stdout[-500:]
         status = run(f"{CTL} --state {state}", 30)
         assert status.returncode == 0, status.stderr
+        page = tmp_path / "certify.html"
+        certified = run(f"{CERTIFY.replace('state/certify.html', str(page))} --port {client_port} --only S. --only B.", 120)
+        assert (certified.returncode, page.exists()) == (0, True), certified.stdout + certified.stderr
         listed = json.loads(run(f".venv/bin/algoctl --state {state} -o json order ls", 30).stdout)
         assert listed["orders"][0]["cum_qty"] == "2000"
     replayed = run(REPLAY.replace("state/server", state), 60)
