@@ -121,7 +121,10 @@ def certify(
     json: Annotated[Path | None, typer.Option("--json", help="Write the report here as JSON.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write the report here as one HTML page.")] = None,
 ) -> None:
-    """Play a client through FIX's scenarios against a running server, and report. It trades, and cancels all of this session."""
+    """Play a client through FIX's scenarios against a running server, and report.
+
+    The server runs in real time on an open market. The script trades a few hundred shares, and cancels all orders of its session.
+    """
     from algoserver.certify import report as reports
     from algoserver.certify.run import BEGIN_STRINGS, NoSession, Plan
     from algoserver.certify.run import certify as run

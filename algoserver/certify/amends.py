@@ -25,10 +25,10 @@ AMENDS = """
 < fill Y
 
 # C.2.a Amend of an order that is filled: too late
-> D X ioc 38=124
+> D X quick 38=24
 < 8 X 150=0 39=0
 < fills X
-> G Y 41=X 38=124
+> G Y 41=X 38=24
 < 9 Y 41=X 39=2 434=2 102=0
 
 # C.2.b Amend of an order that is canceled: too late

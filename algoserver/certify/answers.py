@@ -70,6 +70,8 @@ def misfits(step: Step, m: Message, known: Known, name: Name, sent: Message | No
         wrong.append(f"Text (58) of a refusal is a code, a colon and a sentence, it is {m.get(58) or 'missing'}")
     if m.msg_type == "9":
         wrong += [f"{NAMES[tag]} ({tag}) is missing" for tag in ("37", "11", "41", "39", "434") if not m.get(int(tag))]
+        if book is not None and book.order_id and m.get(37) != book.order_id:
+            wrong.append(f"OrderID (37) is {m.get(37)}, the order's is {book.order_id}")
     return wrong
 
 

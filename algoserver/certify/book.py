@@ -13,7 +13,7 @@ REQUIRED = {
     37: "OrderID", 11: "ClOrdID", 17: "ExecID", 150: "ExecType", 39: "OrdStatus", 55: "Symbol", 54: "Side", 38: "OrderQty", 14: "CumQty",
     151: "LeavesQty", 6: "AvgPx", 60: "TransactTime",
 }  # fmt: skip
-TRADE, REPLACED, RESTATED, BUST, CORRECT, REFUSED = "F", "5", "D", "H", "G", "8"
+TRADE, CANCELED, REPLACED, RESTATED, BUST, CORRECT = "F", "4", "5", "D", "H", "G"
 AVG_PX_TOLERANCE = Decimal("0.000001")  # of the price: AvgPx is rounded by whoever prints it
 
 

@@ -8,9 +8,9 @@ LIFE = """
 > H X
 < 8 X 150=I 39=2 14=200 151=0
 
-# A.1.a-sell A sell order, at once
-> D X ioc 38=121 54=2
-< 8 X 150=0 39=0 14=0 151=121 54=2
+# A.1.a-sell A sell order with a wish price that the market meets
+> D X quick 38=21 54=2 IWouldPrice=0.01
+< 8 X 150=0 39=0 14=0 151=21 54=2
 < fills X
 
 # I.1.a Fill or Kill order cannot be filled
@@ -23,10 +23,10 @@ LIFE = """
 < 8 X 150=0 39=0 14=0 151=1022
 < 8 X 150=4 39=4 14=0 151=0 6=0
 
-# I.1.b-fill Immediate or Cancel order that is hit at once
+# I.1.b-market Immediate or Cancel order at the market: what is shown trades, what is not is canceled
 > D X ioc 38=122
 < 8 X 150=0 39=0 14=0 151=122
-< fills X
+< ends X
 
 # B.1.a Cancel of a zero-filled order: Pending Cancel at once, then Canceled
 > D X work 38=10000
@@ -55,7 +55,7 @@ LIFE = """
 < 9 Z 41=X 39=4 434=1 102=0 code=too_late
 
 # B.1.c Cancel of an order that is filled: too late
-> D X ioc 38=123
+> D X quick 38=23
 < 8 X 150=0 39=0
 < fills X
 > F Y 41=X

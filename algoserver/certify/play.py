@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from algoserver.certify import answers
 from algoserver.certify.answers import Known
-from algoserver.certify.book import TRADE, Book, incomplete
+from algoserver.certify.book import CANCELED, TRADE, Book, incomplete, number
 from algoserver.certify.script import Scenario, Step
 from algoserver.certify.session import Message, Pairs, Session, SessionBroken, utc_now
 
@@ -74,7 +74,7 @@ class Player:
             self._act(step)
         else:
             verbs: dict[str, Callable[[Step], None]] = {
-                "fill": self._fill, "fills": self._fills, "canceled": self._canceled, "statuses": self._statuses,
+                "fill": self._fill, "fills": self._fill, "ends": self._fill, "canceled": self._canceled, "statuses": self._statuses,
                 "resent": self._resent, "closed": self._closed,
             }  # fmt: skip
             verbs.get(step.what, self._expect)(step)
@@ -197,21 +197,21 @@ class Player:
     # The verbs.
 
     def _fill(self, step: Step) -> None:
-        self._trades(step, is_all=False)
-
-    def _fills(self, step: Step) -> None:
-        self._trades(step, is_all=True)
-
-    def _trades(self, step: Step, is_all: bool) -> None:
+        """Its next trade (fill), its trades until it is filled (fills), or until what could not be done is canceled (ends)."""
         deadline = time.monotonic() + FILL_S_MAX
         book = self._book(step.ids[0])
         while True:
             m = self._next(self._is_ours, deadline)
             if m is None:
-                raise Failed(f"no trade within {FILL_S_MAX:g} s: 35=8 with 150=F is due, CumQty so far is {book.cum_qty} of {book.order_qty}")
-            wrong = [] if m.get(150) == TRADE else [f"a trade (150=F) is due, but {answers.said(m)} came"]
+                due = "35=8 with 150=F is due, CumQty (14) so far"
+                raise Failed(f"no trade within {FILL_S_MAX:g} s: {due} is {book.cum_qty} of {book.order_qty}")
+            is_due = m.get(150) == TRADE or (step.what == "ends" and m.get(150) == m.get(39) == CANCELED)
+            wrong = [] if is_due else [f"a trade (150=F) is due, but {answers.said(m)} came"]
+            status = "2" if number(m.get(14)) == number(m.get(38)) else "1"
+            if m.get(150) == TRADE and m.get(39) != status:
+                wrong.append(f"OrdStatus (39) is {m.get(39)}, {status} is due with CumQty (14) {m.get(14)} of {m.get(38)}")
             self._hear(m, wrong)
-            if book.status == "2" or not is_all:
+            if not book.is_open or step.what == "fill":
                 return
 
     def _canceled(self, step: Step) -> None:
@@ -223,9 +223,9 @@ class Player:
             if m is None:
                 raise Failed(f"order {self._name(order)} was not reported Canceled (150=4) within {self._patience_s:g} s, it is 39={book.status}")
             wrong = []
-            if m.get(150) not in ("4", "6", TRADE):
+            if m.get(150) not in (CANCELED, "6", TRADE):
                 wrong.append(f"ExecType (150) is {m.get(150)}, 4 canceled is due")
-            if m.get(150) == "4" and m.get(39) != "4":
+            if m.get(150) == CANCELED and m.get(39) != CANCELED:
                 wrong.append(f"OrdStatus (39) is {m.get(39)}, 4 canceled is due")
             if m.get(11) not in (self._name(order), self._name(by)):
                 wrong.append(f"ClOrdID (11) is {m.get(11)}, {self._name(order)} or {self._name(by)} is due")
@@ -243,7 +243,7 @@ class Player:
             heard.append(m)
             right = (m.msg_type, m.get(150)) == ("8", "I")
             self._hear(m, [] if right else [f"a status (35=8, 150=I) is due, but {answers.said(m)} came"])
-        wrong = [f"order {order} is not among the reports" for order in orders if order not in {m.get(11) for m in heard}]
+        wrong = [f"order {order} is not among the reports (11)" for order in orders if order not in {m.get(11) for m in heard}]
         wrong += [f"TotNumReports (911) is {m.get(911)}, but {len(heard)} came" for m in heard if m.get(911) != str(len(heard))][:1]
         if wrong:
             raise Failed("\n".join(wrong))

@@ -6,7 +6,7 @@
                                     far; 41=X the ClOrdID that X stands for; 102=2|99 either; 533>=2; 58~TWAP contains; 58=* any;
                                     41=- absent; code=wrong_lot: Text (58) begins with this code and goes on with a sentence
     ? 8 Y 150=E                     the same, but it may be left out
-    < fill X | fills X              the order's next trade; all of its trades until it is filled
+    < fill X | fills X | ends X     the order's next trade; all of them until it is filled; or until the rest is canceled
     < canceled X by M               the end of an order that another message than its own F has canceled
     < statuses M X Y                the answer to AF: reports of these orders, and how many there are (911, 912)
     < resent                        every number up to now once more, with PossDupFlag or filled by SequenceReset
@@ -20,14 +20,16 @@ import re
 from dataclasses import dataclass, field
 
 MARKS = {">": "send", "<": "expect", "?": "may", "!": "act"}
-VERBS = ("fill", "fills", "canceled", "statuses", "resent", "closed")
+VERBS = ("fill", "fills", "ends", "canceled", "statuses", "resent", "closed")
 CONDITION = re.compile(r"(code|\d+)(>=|=|~)(.*)")
 
-# Sets of fields by name. LOW is a price far below any market: such a buy rests, or can't be done at once.
+# Sets of fields by name. LOW is a price far below any market: such a buy rests, or can't be done at once. `quick` trades soon
+# and surely, as an IOC does not: its wish price is met by any market.
 SETS = {
     "work": "40=2 44=LOW 59=0 847=1001 126=+10m",
     "trade": "40=1 59=0 847=1001 126=+20s Urgency=5 MaxPctVol=1",
     "ioc": "40=1 59=3 847=1001",
+    "quick": "40=1 59=0 847=1001 126=+1m IWouldPrice=1000000 MaxPctVol=1",
     "vwap": "40=2 44=LOW 59=0 847=1 126=+10m",
     "pov": "40=2 44=LOW 59=0 847=2 126=+10m",
     "is": "40=2 44=LOW 59=0 847=3 126=+10m",
