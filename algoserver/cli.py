@@ -123,7 +123,7 @@ def certify(
 ) -> None:
     """Play a client through FIX's scenarios against a running server, and report.
 
-    The server runs in real time on an open market. The script trades a few hundred shares, and cancels all orders of its session.
+    The server runs in real time on an open market. The script trades at most some thousand shares, and cancels all orders of its session.
     """
     from algoserver.certify import report as reports
     from algoserver.certify.run import BEGIN_STRINGS, NoSession, Plan
