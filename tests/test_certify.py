@@ -20,13 +20,6 @@ from tests.honest import Fields, Honest, Lie
 
 # Scenarios that the server does not pass yet; empty the list as it learns them.
 NOT_YET = {
-    # IS and ICEBERG
-    "T.3", "T.3-trades", "T.1004", "T.1004-maxfloor", "R.18", "R.19",
-    # amend (G)
-    "C.1.a", "C.1.b", "C.2.a", "C.2.b", "C.3.a", "C.3.c", "C.4.price", "C.4.end", "C.4.param", "C.5.unknown", "C.5.strategy", "C.5.side",
-    "C.5.bad", "C.5.duplicate", "D.1.a", "D.1.b",
-    # mass cancel (q) and mass status (AF)
-    "M.1", "M.2", "M.3", "M.4", "M.5",
     # an order that can't be decoded is refused with OrderQty (38) 0 instead of its own
     "R.1", "R.3", "R.4", "R.5", "R.7", "R.15",
 }  # fmt: skip

@@ -27,7 +27,7 @@ CONDITION = re.compile(r"(code|\d+)(>=|=|~)(.*)")
 # and surely, as an IOC does not: its wish price is met by any market.
 SETS = {
     "work": "40=2 44=LOW 59=0 847=1001 126=+10m",
-    "trade": "40=1 59=0 847=1001 126=+20s Urgency=5 MaxPctVol=1",
+    "trade": "40=1 59=0 847=1001 126=+20s Urgency=5 MaxPctVol=1 Completion=HARD",
     "ioc": "40=1 59=3 847=1001",
     "quick": "40=1 59=0 847=1001 126=+1m IWouldPrice=1000000 MaxPctVol=1",
     "vwap": "40=2 44=LOW 59=0 847=1 126=+10m",
