@@ -114,7 +114,7 @@ def certify(
     port: Annotated[int, typer.Option("--port", help="Its port for clients.")] = 9880,
     sender: Annotated[str, typer.Option("--sender", help="Our CompID; its numbers begin anew (141=Y).")] = "CLIENT1",
     target: Annotated[str, typer.Option("--target", help="The server's CompID.")] = "ALGO",
-    fix: Annotated[str, typer.Option("--fix", help="Version of FIX: 4.4.")] = "4.4",
+    fix: Annotated[str, typer.Option("--fix", help="Version of FIX that the session speaks: 4.2, 4.4 or 5.0SP2.")] = "4.4",
     symbol: Annotated[str, typer.Option("--symbol", help="A symbol with a market, in shares.")] = "AAPL",
     only: Annotated[list[str] | None, typer.Option("--only", help="Scenario to play; B. is all of B. May be repeated.")] = None,
     patience: Annotated[float, typer.Option("--patience", help="Seconds that an answer may take.", min=0.1)] = 10,
@@ -126,11 +126,12 @@ def certify(
     The server runs in real time on an open market. The script trades at most some thousand shares, and cancels all orders of its session.
     """
     from algoserver.certify import report as reports
-    from algoserver.certify.run import BEGIN_STRINGS, NoSession, Plan
+    from algoserver.certify.dialect import DIALECTS
+    from algoserver.certify.run import NoSession, Plan
     from algoserver.certify.run import certify as run
 
-    if fix not in BEGIN_STRINGS:
-        _refuse(f"--fix {fix}: not certified yet; use {', '.join(BEGIN_STRINGS)}")
+    if fix not in DIALECTS:
+        _refuse(f"--fix {fix} is no version that a client speaks here; use {', '.join(DIALECTS)}")
     try:
         for wanted in filter(None, (json, html)):
             # Before the run: a run's answers are not lost to a folder that is not there.

@@ -7,22 +7,21 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from algoserver.certify import play
+from algoserver.certify.dialect import DIALECTS
 from algoserver.certify.report import Report
 from algoserver.certify.run import CHAPTERS, Plan, certify, choose
 from algoserver.certify.script import BadScript, scenarios
+from algoserver.certify.session import Message
 from algoserver.control import call
 from tests.e2e.street import ROOT, Process, free_port
 from tests.honest import Fields, Honest, Lie
 
-# Scenarios that the server does not pass yet; empty the list as it learns them.
-NOT_YET = {
-    # an order that can't be decoded is refused with OrderQty (38) 0 instead of its own
-    "R.1", "R.3", "R.4", "R.5", "R.7", "R.15",
-}  # fmt: skip
 # What the honest server of the tests is too small for.
 BEYOND_HONEST = {"S.11", "S.12", "S.13", "S.14"}
 
@@ -45,20 +44,27 @@ def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, "-m", "algoserver", "certify", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=280)
 
 
-def test_the_server_passes_all_that_it_can_do(port, tmp_path):
-    """The whole run: nothing fails but what is known, each scenario once in both reports, which are well-formed."""
-    pages = tmp_path / "new" / "report.json", tmp_path / "new" / "report.html"
-    done = command("--port", str(port), "--json", str(pages[0]), "--html", str(pages[1]))
+def test_the_server_is_certified_in_every_version_at_once(port, tmp_path):
+    """Three FIX desks, each its own version, at the same time: nothing fails, each scenario once in both reports, which are well-formed."""
 
-    report = json.loads(pages[0].read_text())
-    failed = {r["id"]: [s for s in r["steps"] if s["problem"]] for r in report["results"] if not r["passed"]}
-    assert {i: steps for i, steps in failed.items() if i not in NOT_YET} == {}
-    assert (done.returncode, report["passed"]) == ((1, False) if failed else (0, True)), done.stderr
-    assert [r["id"] for r in report["results"]] == [s.id for _, s in choose(())]
-    page = ElementTree.fromstring(pages[1].read_text().removeprefix("<!DOCTYPE html>"))
-    assert len(page.findall(".//details")) == len(report["results"])
-    assert len(page.findall(".//details[@open]")) == len(failed)
-    assert done.stdout.splitlines()[-1].startswith(f"{len(report['results']) - len(failed)} of {len(report['results'])} scenarios passed")
+    def pages(fix: str) -> tuple[Path, Path]:
+        return tmp_path / fix / "report.json", tmp_path / fix / "report.html"
+
+    def desk(sender: str, fix: str) -> "subprocess.CompletedProcess[str]":
+        wanted = ("--json", str(pages(fix)[0]), "--html", str(pages(fix)[1]))
+        return command("--port", str(port), "--sender", sender, "--fix", fix, *wanted)
+
+    with ThreadPoolExecutor() as desks:
+        runs = {fix: desks.submit(desk, sender, fix) for sender, fix in (("CLIENT1", "4.4"), ("CLIENT42", "4.2"), ("CLIENT50", "5.0SP2"))}
+    for fix, run in runs.items():
+        report = json.loads(pages(fix)[0].read_text())
+        assert {r["id"]: [s for s in r["steps"] if s["problem"]] for r in report["results"] if not r["passed"]} == {}, fix
+        assert (run.result().returncode, report["passed"]) == (0, True), run.result().stderr
+        expected = [s.id for chapter, s in choose(()) if chapter not in DIALECTS[fix].lacks_chapters]
+        assert [r["id"] for r in report["results"]] == expected
+        page = ElementTree.fromstring(pages(fix)[1].read_text().removeprefix("<!DOCTYPE html>"))
+        assert (len(page.findall(".//details")), page.findall(".//details[@open]")) == (len(expected), [])
+        assert run.result().stdout.splitlines()[-1].startswith(f"{len(expected)} of {len(expected)} scenarios passed")
 
 
 def test_the_exit_status_says_how_it_went(port):
@@ -181,6 +187,30 @@ def test_a_liar_is_told_what_is_wrong(name, monkeypatch):
     report = run(scenario, lie)
     assert [r.id for r in report.failed] == [scenario]
     assert sentence in " ".join(s.problem for s in report.failed[0].steps)
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ("20=0 150=2 39=2", ""), ("20=3 150=0 39=0", ""), ("150=0 39=0", "ExecTransType (20) is missing"), ("20=4 150=0 39=0", "(20) is 4"),
+        ("20=0 150=F 39=1", "ExecType (150) is F"), ("20=0 150=0 39=G", "OrdStatus (39) is G"), ("20=0 150=0 39=0 851=1", "tag 851"),
+    ],
+)  # fmt: skip
+def test_a_word_that_42_does_not_have_is_a_problem(said, problem):
+    """A 4.2 client would not understand it, whatever 4.4 says."""
+    heard = DIALECTS["4.2"].heard(Message([(35, "8"), *((int(tag), value) for tag, value in (word.split("=") for word in said.split()))]))
+    assert bool(heard.problems) == bool(problem)
+    assert problem in " ".join(heard.problems)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [("20=0 150=2 39=2", "F 2"), ("20=1 150=0 39=0", "H 0"), ("20=2 150=1 39=1", "G 1"), ("20=3 150=1 39=1", "I 1"), ("20=0 150=5 39=5", "5 0")],
+)  # fmt: skip
+def test_a_42_report_in_the_words_of_44(said, meant):
+    """Trades, busts, corrections, status and Replaced as the script expects them."""
+    heard = DIALECTS["4.2"].heard(Message([(35, "8"), *((int(tag), value) for tag, value in (word.split("=") for word in said.split()))]))
+    assert f"{heard.get(150)} {heard.get(39)}" == meant
 
 
 def test_no_quantity_occurs_in_two_scenarios():

@@ -36,7 +36,8 @@ def seqs(directory: Path, **options) -> list[int]:
 def values(annotation) -> st.SearchStrategy:
     """Any value of a field's type, within what the wire allows: text without half surrogate pairs."""
     if get_origin(annotation) is tuple:
-        return st.lists(values(get_args(annotation)[0]), max_size=3).map(tuple)
+        first, *rest = get_args(annotation)
+        return st.lists(values(first), max_size=3).map(tuple) if rest == [...] else st.tuples(values(first), *map(values, rest))
     if issubclass(annotation, Enum):
         return st.sampled_from(annotation)
     if issubclass(annotation, msgspec.Struct):

@@ -43,7 +43,7 @@ def setup(symbols: list[str]) -> e.PolicyLoaded:
     )  # fmt: skip
     algo = AlgoDefaults(
         slice_ns=MINUTE, max_pct_vol=250_000, catch_up_factor=3, cross_after_ppm=700_000, refresh_ns=SECOND,
-        forecast_age_ns_max=10 * DAY, static_curve=tuple([38_461] * 25 + [38_475]),
+        forecast_age_ns_max=10 * DAY, risk_aversion_e9=(1, 10, 100, 1_000, 10_000), static_curve=tuple([38_461] * 25 + [38_475]),
     )  # fmt: skip
     instruments = tuple(InstrumentSetup(Instrument(s, CENT, 1, 100, 0, 100_000_000)) for s in symbols)
     hours = SessionHours(13 * 60 * MINUTE + 30 * MINUTE, 20 * 60 * MINUTE)

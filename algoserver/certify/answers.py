@@ -102,6 +102,8 @@ def _holds(c: Condition, m: Message, book: Book | None, name: Name) -> bool:
     if c.tag == "code":
         code = CODE.fullmatch(m.get(58))
         return code is not None and code[1] == c.value
+    if int(c.tag) in m.lacks:
+        return True
     got = m.get(int(c.tag))
     if c.value == "*":
         return bool(got)
@@ -113,7 +115,8 @@ def _holds(c: Condition, m: Message, book: Book | None, name: Name) -> bool:
     if c.sign == ">=":
         amount, least = number(got), number(wants[0])
         return amount is not None and least is not None and amount >= least
-    return any(got == want or (_is_amount(c.tag) and number(got) is not None and number(got) == number(want)) for want in wants)
+    meant = (got, *m.stands_for.get(int(c.tag), ()))
+    return any(want in meant or (_is_amount(c.tag) and number(got) is not None and number(got) == number(want)) for want in wants)
 
 
 def _sentence(c: Condition, m: Message, book: Book | None, name: Name) -> str:

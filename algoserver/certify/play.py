@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from algoserver.certify import answers
 from algoserver.certify.answers import Known
 from algoserver.certify.book import CANCELED, TRADE, Book, incomplete, number
+from algoserver.certify.dialect import Dialect
 from algoserver.certify.script import Scenario, Step
 from algoserver.certify.session import Message, Pairs, Session, SessionBroken, utc_now
 
@@ -41,7 +42,8 @@ class Played:
 class Player:
     """One scenario under way. patience_s: how long an answer may take. exec_ids: ExecIDs heard in this run so far."""
 
-    def __init__(self, session: Session, prefix: str, symbol: str, patience_s: float, exec_ids: set[str]) -> None:
+    def __init__(self, session: Session, dialect: Dialect, prefix: str, symbol: str, patience_s: float, exec_ids: set[str]) -> None:
+        self._dialect = dialect
         self._session, self._prefix, self._symbol, self._patience_s = session, prefix, symbol, patience_s
         self._known = Known({}, exec_ids)
         self._queue: deque[Message] = deque()
@@ -92,7 +94,7 @@ class Player:
         for name, value in group:
             pairs += [(958, name), (960, self._value(name, value, book))]
         self._note_order(msg_type, own_id, dict(pairs), book)
-        sent = self._session.send(msg_type, pairs, is_garbled)
+        sent = self._session.send(msg_type, self._dialect.said(pairs), is_garbled)
         self._sent_seqs.add(sent.seq)
         self._last_sent = sent
         self._wire.append(f"> {sent}")
@@ -173,15 +175,21 @@ class Player:
                 self._queue.remove(waiting)
                 return waiting
         while (m := self._session.read(deadline)) is not None:
+            m = self._in_words(m)
             if wanted(m):
                 return m
             self._queue.append(m)
         return None
 
+    def _in_words(self, m: Message) -> Message:
+        in_44 = self._dialect.heard(m)
+        in_44.is_old = m.is_old
+        return in_44
+
     def _hear(self, m: Message, misfits: list[str] | None = None) -> None:
         """Book what came. Raises Failed with everything that is wrong with it."""
         self._wire.append(f"< {m}")
-        wrong = [*(misfits or [])]
+        wrong = [*m.problems, *(misfits or [])]
         if m.msg_type == "8":
             wrong += [problem for problem in self._known.note(m) if problem not in wrong]
         if wrong:

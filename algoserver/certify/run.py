@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from algoserver.certify.amends import AMENDS, MASS
+from algoserver.certify.dialect import DIALECTS
 from algoserver.certify.orders import LIFE, STRATEGIES
 from algoserver.certify.play import Played, Player
 from algoserver.certify.refusals import REFUSALS
@@ -17,7 +18,6 @@ CHAPTERS = {
     "Session": SESSION, "Life of an order": LIFE, "Strategies": STRATEGIES, "Refusals": REFUSALS, "Amends": AMENDS,
     "Mass cancel and mass status": MASS,
 }  # fmt: skip
-BEGIN_STRINGS = {"4.4": "FIX.4.4"}
 
 
 class NoSession(Exception):
@@ -41,7 +41,9 @@ class Plan:
 def certify(plan: Plan, tell: Callable[[Result], None]) -> Report:
     """Play what the plan wants; tell hears each result as it comes. Raises NoSession when the first Logon fails."""
     chosen = choose(plan.only)
-    session = Session(plan.host, plan.port, plan.sender, plan.target, BEGIN_STRINGS[plan.fix])
+    dialect = DIALECTS[plan.fix]
+    chosen = [(chapter, s) for chapter, s in chosen if chapter not in dialect.lacks_chapters]
+    session = Session(plan.host, plan.port, plan.sender, plan.target, dialect.begin_string, dialect.logon)
     try:
         # We keep no numbers from one run to the next, so both sides begin anew.
         session.log_on(reset=True, patience_s=plan.patience_s)
@@ -55,7 +57,7 @@ def certify(plan: Plan, tell: Callable[[Result], None]) -> Report:
         if lost:
             played = [Played(scenario.steps[0].line, "failed", lost), *(Played(s.line) for s in scenario.steps[1:])]
         else:
-            played = Player(session, f"{run}-{number}", plan.symbol, plan.patience_s, exec_ids).play(scenario)
+            played = Player(session, dialect, f"{run}-{number}", plan.symbol, plan.patience_s, exec_ids).play(scenario)
         result = Result(chapter, scenario.id, scenario.title, played, time.monotonic() - began)
         report.results.append(result)
         tell(result)

@@ -21,11 +21,18 @@ class SessionBroken(Exception):
 
 
 class Message:
-    """A message in its order on the wire. get() is the first value of a tag; is_old: its number was used before."""
+    """A message in its order on the wire. get() is the first value of a tag; is_old: its number was used before.
+
+    problems: what it says that its version of FIX does not. lacks: tags that the version does not have. stands_for: values that
+    the one of a tag may mean, where the version has a word for several.
+    """
 
     def __init__(self, pairs: Pairs) -> None:
         self.pairs = tuple(pairs)
         self.is_old = False
+        self.problems: list[str] = []
+        self.lacks: frozenset[int] = frozenset()
+        self.stands_for: dict[int, tuple[str, ...]] = {}
         self._first: dict[int, str] = {}
         for tag, value in pairs:
             self._first.setdefault(tag, value)
@@ -46,9 +53,13 @@ class Message:
 
 
 class Session:
-    """One initiator. sent_seq, heard_seq: numbers of the last message sent and of the last heard in order."""
+    """One initiator. logon: what its version's Logon says besides.
 
-    def __init__(self, host: str, port: int, sender: str, target: str, begin_string: str) -> None:
+    sent_seq, heard_seq: numbers of the last message sent and of the last heard in order.
+    """
+
+    def __init__(self, host: str, port: int, sender: str, target: str, begin_string: str, logon: Pairs = ()) -> None:
+        self._logon = logon
         self._host, self._port = host, port
         self._sender, self._target, self._begin_string = sender, target, begin_string
         self._socket: socket.socket | None = None
@@ -88,6 +99,7 @@ class Session:
         """Send one message. A MsgSeqNum (34) or SenderCompID (49) among the pairs stands instead of ours."""
         own = dict(pairs)
         if msg_type == "A":
+            pairs = [*pairs, *self._logon]
             self._heartbeat_s = float(own.get(108, "30"))
             if own.get(141) == "Y":
                 self.sent_seq = self.heard_seq = 0

@@ -92,6 +92,6 @@ SESSION = """
 < 3 372=ZZ 373=11
 
 # S.15 A message type that is not supported: 35=j, 380=3
-> BE 923=U1 924=1 553=NOBODY
-< j 372=BE 380=3
+> B 148=News 33=1 58=Hello
+< j 372=B 380=3
 """

@@ -113,7 +113,7 @@ def garbled(state: State, event: Garbled, out: list[Command]) -> None:
         exec_id = f"{state.run}.g{event.seq}"
         report_no_order(
             out, event.session, exec_id, ExecType.REJECTED, event.ts, event.cl_ord_id, event.symbol, event.side,
-            event.reject_reason, text,
+            event.reject_reason, text, order_qty=event.order_qty,
         )  # fmt: skip
     elif event.msg_type in ("F", "G"):
         parent = find(state, event.session, event.orig_cl_ord_id)

@@ -260,12 +260,13 @@ class SendFailed(Event, frozen=True, kw_only=True):
 
 
 class Garbled(Message, frozen=True, kw_only=True):
-    """A message that can't be acted on. code and text as a Denied; reject_reason: 103, or 380 for other messages."""
+    """A message that can't be acted on. code and text as a Denied; reject_reason: 103. order_qty: whole units, 0 if it is no number."""
 
     msg_type: str
     code: str
     text: str
     reject_reason: int
+    order_qty: int = 0
     cl_ord_id: str = ""
     orig_cl_ord_id: str = ""
     symbol: str = ""

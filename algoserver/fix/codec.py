@@ -56,7 +56,7 @@ def decode_client(text: str, session: str, instruments: Mapping[str, Instrument]
         return Garbled(
             session=session, msg_seq=msg_seq, msg_type=msg_type, code=e.code, text=e.text, reject_reason=e.reason,
             cl_ord_id=f.get(t.CL_ORD_ID, "")[:ID_CHARS_MAX], orig_cl_ord_id=f.get(t.ORIG_CL_ORD_ID, "")[:ID_CHARS_MAX],
-            symbol=f.get(t.SYMBOL, "")[:ID_CHARS_MAX], side=f.get(t.SIDE, "")[:1],
+            symbol=f.get(t.SYMBOL, "")[:ID_CHARS_MAX], side=f.get(t.SIDE, "")[:1], order_qty=count(f.get(t.ORDER_QTY, "")),
         )  # fmt: skip
 
 
