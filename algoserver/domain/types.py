@@ -87,8 +87,15 @@ class TimeInForce(StrEnum):
     """TimeInForce (59)."""
 
     DAY = "0"
+    AT_OPEN = "2"
     IOC = "3"
     FOK = "4"
+    AT_CLOSE = "7"
+
+    @property
+    def is_auction(self) -> bool:
+        """Whether an order waits for a call auction."""
+        return self in (TimeInForce.AT_OPEN, TimeInForce.AT_CLOSE)
 
 
 class Strategy(IntEnum):

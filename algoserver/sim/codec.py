@@ -95,7 +95,7 @@ def _terms(fields: Mapping[str, str], instrument: Instrument | None) -> dict[str
     try:
         tif = TimeInForce(fields.get("59", "0"))
     except ValueError:
-        return 11, f"TimeInForce {fields.get('59')!r} is not supported: 0, 3 and 4 are"
+        return 11, f"TimeInForce {fields.get('59')!r} is not supported: 0, 2, 3, 4 and 7 are"
     try:
         # Of an unknown instrument only the symbol will be refused, so its units do not matter.
         order_qty = qty(fields.get("38", ""), instrument.qty_decimals) if instrument else 0
@@ -130,7 +130,9 @@ def report(answer: AnyReport, instruments: Mapping[str, Instrument], poss_resend
     if answer.ord_type == OrdType.LIMIT and answer.px:
         body += f"44={px_text(answer.px)}\x01"
     if isinstance(answer, Trade):
-        body += f"32={qty_text(answer.last_qty, d)}\x0131={px_text(answer.last_px)}\x01851={answer.last_liquidity_ind}\x01"
+        body += f"32={qty_text(answer.last_qty, d)}\x0131={px_text(answer.last_px)}\x01"
+        if answer.last_liquidity_ind:
+            body += f"851={answer.last_liquidity_ind}\x01"
     elif isinstance(answer, Rejected):
         body += f"103={answer.ord_rej_reason}\x01"
     elif isinstance(answer, OrderStatus):

@@ -23,14 +23,21 @@ class SessionHours(HoursConfig, frozen=True, kw_only=True):
 
 
 class VenueConfig(Entry, frozen=True):
-    """name: SenderCompID of the venue. share: its part of the background volume; all shares sum to 1."""
+    """name: SenderCompID of the venue. share: its part of the background volume; all shares sum to 1.
+
+    auctions: whether it opens and closes the day with a call auction, unless the market is always open.
+    """
 
     name: str
     share: float
+    auctions: bool = False
 
 
 class FlowConfig(Entry, frozen=True):
-    """Background flow of one instrument; quantities in shares (the instrument's units)."""
+    """Background flow of one instrument; quantities in shares (the instrument's units).
+
+    opening_share, closing_share: volume of the call auctions as a fraction of the recorded day's, which they add to.
+    """
 
     recorded: str
     day: str
@@ -40,12 +47,16 @@ class FlowConfig(Entry, frozen=True):
     depth_qty: int
     trade_qty: int
     book_events_per_s: float
+    opening_share: float = 0.0
+    closing_share: float = 0.0
 
     def __post_init__(self) -> None:
         if self.spread_ticks < 1 or self.depth_qty < 1 or self.trade_qty < 1:
             raise ValueError("`spread_ticks`, `depth_qty` and `trade_qty` must be at least 1")
         if self.sigma_daily < 0 or self.book_events_per_s <= 0:
             raise ValueError("`sigma_daily` must not be negative, `book_events_per_s` must be positive")
+        if not (0 <= self.opening_share <= 1 and 0 <= self.closing_share <= 1):
+            raise ValueError("`opening_share` and `closing_share` are fractions of the day's volume, 0 to 1")
 
 
 class TapeConfig(Entry, frozen=True):

@@ -10,7 +10,8 @@ ended can't be replaced or canceled: too late (C.1.c, second form).
 from collections.abc import Iterable
 from typing import Protocol
 
-from algoserver.domain.types import Instrument, OrdStatus, OrdType, Side, px_text, qty_text
+from algoserver.domain.types import DAY, Instrument, OrdStatus, OrdType, Side, TimeInForce, px_text, qty_text
+from algoserver.sim.auction import AT_ANY_PRICE, Call
 from algoserver.sim.blotter import LIVE, Blotter, Change, ClientOrder
 from algoserver.sim.book import Book, Fill, Match, Order
 from algoserver.sim.config import Scenario
@@ -53,6 +54,12 @@ class Source(Protocol):
     def step(self) -> list[Match]:
         """Run the event that is due at `next_ts`."""
 
+    def reference_px(self) -> int:
+        """The price that auctions begin from."""
+
+    def crowd(self, tif: TimeInForce) -> list[Order]:
+        """What the crowd sends to the opening or closing auction that is due now."""
+
 
 class Exchange:
     """A market on a scenario.
@@ -64,6 +71,10 @@ class Exchange:
     def __init__(self, config: Scenario, seed: int | None = None, prefix: str = "", sources: dict[str, Source] | None = None):
         self.instruments: dict[str, Instrument] = {i.symbol: i.instrument() for i in config.instruments}
         self.venues = [v.name for v in config.venues]
+        opens, closes = config.session.window(0)
+        self._opens_at = opens % DAY
+        self._calling = set() if closes - opens >= DAY else {v.name for v in config.venues if v.auctions}
+        self._calls: dict[tuple[str, str, TimeInForce], Call] = {}
         self._blotter = Blotter(prefix)
         self._ts: int | None = None
         seed = config.seed if seed is None else seed
@@ -106,8 +117,10 @@ class Exchange:
             was_open = source.is_open
             for match in source.step():
                 self._print(due, symbol, match, out)
-            if was_open and not source.is_open:
-                self._expire(due, symbol, out)
+            if source.is_open != was_open:
+                self._hold_calls(due, symbol, TimeInForce.AT_OPEN if source.is_open else TimeInForce.AT_CLOSE, out)
+                if was_open:
+                    self._expire(due, symbol, out)
         self._ts = ts
         return out
 
@@ -163,6 +176,9 @@ class Exchange:
         order = self._blotter.admit(request)
         out.append(self._blotter.report(New, order, ts))
         order.resting = Order(order.side.sign, order.px, order.order_qty, owner=order)
+        if order.tif.is_auction:
+            self._join_call(order)
+            return
         fills = self._book(order).enter(order.resting, order.tif, order.ord_type == OrdType.MARKET)
         self._took(ts, order, fills, out)
 
@@ -170,7 +186,7 @@ class Exchange:
         order = self._changeable(ts, request, out)
         if order is None:
             return
-        self._book(order).cancel(order.resting)
+        self._withdraw(order)
         self._blotter.rename(order, request)
         order.status, order.resting = OrdStatus.CANCELED, None
         out.append(self._blotter.report(Canceled, order, ts, orig_cl_ord_id=order.orig_cl_ord_id))
@@ -180,17 +196,25 @@ class Exchange:
         if order is None:
             return
         wrong = self._wrong(request)
+        if not wrong and request.tif is not order.tif and (request.tif.is_auction or order.tif.is_auction):
+            wrong = 11, "TimeInForce can't change between the auctions and the book: cancel and send a new order"
         if wrong:
             self._too_bad(ts, request, 99, wrong[1], out)
             return
+        if order.tif.is_auction:
+            self._withdraw(order)
         self._blotter.rename(order, request)
         order.ord_type, order.px, order.tif = request.ord_type, request.px, request.tif
         order.order_qty = max(request.order_qty, order.cum_qty)
         if order.order_qty == order.cum_qty:
-            self._book(order).cancel(order.resting)
+            if not order.tif.is_auction:
+                self._withdraw(order)
             order.status, order.resting = OrdStatus.FILLED, None
         out.append(self._blotter.report(Replaced, order, ts, orig_cl_ord_id=order.orig_cl_ord_id))
-        if order.resting is not None:
+        if order.resting is not None and order.tif.is_auction:
+            order.resting = Order(order.side.sign, order.px, order.leaves_qty(), owner=order)
+            self._join_call(order)
+        elif order.resting is not None:
             is_market = order.ord_type == OrdType.MARKET
             fills = self._book(order).replace(order.resting, order.px, order.leaves_qty(), order.tif, is_market)
             self._took(ts, order, fills, out)
@@ -214,6 +238,44 @@ class Exchange:
                     order.status, order.resting = OrdStatus.EXPIRED, None
                     out.append(self._blotter.report(Expired, order, ts, text="end of the trading day"))
 
+    # Call auctions.
+
+    def _join_call(self, order: ClientOrder) -> None:
+        if order.ord_type == OrdType.MARKET:
+            order.resting.px = AT_ANY_PRICE[order.side.sign]
+        self._calls.setdefault((order.venue, order.symbol, order.tif), Call()).join(order.resting)
+
+    def _withdraw(self, order: ClientOrder) -> None:
+        """Take a live order out of where it waits."""
+        if order.tif.is_auction:
+            self._calls[order.venue, order.symbol, order.tif].leave(order.resting)
+        else:
+            self._book(order).cancel(order.resting)
+
+    def _hold_calls(self, ts: int, symbol: str, tif: TimeInForce, out: list[Answer]) -> None:
+        """The auctions of an instrument. A market that is started in the middle of a day has missed its opening."""
+        if tif is TimeInForce.AT_CLOSE or ts % DAY == self._opens_at:
+            for venue in sorted(self._calling):
+                self._call(ts, venue, symbol, tif, out)
+
+    def _call(self, ts: int, venue: str, symbol: str, tif: TimeInForce, out: list[Answer]) -> None:
+        """Hold an auction: fills to the clients, one print, and what is left of their orders is over."""
+        source = self._sources[symbol]
+        call = self._calls.pop((venue, symbol, tif), None) or Call()
+        waiting = [o.owner for o in call.orders]
+        done = call.uncross(source.crowd(tif), source.reference_px())
+        for fill in done.fills:
+            if fill.order.owner is not None:
+                self._fill(ts, fill.order.owner, fill, 0, out)
+        if done.volume:
+            side = Side.BUY if done.surplus > 0 else Side.SELL
+            out.append(TradePrint(venue=venue, symbol=symbol, ts=ts, px=done.px, qty=done.volume, side=side))
+        for order in waiting:
+            order.resting = None
+            if order.status in LIVE:
+                order.status = OrdStatus.EXPIRED
+                out.append(self._blotter.report(Expired, order, ts, text="the auction is over"))
+
     # Refusals.
 
     def _wrong(self, request: NewOrderSingle | OrderCancelReplaceRequest) -> tuple[int, str] | None:
@@ -221,7 +283,12 @@ class Exchange:
         instrument = self.instruments.get(request.symbol)
         if instrument is None:
             return 1, f"unknown symbol {request.symbol}: this venue lists {', '.join(self.instruments)}"
-        if not self.is_open(request.symbol):
+        is_open = self.is_open(request.symbol)
+        if request.tif.is_auction and request.venue not in self._calling:
+            return 11, f"TimeInForce {request.tif.value}: {request.venue} has no call auctions"
+        if request.tif is TimeInForce.AT_OPEN and is_open:
+            return 2, f"the opening auction in {request.symbol} is over"
+        if request.tif is not TimeInForce.AT_OPEN and not is_open:
             return 2, f"the market in {request.symbol} is closed"
         d = instrument.qty_decimals
         if request.order_qty <= 0 or request.order_qty % instrument.lot:

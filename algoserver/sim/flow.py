@@ -11,14 +11,19 @@ Rule 4: the crowd never crosses or locks another venue's best price with a new q
 """
 
 import random
-from math import sqrt
+from math import exp, sqrt
 
 from algoserver.domain.types import SECOND, Instrument, TimeInForce, px
+from algoserver.sim.auction import AT_ANY_PRICE
 from algoserver.sim.book import Book, Level, Match, Order
 from algoserver.sim.config import FlowConfig, SessionHours, VenueConfig
 from algoserver.sim.volume import VolumePath, recorded_bins
 
 TRADING_SECONDS = 23_400  # of the recorded day: what sigma_daily is scaled by, however long our session is
+CALL_ORDERS = 40  # a side that the crowd sends to a call auction
+CALL_AT_MARKET = 0.7  # of them without a limit; the rest stand within some ticks of the reference, so that surplus moves the price
+CALL_TICKS = 6.0
+CALL_SPREAD = 0.2  # of the log of an auction's volume from day to day
 LEVELS = 10  # price levels a side that the crowd quotes
 NEAR = 6  # levels of these that are missing are quoted first
 REQUOTE = 3  # missing levels one event may fill: a swept book takes a few events to come back
@@ -40,6 +45,8 @@ class Flow:
         self._config = config
         self._hours = hours
         self._rng = random.Random(f"{seed}/{instrument.symbol}")
+        # Its own generator: who is there at the close must not change the next day.
+        self._call_rng = random.Random(f"{seed}/{instrument.symbol}/auctions")
         self._names = [v.name for v in venues]
         self._shares = [v.share for v in venues]
         # Small prints come in single units, larger ones in round lots.
@@ -87,6 +94,27 @@ class Flow:
             self._done += traded
         self._schedule(ts)
         return matches
+
+    def reference_px(self) -> int:
+        """The reference price, to the nearest tick."""
+        return max(1, round(self._ref)) * self._tick
+
+    def crowd(self, tif: TimeInForce) -> list[Order]:
+        """What the crowd sends to the next call auction, buyers and sellers alike in size but for chance."""
+        share = self._config.opening_share if tif is TimeInForce.AT_OPEN else self._config.closing_share
+        rng = self._call_rng
+        volume = share * self._path.total * exp(rng.gauss(0.0, CALL_SPREAD))
+        # Of the limits about half are beyond the price: what is sent is more than what trades.
+        mean = volume / CALL_ORDERS / (CALL_AT_MARKET + (1 - CALL_AT_MARKET) / 2)
+        orders = []
+        for sign in (1, -1) * CALL_ORDERS:
+            qty = self._unit * round(mean * rng.expovariate(1.0) / self._unit)
+            px = AT_ANY_PRICE[sign]
+            if rng.random() >= CALL_AT_MARKET:
+                px = max(1, round(self._ref + rng.gauss(0.0, CALL_TICKS))) * self._tick
+            if qty:
+                orders.append(Order(sign, px, qty))
+        return orders
 
     def _open(self, ts: int) -> None:
         self.is_open = True

@@ -84,7 +84,7 @@ class New(Report, frozen=True, kw_only=True, tag="new"):
 
 
 class Trade(Report, frozen=True, kw_only=True, tag="trade"):
-    """An execution. last_liquidity_ind (851): 1 added (was resting), 2 removed."""
+    """An execution. last_liquidity_ind (851): 1 added (was resting), 2 removed, 0 neither: FIX 4.4 has no word for an auction."""
 
     exec_type = ExecType.TRADE
     last_qty: int

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from algoserver.domain.types import Instrument, px, qty
+from algoserver.domain.types import Instrument, TimeInForce, px, qty
 from algoserver.recorded import TAPE
 from algoserver.sim.book import Book, Fill, Level, Match, Order
 from algoserver.sim.config import TapeConfig
@@ -102,6 +102,14 @@ class Tape:
                 self.is_open = False
                 self._withdraw()
         return out
+
+    def reference_px(self) -> int:
+        """No reference: a recorded market has no auctions."""
+        return 0
+
+    def crowd(self, tif: TimeInForce) -> list[Order]:
+        """Nobody."""
+        return []
 
     def _change(self, diff: Diff) -> list[Match]:
         """Set recorded levels: first all that shrink, so that the recording never crosses itself on the way."""

@@ -1,0 +1,69 @@
+"""A call auction: orders are collected, and meet all at once at the one price at which most of them trade.
+
+Rule 1: the price trades the most; of those the one that leaves the least behind; of those the one nearest the reference.
+Rule 2: market orders first, then the better price, then who came first. A fill is always at the auction's price.
+Rule 3: what meets in the call are the orders that were sent for it, the crowd's and the clients'. The continuous book is
+not part of it: this venue's at-the-close orders do not meet resting day orders.
+"""
+
+from typing import NamedTuple
+
+from algoserver.sim.book import Fill, Order
+
+# A market order is one with a limit that nobody reaches.
+AT_ANY_PRICE = {1: 10**18, -1: 0}
+
+
+class Uncross(NamedTuple):
+    """What came of a call. volume: units traded; surplus: signed units left at the price, buyers' are positive."""
+
+    px: int
+    volume: int
+    surplus: int
+    fills: list[Fill]
+
+
+class Call:
+    """The orders of one auction at one venue, in the order they came."""
+
+    def __init__(self) -> None:
+        self.orders: list[Order] = []
+
+    def join(self, order: Order) -> None:
+        """Add an order behind the others."""
+        self.orders.append(order)
+
+    def leave(self, order: Order) -> None:
+        """Take an order out."""
+        self.orders.remove(order)
+
+    def uncross(self, crowd: list[Order], reference: int) -> Uncross:
+        """Match all orders of the call, the crowd's too; afterwards `leaves` of each is what is left. The call is empty then."""
+        orders, self.orders = [*self.orders, *crowd], []
+        px, volume, surplus = clearing_price(orders, reference)
+        fills: list[Fill] = []
+        for sign in (1, -1):
+            left = volume
+            ranked = sorted((o for o in orders if o.sign == sign and (o.px - px) * sign >= 0), key=lambda o: -o.px * o.sign)
+            for order in ranked:
+                quantity = min(left, order.leaves)
+                if quantity:
+                    order.leaves -= quantity
+                    left -= quantity
+                    fills.append(Fill(order, px, quantity))
+            assert left == 0
+        return Uncross(px, volume, surplus, fills)
+
+
+def clearing_price(orders: list[Order], reference: int) -> tuple[int, int, int]:
+    """Price, volume and signed surplus of a call; volume 0 at the reference if nothing crosses."""
+    prices = {o.px for o in orders if o.px not in AT_ANY_PRICE.values()} | {reference}
+    found = (reference, 0, 0)
+    best: tuple[int, int, int, int] | None = None
+    for px in sorted(prices):
+        bought = sum(o.leaves for o in orders if o.sign > 0 and o.px >= px)
+        sold = sum(o.leaves for o in orders if o.sign < 0 and o.px <= px)
+        rank = (min(bought, sold), -abs(bought - sold), -abs(px - reference), -px)
+        if best is None or rank > best:
+            best, found = rank, (px, min(bought, sold), bought - sold)
+    return found
