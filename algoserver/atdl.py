@@ -42,7 +42,7 @@ KINDS = {
 
 
 class Rule(NamedTuple):
-    """`name` must stand to `other` as `operator` says, where both are given; EX: `name` needs `other`."""
+    """`name` must stand to `other` as `operator` says, where both are given. EX: `name` needs `other`; NX: Y does not go with it."""
 
     name: str
     operator: str
@@ -55,6 +55,7 @@ EDITS = (
     Rule("MinPctVol", "LE", "MaxPctVol", "MinPctVol must not exceed MaxPctVol."),
     Rule("TargetPctVol", "LE", "MaxPctVol", "TargetPctVol must not exceed MaxPctVol."),
     Rule("IWouldPct", "EX", "IWouldPrice", "IWouldPct is the share that IWouldPrice completes: give IWouldPrice too."),
+    Rule("CloseAuction", "NX", "EndTime", "CloseAuction goes on to the close: leave EndTime out."),
 )
 
 
@@ -154,8 +155,10 @@ def _edits(strategy: Element, names: set[str], use: Use) -> None:
         if {rule.name, rule.other} <= names:
             either = SubElement(_edit(strategy, rule.message), "val:Edit", {"logicOperator": "OR"})
             SubElement(either, "val:Edit", {"field": rule.name, "operator": "NX"})
-            if rule.operator == "EX":
-                SubElement(either, "val:Edit", {"field": rule.other, "operator": "EX"})
+            if rule.operator in ("EX", "NX"):
+                SubElement(either, "val:Edit", {"field": rule.other, "operator": rule.operator})
+                if rule.operator == "NX":
+                    SubElement(either, "val:Edit", {"field": rule.name, "operator": "NE", "value": "Y"})
             else:
                 SubElement(either, "val:Edit", {"field": rule.other, "operator": "NX"})
                 SubElement(either, "val:Edit", {"field": rule.name, "operator": rule.operator, "field2": rule.other})

@@ -29,7 +29,10 @@ class ClientsConfig(Entry, frozen=True, kw_only=True):
 
 
 class VenueConfig(Entry, frozen=True, kw_only=True):
-    """name: the venue's CompID. host, port: where it listens. fee: of the value taken, a fraction as text."""
+    """name: the venue's CompID. host, port: where it listens. fee: of the value taken, a fraction as text.
+
+    auctions: whether it closes the day with a call auction that takes orders at the close (59=7).
+    """
 
     name: str
     sessions: str
@@ -37,6 +40,7 @@ class VenueConfig(Entry, frozen=True, kw_only=True):
     port: int = 9890
     kind: str = "lit"
     fee: str = "0"
+    auctions: bool = False
 
 
 class JournalConfig(Entry, frozen=True, kw_only=True):
@@ -57,9 +61,9 @@ class ForecastConfig(Entry, frozen=True, kw_only=True):
 
 
 class AlgoConfig(Entry, frozen=True, kw_only=True):
-    """How parents are worked. max_pct_vol, cross_after: fractions as text. static_curve: share per bin.
+    """How parents are worked. max_pct_vol, cross_after, closing_share: fractions as text. static_curve: share per bin.
 
-    risk_aversion_e9: of IS for Urgency 1 to 5, in 1e-9 per unit of money.
+    closing_share: expected volume of the closing auction, of a day's. risk_aversion_e9: of IS for Urgency 1 to 5, in 1e-9 per unit of money.
     """
 
     slice_s: int
@@ -69,6 +73,7 @@ class AlgoConfig(Entry, frozen=True, kw_only=True):
     refresh_ms: int
     risk_aversion_e9: list[int]
     static_curve: list[float]
+    closing_share: str = "0"
 
     def __post_init__(self) -> None:
         if len(self.risk_aversion_e9) != 5 or min(self.risk_aversion_e9) < 0 or sorted(self.risk_aversion_e9) != self.risk_aversion_e9:
@@ -189,7 +194,7 @@ def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, mod
     try:
         setup = PolicyLoaded(
             policy=_policy(policy),
-            venues=tuple(Venue(v.name, v.kind, ppm(v.fee)) for v in server.venues),
+            venues=tuple(Venue(v.name, v.kind, ppm(v.fee), v.auctions) for v in server.venues),
             instruments=_with_history(server, base, instruments),
             algo=_algo(server, curve),
             hours=SessionHours(time_of_day(server.session.open), time_of_day(server.session.close)),
@@ -232,6 +237,7 @@ def _algo(server: ServerConfig, curve: tuple[int, ...]) -> AlgoDefaults:
         risk_aversion_e9=(first, second, third, fourth, fifth),
         forecast_age_ns_max=server.forecast.age_days_max * DAY,
         static_curve=curve,
+        closing_ppm=ppm(a.closing_share),
     )
 
 

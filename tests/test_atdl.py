@@ -138,8 +138,8 @@ def holds(edit: ElementTree.Element, values: Values) -> bool:
 
 
 def as_number(text: str) -> Decimal:
-    """Times compare as numbers too."""
-    return Decimal(re.sub(r"[-:]", "", text) if ":" in text else text)
+    """Times compare as numbers too, Y as 1."""
+    return Decimal({"Y": "1", "N": "0"}.get(text) or (re.sub(r"[-:]", "", text) if ":" in text else text))
 
 
 def broken(strategy: ElementTree.Element, values: Values) -> list[str]:

@@ -174,6 +174,41 @@ def test_pov_holds_its_share(symbol: str, tolerance: float) -> None:
         assert run.share(ts - 5 * MINUTE, ts) == pytest.approx(0.1, abs=tolerance)
 
 
+def at_the_close(symbol: str, day: str, at: int, share_of_auction: float, strategy: int, **params: object) -> Backtest:
+    """An order from `at` minutes after the open to the close, as large as a share of the expected closing auction."""
+    open_ts = utc(f"{day.replace('-', '')}-13:30:00")
+    bt = Backtest(setup(), market(symbol, day), open_ts + (at - 1) * MINUTE)
+    (instrument,) = bt.setup.instruments
+    expected = instrument.instrument.adv * bt.setup.algo.closing_ppm // PPM_ONE
+    bt.parent("P1", symbol, int(expected * share_of_auction) // LOT * LOT, strategy, ts=open_ts + at * MINUTE, **params)
+    bt.run(open_ts + SESSION + 2 * MINUTE)
+    return bt
+
+
+@pytest.mark.parametrize("symbol", ["ADBE", "GE"])
+def test_close_trades_at_the_close_what_the_auction_bears_and_the_rest_just_before(symbol: str) -> None:
+    """A quarter of the expected auction is the cap: that much at the auction's price, the rest in the last part of the day."""
+    bt = at_the_close(symbol, "2019-06-14", at=330, share_of_auction=0.35, strategy=Strategy.CLOSE, urgency=1)
+    order, close_ts = bt.order("P1"), bt.order("P1").end_ts
+    in_auction = [f for f in bt.fills if f.ts == close_ts]
+
+    assert (order.order.status, order.order.cum_qty) == (OrdStatus.FILLED, order.order.order_qty)
+    assert len({f.last_px for f in in_auction}) == 1
+    assert sum(f.last_qty for f in in_auction) == pytest.approx(order.order.order_qty * 0.25 / 0.35, abs=LOT)
+    assert bt.done("P1").moments[0] > order.start_ts + 10 * MINUTE
+    assert bt.alerts == []
+
+
+def test_vwap_takes_part_in_the_auction_where_it_is_asked_to() -> None:
+    """Its fills there are the auction's part of what was still to come, and what is done before the close is the rest."""
+    bt = at_the_close("ADBE", "2019-06-14", at=360, share_of_auction=0.2, strategy=Strategy.VWAP, close_auction=True)
+    order = bt.order("P1")
+    kept = bt.done("P1").at(order.end_ts) - bt.done("P1").at(order.end_ts - 1)
+
+    assert order.order.status is OrdStatus.FILLED
+    assert 0.25 < kept / order.order.order_qty < 0.55  # 8 % in the auction, 11 to 16 % in the last half hour by the curve
+
+
 def test_completion_hard_finishes_what_cancel_gives_up() -> None:
     """What the cap kept back until the end is traded after it with HARD, still below the cap, and canceled without."""
     wish = {"symbol": "AAPL", "day": "2019-06-28", "at": 100, "minutes": 10, "share": "0.12", "cap": "0.1"}

@@ -52,7 +52,10 @@ def replace_requested(state: State, event: ReplaceRequested, out: list[Command])
 
 
 def in_the_way(parent: ParentOrder, resting: list[ChildOrder]) -> list[str]:
-    """Children that do not fit the pending replace: beyond its limit, or more than it leaves to do. Youngest first."""
+    """Children that do not fit the pending replace: beyond its limit, or more than it leaves to do. Youngest first.
+
+    What waits for an auction never fits: the new plan says anew how much that is.
+    """
     wanted = parent.amendment
     assert wanted is not None
     room = wanted.order_qty - parent.order.cum_qty
@@ -60,7 +63,7 @@ def in_the_way(parent: ParentOrder, resting: list[ChildOrder]) -> list[str]:
     open_qty = sum(orders.leaves_qty(c.order) for c in resting)
     for child in reversed(resting):
         is_beyond = wanted.price and (child.price - wanted.price) * parent.side.sign > 0
-        if is_beyond or open_qty > room:
+        if is_beyond or open_qty > room or child.time_in_force.is_auction:
             out_of_place.append(child.child_id)
             open_qty -= orders.leaves_qty(child.order)
     return out_of_place

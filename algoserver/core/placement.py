@@ -92,7 +92,7 @@ def is_wished(parent: ParentOrder, market: Market) -> bool:
 
 
 def _may_cancel(child: ChildOrder, ts: int) -> bool:
-    if child.is_unknown or child.time_in_force is not TimeInForce.DAY:
+    if child.is_unknown or child.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
         return False
     if ts - child.cancel_ts >= CANCEL_AGAIN_NS:
         return True

@@ -5,9 +5,9 @@ Rule: a wish that can't be met as it stands is refused with what to change; only
 
 import msgspec
 
+from algoserver.core import auction, risk
 from algoserver.core import market as markets
-from algoserver.core import risk
-from algoserver.core.algos import ALGOS
+from algoserver.core.algos import ALGOS, close
 from algoserver.core.algos.schedule import Schedule, Window, Work, expected_share, slice_length
 from algoserver.core.orders import ParentOrder
 from algoserver.core.state import State
@@ -86,13 +86,12 @@ def window(setup: PolicyLoaded, event: ParentRequested) -> Window | Denied:
     is_always_open = hours.close_ns - hours.open_ns >= DAY
     midnight = (max(p.start_ts, event.ts) if is_always_open else event.ts) // DAY * DAY
     start_ts, close_ts = max(p.start_ts, event.ts, midnight + hours.open_ns), midnight + hours.close_ns
-    if is_always_open:
-        return Window(start_ts, p.end_ts or max(close_ts, start_ts + SECOND), (), hours)
-    end_ts = min(p.end_ts or close_ts, close_ts)
+    end_ts = p.end_ts or max(close_ts, start_ts + SECOND) if is_always_open else min(p.end_ts or close_ts, close_ts)
     if start_ts >= end_ts:
         text = f"the session is {clock_text(hours.open_ns)} to {clock_text(hours.close_ns - 1)} UTC; it is {clock_text(event.ts)}"
         return Denied("requests", "exchange_closed", text, risk.EXCHANGE_CLOSED)
-    return Window(start_ts, end_ts, (), hours)
+    found = Window(start_ts, end_ts, (), hours)
+    return auction.refusal(setup, event.strategy, p, found) or found
 
 
 def plan(state: State, parent: ParentOrder, window: Window) -> Work:
@@ -102,14 +101,22 @@ def plan(state: State, parent: ParentOrder, window: Window) -> Work:
     before = state.works.get(parent.parent_id)
     done = parent.order.cum_qty
     algo = ALGOS[parent.strategy]
-    curve, curve_text = _curve(state, state.setup, parent.symbol, window.start_ts) if algo.by_curve else ((), "")
+    max_pct_vol = parent.params.max_pct_vol or state.setup.algo.max_pct_vol
+    curve: tuple[int, ...] = ()
+    curve_text = ""
+    if algo.by_curve or auction.is_wanted(parent.strategy, parent.params):
+        curve, curve_text = _curve(state, state.setup, parent.symbol, window.start_ts)
     full = Window(window.start_ts, window.end_ts, curve, window.hours)
+    kept = auction.kept_qty(state.setup, parent, state.instruments[parent.symbol], full, max_pct_vol) if curve else 0
+    left = parent.order.order_qty - done - kept
     if parent.strategy == Strategy.IS:
         full = msgspec.structs.replace(full, haste_ppm=_haste(state, parent, full))
-    schedule: Schedule = algo.plan(parent.order.order_qty - done, full)
+    elif parent.strategy == Strategy.CLOSE:
+        rate = close.pace(max_pct_vol, parent.params.urgency)
+        full = msgspec.structs.replace(full, needed_ppm=close.needed_ppm(left, rate, state.instruments[parent.symbol].adv))
+    schedule: Schedule = algo.plan(left, full)
     if done:
         schedule = Schedule(schedule.moments, tuple(done + total for total in schedule.totals))
-    max_pct_vol = parent.params.max_pct_vol or state.setup.algo.max_pct_vol
     goes_on = before is not None and before.max_pct_vol == max_pct_vol
     return Work(
         schedule=schedule,
@@ -120,6 +127,7 @@ def plan(state: State, parent: ParentOrder, window: Window) -> Work:
         slice_ns=slice_length(window.start_ts, window.end_ts, state.setup.algo.slice_ns),
         max_pct_vol=max_pct_vol,
         curve_text=curve_text,
+        auction_qty=kept,
     )
 
 
@@ -166,9 +174,12 @@ def plan_text(parent: ParentOrder, work: Work, setup: PolicyLoaded) -> str:
     pace = f"{slices} slices of {work.slice_ns // SECOND} s"
     if parent.params.target_pct_vol:
         pace = f"at {_percent(parent.params.target_pct_vol)} % of volume"
+    if parent.strategy == Strategy.CLOSE:
+        pace = f"from {clock_text(close.begins_ts(work.schedule))} on"
+    kept = f", {qty_text(work.auction_qty, parent.qty_decimals)} of it in the closing auction" if work.auction_qty else ""
     cap = f"at most {_percent(work.max_pct_vol)} % of volume"
     curve = f", {work.curve_text}" if work.curve_text else ""
-    return f"{name}: {parent.side.name} {quantity} {parent.symbol} {when}, {pace}, {cap}{curve}, then {parent.params.completion}."
+    return f"{name}: {parent.side.name} {quantity} {parent.symbol} {when}, {pace}{kept}, {cap}{curve}, then {parent.params.completion}."
 
 
 def _curve(state: State, setup: PolicyLoaded, symbol: str, ts: int) -> tuple[tuple[int, ...], str]:

@@ -240,14 +240,26 @@ def _reference(policy: RiskPolicy, market: Market, ts: int) -> int | Denied:
 
 
 def _collar(policy: RiskPolicy, instrument: Instrument, side: Side, price: int, reference: int) -> Denied | None:
-    # Only the dear side hurts: a buy far below the market rests, it does not trade. The wider of both widths holds,
-    # because a percentage of a cheap share is less than one tick.
-    width = max(reference * policy.collar_ppm // PPM_ONE, policy.collar_ticks * instrument.tick)
-    bound = reference + side.sign * width
+    bound = _bound(policy, instrument, side, reference)
     if (price - bound) * side.sign > 0:
         text = f"price {px_text(price)} is beyond the collar {px_text(bound)} around {px_text(reference)} of policy {policy.name}"
         return _no("price_collar", text, EXCEEDS_LIMIT, bound, price)
     return None
+
+
+def _bound(policy: RiskPolicy, instrument: Instrument, side: Side, reference: int) -> int:
+    # Only the dear side hurts: a buy far below the market rests, it does not trade. The wider of both widths holds,
+    # because a percentage of a cheap share is less than one tick.
+    return reference + side.sign * max(reference * policy.collar_ppm // PPM_ONE, policy.collar_ticks * instrument.tick)
+
+
+def collar_px(policy: RiskPolicy, instrument: Instrument, side: Side, market: Market, ts: int) -> int:
+    """The dearest price that the collar lets out now, in ticks; 0 without a fresh reference."""
+    reference = _reference(policy, market, ts)
+    if isinstance(reference, Denied):
+        return 0
+    bound = _bound(policy, instrument, side, reference)
+    return bound - side.sign * (bound % instrument.tick if side is Side.BUY else -bound % instrument.tick)
 
 
 def _twin(gate: Gate, policy: RiskPolicy, event: ParentRequested) -> Denied | None:

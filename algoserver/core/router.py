@@ -71,6 +71,15 @@ def whole(side: Side, quantity: int, limit: int, market: Market, venues: list[Ve
     return take(side, quantity, limit, market, able, _ANY_LOT, quantity)
 
 
+def auction(quantity: int, price: int, venues: list[Venue], most: int) -> list[Route]:
+    """All of it to the venue that holds the auction, in as many orders as their size needs."""
+    venue = next((v.name for v in venues if v.has_auctions), "")
+    if not venue or most <= 0:
+        return []
+    whole, rest = divmod(quantity, most)
+    return [Route(venue, part, price) for part in (*[most] * whole, rest) if part]
+
+
 def child_most(policy: RiskPolicy, instrument: Instrument, price: int, display_qty: int) -> int:
     """Largest child that policy and the client's DisplayQty let out, in whole lots. The gate checks again."""
     unit: int = 10**instrument.qty_decimals

@@ -3,7 +3,7 @@
 Read work() as the life of a parent: over -> stopped -> waiting -> ended -> at work. Every path sets the next turn.
 """
 
-from algoserver.core import amend, orders, placement, planning, risk, router
+from algoserver.core import amend, auction, orders, placement, planning, risk, router
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Demand, Due, Window, Work, demand, market_volume, slice_at
 from algoserver.core.executions import ASK_AGAIN_NS, ask_status, count_refusal
@@ -49,7 +49,9 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
         parent.ended_as = parent.ended_as or OrdStatus.CANCELED
     is_over = bool(parent.ended_as) or parent.order.is_cancel_pending or not orders.is_open(parent.order)
     if is_over or parent.paused_by or state.gate.killed:
-        _act(state, setup, parent, own, placement.take_back(resting, ts), ts, out)
+        is_unwanted = parent.order.is_cancel_pending or bool(parent.paused_by) or bool(state.gate.killed)
+        unwanted = resting if is_unwanted or not auction.is_awaited(parent, ts) else auction.in_book(resting)
+        _act(state, setup, parent, own, placement.take_back(unwanted, ts), ts, out)
         if is_over and not parent.open_children:
             _finish(state, parent, ts, out)
         return
@@ -69,8 +71,11 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     if own.i_would_keep < 0 and placement.is_wished(parent, market):
         # IWouldPct is of what remains when the price is first there; looking again must not take the same share anew.
         own.i_would_keep = orders.leaves_qty(parent.order) * (PPM_ONE - parent.params.i_would_pct) // PPM_ONE
-    placed = placement.place(parent, resting, wanted, market, instrument, ts, max(0, own.i_would_keep))
+    placed = placement.place(parent, auction.in_book(resting), wanted, market, instrument, ts, max(0, own.i_would_keep))
     _act(state, setup, parent, own, placed, ts, out)
+    if own.auction_qty:
+        resting = open_children(state, parent)
+        _act(state, setup, parent, own, auction.place(setup, parent, own, resting, market, instrument, ts), ts, out)
 
 
 def _demand(
@@ -78,14 +83,15 @@ def _demand(
 ) -> Demand:
     algo = ALGOS[parent.strategy]
     start, end = slice_at(parent, own, ts)
-    open_qty = sum(orders.leaves_qty(c.order) for c in resting)
+    open_qty, away_qty = sum(orders.leaves_qty(c.order) for c in auction.in_book(resting)), auction.away_qty(resting)
     is_new_slice = start != own.slice_start_ts
     if is_new_slice and own.slice_start_ts and not parent.params.catch_up:
         missed = algo.target(parent, own, market, ts, start) - own.forgiven - parent.order.cum_qty - open_qty
         own.forgiven += max(0, missed)
     floor = own.base_qty + parent.params.min_pct_vol * market_volume(own, market) // PPM_ONE if parent.params.min_pct_vol else 0
+    most_due = parent.order.order_qty - own.auction_qty
     start_qty, now_qty, end_qty = (
-        min(parent.order.order_qty, max(algo.target(parent, own, market, ts, moment) - own.forgiven, floor)) for moment in (start, ts, end)
+        min(most_due, max(algo.target(parent, own, market, ts, moment) - own.forgiven, floor)) for moment in (start, ts, end)
     )
     if is_new_slice:
         own.slice_start_ts, own.slice_due, own.slice_cum = start, start_qty, parent.order.cum_qty
@@ -94,7 +100,7 @@ def _demand(
         # Past the end, by Completion: SOFT joins with all that is left, HARD crosses with it.
         whole = parent.order.order_qty
         start_qty, now_qty, end_qty = 0, whole, whole
-    wanted = demand(parent, own, market, open_qty, Due(start_qty, now_qty, end_qty), setup.algo, instrument.round_lot, ts)
+    wanted = demand(parent, own, market, open_qty, away_qty, Due(start_qty, now_qty, end_qty), setup.algo, instrument.round_lot, ts)
     if algo.is_patient or (ts >= parent.end_ts and parent.params.completion == "SOFT"):
         return Demand(wanted.join, 0, wanted.most, wanted.next_ts)
     return wanted
@@ -123,6 +129,8 @@ def _act(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, plac
     most = router.child_most(setup.policy, instrument, placed.price, parent.params.display_qty)
     if placed.time_in_force is TimeInForce.DAY:
         routes = router.rest(parent.side, placed.quantity, placed.price, market, venues, instrument, most)
+    elif placed.time_in_force is TimeInForce.AT_CLOSE:
+        routes = router.auction(placed.quantity, placed.price, venues, most)
     elif placed.time_in_force is TimeInForce.FOK:
         routes = router.whole(parent.side, placed.quantity, placed.price, market, venues)
     else:

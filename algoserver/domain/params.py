@@ -68,7 +68,7 @@ PARAMS = (
     Param("DarkPct", "dark_pct", "share", (), "share that may go to dark venues", "0", 0, 1_000_000, is_built=False),
     Param("MinExecQty", "min_exec_qty", "qty", (110,), "least execution in a dark venue", "none", is_built=False),
     Param("OpenAuction", "open_auction", "flag", (), "take part in the opening auction", "N", is_built=False),
-    Param("CloseAuction", "close_auction", "flag", (), "take part in the closing auction", "N", is_built=False),
+    Param("CloseAuction", "close_auction", "flag", (), "take part in the closing auction", "N"),
     Param(
         "Completion", "completion", "choice", (), "what happens to the rest at the end: cancel it, join with it, cross with it", "CANCEL",
         choices=("CANCEL", "SOFT", "HARD"),
@@ -95,9 +95,10 @@ USES = {
     Strategy.POV: Use((*(n for n in _SCHEDULE if n != "Completion"), "MinPctVol", "TargetPctVol", "CatchUp"), needs=("TargetPctVol",)),
     Strategy.IS: Use((*_SCHEDULE, "MinPctVol")),
     Strategy.TWAP: Use((*_SCHEDULE, "CatchUp")),
+    Strategy.CLOSE: Use(("StartTime", "MaxPctVol", "IWouldPrice", "IWouldPct", "Urgency", "DarkPct", "MinExecQty")),
     Strategy.ICEBERG: Use((*_COMMON, "DisplayQty"), needs=("DisplayQty",), needs_limit=True),
 }
-"""The strategies that are built, and their parameters. CLOSE and LIQUIDITY wait for auctions and dark venues."""
+"""The strategies that are built, and their parameters. LIQUIDITY waits for dark venues."""
 
 NO_PARAMS = AlgoParams()
 

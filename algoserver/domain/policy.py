@@ -28,11 +28,12 @@ class RiskPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Venue(msgspec.Struct, frozen=True):
-    """A place that takes our children. fee_ppm: cost of taking, of the value; negative is a rebate."""
+    """A place that takes our children. fee_ppm: cost of taking, of the value; negative is a rebate. has_auctions: call auctions."""
 
     name: str
     kind: str = "lit"
     fee_ppm: int = 0
+    has_auctions: bool = False
 
 
 class AlgoDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,6 +47,7 @@ class AlgoDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     forecast_age_ns_max: int
     risk_aversion_e9: tuple[int, int, int, int, int]  # of IS by Urgency 1 to 5, 1e-9 per unit of money
     static_curve: tuple[int, ...]  # share of the day's volume per bin, ppm, sum 1_000_000
+    closing_ppm: int = 0  # expected volume of the closing auction, share of a day's, ppm; 0: there is none
 
 
 class SessionHours(msgspec.Struct, frozen=True):

@@ -23,6 +23,8 @@ TRADING_SECONDS = 23_400  # of the recorded day: what sigma_daily is scaled by, 
 CALL_ORDERS = 40  # a side that the crowd sends to a call auction
 CALL_AT_MARKET = 0.7  # of them without a limit; the rest stand within some ticks of the reference, so that surplus moves the price
 CALL_TICKS = 6.0
+CALL_RESPONSE = 0.005  # those who wait for a surplus ask up to this fraction of the price for taking it, evenly spread; together
+# they would take as much as the auction trades: a surplus of a fifth moves the price by 10 basis points
 CALL_SPREAD = 0.2  # of the log of an auction's volume from day to day
 LEVELS = 10  # price levels a side that the crowd quotes
 NEAR = 6  # levels of these that are missing are quoted first
@@ -114,6 +116,8 @@ class Flow:
                 px = max(1, round(self._ref + rng.gauss(0.0, CALL_TICKS))) * self._tick
             if qty:
                 orders.append(Order(sign, px, qty))
+            away = self._ref * (1 - sign * CALL_RESPONSE * rng.random())
+            orders.append(Order(sign, max(1, round(away)) * self._tick, self._unit * max(1, round(volume / CALL_ORDERS / self._unit))))
         return orders
 
     def _open(self, ts: int) -> None:

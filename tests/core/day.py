@@ -23,7 +23,7 @@ POLICY = RiskPolicy(
 ALGO = AlgoDefaults(
     slice_ns=MINUTE, max_pct_vol=250_000, catch_up_factor=3, cross_after_ppm=700_000, refresh_ns=SECOND,
     risk_aversion_e9=(10, 100, 300, 1_000, 10_000),
-    forecast_age_ns_max=10 * DAY, static_curve=FLAT_26,
+    forecast_age_ns_max=10 * DAY, static_curve=FLAT_26, closing_ppm=80_000,
 )  # fmt: skip
 HOURS = SessionHours(13 * 60 * MINUTE + 30 * MINUTE, 20 * 60 * MINUTE)
 AAPL = Instrument(symbol="AAPL", tick=PX_ONE // 100, lot=1, round_lot=100, qty_decimals=0, adv=30_000_000)
@@ -32,7 +32,7 @@ AAPL = Instrument(symbol="AAPL", tick=PX_ONE // 100, lot=1, round_lot=100, qty_d
 def policy_loaded(**changes: Any) -> PolicyLoaded:
     """The firm of the tests: AAPL on two lit venues, one client."""
     given = {
-        "policy": POLICY, "venues": (Venue("XLIT1"), Venue("XLIT2")), "instruments": (InstrumentSetup(AAPL),), "algo": ALGO,
+        "policy": POLICY, "venues": (Venue("XLIT1", has_auctions=True), Venue("XLIT2")), "instruments": (InstrumentSetup(AAPL),), "algo": ALGO,
         "hours": HOURS, "clients": ("CLIENT1",), "digest": "test",
     }  # fmt: skip
     return PolicyLoaded(**{**given, **changes})

@@ -17,7 +17,6 @@ from algoserver.domain.types import (
     OrdStatus,
     OrdType,
     Side,
-    TimeInForce,
     ppm_text,
     px_text,
     qty_text,
@@ -25,6 +24,7 @@ from algoserver.domain.types import (
     utc_text,
 )
 from algoserver.fix.codec import decode_client, encode_cancel_reject, encode_message_reject, encode_report
+from algoserver.fix.read import TIMES_IN_FORCE
 from algoserver.fix.text import TEXT_CHARS_MAX, fields, group
 
 AAPL = Instrument(symbol="AAPL", tick=1, lot=1, round_lot=100, qty_decimals=0, adv=1)
@@ -90,7 +90,7 @@ def parents(draw: Any) -> ParentRequested:
     return ParentRequested(
         session="C1", msg_seq=draw(st.integers(0, 10**9)), cl_ord_id=draw(ids), symbol=draw(st.sampled_from(list(INSTRUMENTS))),
         side=draw(st.sampled_from(list(Side))), order_qty=draw(quantities), ord_type=ord_type,
-        price=draw(px_units) if ord_type is OrdType.LIMIT else 0, time_in_force=draw(st.sampled_from(list(TimeInForce))),
+        price=draw(px_units) if ord_type is OrdType.LIMIT else 0, time_in_force=draw(st.sampled_from(list(TIMES_IN_FORCE.values()))),
         strategy=draw(st.integers(0, 2_000)), params=AlgoParams(**{p.field: draw(_of_kind(p)) for p in chosen}), account=draw(ids),
         poss_resend=draw(st.booleans()), poss_dup=draw(st.booleans()),
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from algoserver.core.algos import iceberg, pov, shortfall, twap, vwap
+from algoserver.core.algos import close, iceberg, pov, shortfall, twap, vwap
 from algoserver.core.algos.schedule import Schedule, Window, Work
 from algoserver.core.market import Market
 from algoserver.core.orders import ParentOrder
@@ -25,6 +25,7 @@ class Algo(NamedTuple):
 ALGOS: dict[int, Algo] = {
     Strategy.VWAP: Algo(vwap.plan, vwap.target, by_curve=True),
     Strategy.IS: Algo(shortfall.plan, shortfall.target, by_curve=True),
+    Strategy.CLOSE: Algo(close.plan, close.target, by_curve=True),
     Strategy.ICEBERG: Algo(iceberg.plan, iceberg.target, is_patient=True),
     Strategy.TWAP: Algo(twap.plan, twap.target),
     Strategy.POV: Algo(pov.plan, pov.target),

@@ -34,6 +34,7 @@ class Window(msgspec.Struct, frozen=True):
     """When a parent may trade, and the volume curve of the session's day in ppm per equal bin.
 
     haste_ppm: (kappa T)^2 of an IS plan: 0 follows the curve, 4_000_000 has traded two thirds when half of the volume is over.
+    needed_ppm: of a CLOSE plan, the share of a day's volume in which it is done at its pace.
     """
 
     start_ts: int
@@ -41,6 +42,7 @@ class Window(msgspec.Struct, frozen=True):
     curve: tuple[int, ...]
     hours: SessionHours
     haste_ppm: int = 0
+    needed_ppm: int = 0
 
 
 class Schedule(msgspec.Struct, frozen=True):
@@ -59,6 +61,7 @@ class Work(msgspec.Struct):
     forgiven: quantity that the plan has given up. refusals: by the gate or a venue, in a row. curve_text: whose curve.
     crossed_ts: when it last crossed the spread. slice_due, slice_cum: what was due and done when the slice began.
     i_would_keep: what IWouldPct leaves to the plan, -1 until IWouldPrice was first reached.
+    auction_qty: what the plan keeps for the closing auction; the schedule is for the rest.
     """
 
     schedule: Schedule
@@ -78,6 +81,7 @@ class Work(msgspec.Struct):
     slice_due: int = 0
     slice_cum: int = 0
     i_would_keep: int = -1
+    auction_qty: int = 0
 
 
 class Demand(msgspec.Struct, frozen=True):
@@ -156,12 +160,18 @@ def market_volume(work: Work, market: Market) -> int:
     return market.volume.total - work.base_volume
 
 
-def demand(parent: ParentOrder, work: Work, market: Market, open_qty: int, due: "Due", defaults: AlgoDefaults, round_lot: int, ts: int) -> Demand:
-    """What the plan asks for now, inside the cap. `due` has the algo's targets for this slice; open_qty is out already."""
+def demand(
+    parent: ParentOrder, work: Work, market: Market, open_qty: int, away_qty: int, due: "Due", defaults: AlgoDefaults, round_lot: int, ts: int
+) -> Demand:
+    """What the plan asks of the books now, inside the cap. `due` has the algo's targets for this slice.
+
+    open_qty rests in the books already; away_qty is out elsewhere, and not for the books to trade.
+    """
     slice_start, slice_end = slice_at(parent, work, ts)
     cross_ts = slice_start + (slice_end - slice_start) * _cross_after_ppm(parent, defaults) // PPM_ONE
     is_last = slice_end >= parent.end_ts
-    remaining = leaves_qty(parent.order) - open_qty
+    whole = leaves_qty(parent.order) - away_qty
+    remaining = whole - open_qty
     allowed = _allowed(parent, work, market, round_lot, ts) - open_qty
     # The factor bounds the whole slice, not each look at it: what the slice has done already counts.
     catch_up = max(defaults.catch_up_factor * (due.at_end - due.at_start), round_lot) - (parent.order.cum_qty - work.slice_cum)
@@ -173,9 +183,8 @@ def demand(parent: ParentOrder, work: Work, market: Market, open_qty: int, due: 
         # In the last slice the end is the due time; before, only what is behind the plan now, to the nearest lot: rounded
         # down, a thin order would stay a lot behind and that may be more than a slice.
         late = due.at_end - parent.order.cum_qty if is_last else due.now - parent.order.cum_qty + round_lot // 2
-        cross = min(late, leaves_qty(parent.order), allowed + open_qty, catch_up)
+        cross = min(late, whole, allowed + open_qty, catch_up)
     next_ts = min([ts + defaults.refresh_ns] + [moment for moment in (cross_ts, slice_end) if moment > ts])
-    whole = leaves_qty(parent.order)
     most = in_lots(min(whole, allowed + open_qty), whole, round_lot)
     return Demand(in_lots(join, remaining, round_lot), in_lots(cross, whole, round_lot), most, next_ts)
 
