@@ -166,13 +166,13 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 class Street:
-    """Simulator, server and client on one clock that runs `speed` times as fast. is_cuttable: venues behind a Proxy."""
+    """Simulator, server and client on one clock that begins at `opens` and runs `speed` times as fast. is_cuttable: venues behind a Proxy."""
 
-    def __init__(self, folder: Path, speed: int, is_cuttable: bool = False) -> None:
+    def __init__(self, folder: Path, speed: int, is_cuttable: bool = False, opens: str = OPEN) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         self.folder = folder
         epoch = utc_text(time.time_ns() + 4 * SECOND)
-        clock = ["--speed", str(speed), "--market-epoch", OPEN, "--wall-epoch", epoch]
+        clock = ["--speed", str(speed), "--market-epoch", opens, "--wall-epoch", epoch]
         venue_port, client_port = free_port(), free_port()
         self.sim = Process("sim", "--config", "cfg/demo-sim.toml", "--state", str(folder / "sim"), "--port", str(venue_port), *clock)
         self.proxy = Proxy(venue_port) if is_cuttable else None
@@ -181,12 +181,16 @@ class Street:
         self.server = Process(*serve, "--venue-port", str(reached), *clock)
         self.client = Client(folder / "client", client_port)
 
-    def order(self, qty: int, max_pct_vol: str = "0.25") -> None:
-        """A VWAP over the half hour, once there are prices to check it against."""
+    def wait_for_quotes(self) -> None:
+        """Until there are prices to check an order against."""
         deadline = time.monotonic() + 20
         while not all(v["quotes"] for v in call(self.folder / "server", {"verb": "venue.ls"})["venues"]):
             assert time.monotonic() < deadline, "no market data came"
             self.client.read(0.1)
+
+    def order(self, qty: int, max_pct_vol: str = "0.25") -> None:
+        """A VWAP over the half hour."""
+        self.wait_for_quotes()
         self.client.send(
             f"35=D|11=K1|21=1|55=AAPL|54=1|60={START}|38={qty}|40=1|59=0|847=1|168={START}|126={END}|957=1|958=MaxPctVol|960={max_pct_vol}"
         )
