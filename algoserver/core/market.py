@@ -20,13 +20,14 @@ class Quote(msgspec.Struct):
 
 
 class Market(msgspec.Struct):
-    """One instrument's market. volume counts every print at every venue, ours too."""
+    """One instrument's market. volume counts every print at every venue, ours too. doubt: why prices are not believed."""
 
     symbol: str
     quotes: dict[str, Quote] = {}
     last_px: int = 0
     last_ts: int = 0
     volume: Tally = msgspec.field(default_factory=Tally)
+    doubt: str = ""
 
 
 def on_quote(market: Market, venue: str, bid_px: int, bid_qty: int, ask_px: int, ask_qty: int, ts: int) -> None:

@@ -73,6 +73,11 @@ def _surplus(resting: list[ChildOrder], demand: Demand, instrument: Instrument, 
     return tuple(surplus)
 
 
+def hold(resting: list[ChildOrder], demand: Demand, instrument: Instrument, ts: int) -> Placement:
+    """Nothing new, nothing moved: only what the cap does not allow any more is taken back."""
+    return Placement(_surplus(resting, demand, instrument, ts))
+
+
 def take_back(resting: list[ChildOrder], ts: int) -> Placement:
     """Cancel all that rests: the parent is paused, canceled or over."""
     return Placement(tuple(c.child_id for c in resting if _may_cancel(c, ts)))

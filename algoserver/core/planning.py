@@ -105,7 +105,7 @@ def plan(state: State, parent: ParentOrder, window: Window) -> Work:
     curve: tuple[int, ...] = ()
     curve_text = ""
     if algo.by_curve or auction.is_wanted(parent.strategy, parent.params):
-        curve, curve_text = _curve(state, state.setup, parent.symbol, window.start_ts)
+        curve, curve_text = day_curve(state, state.setup, parent.symbol, window.start_ts)
     full = Window(window.start_ts, window.end_ts, curve, window.hours)
     kept = auction.kept_qty(state.setup, parent, state.instruments[parent.symbol], full, max_pct_vol) if curve else 0
     left = parent.order.order_qty - done - kept
@@ -182,7 +182,7 @@ def plan_text(parent: ParentOrder, work: Work, setup: PolicyLoaded) -> str:
     return f"{name}: {parent.side.name} {quantity} {parent.symbol} {when}, {pace}{kept}, {cap}{curve}, then {parent.params.completion}."
 
 
-def _curve(state: State, setup: PolicyLoaded, symbol: str, ts: int) -> tuple[tuple[int, ...], str]:
+def day_curve(state: State, setup: PolicyLoaded, symbol: str, ts: int) -> tuple[tuple[int, ...], str]:
     """The day's forecast, or the static curve and why."""
     forecast = state.forecasts.get(symbol)
     if forecast is None:

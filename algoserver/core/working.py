@@ -3,7 +3,7 @@
 Read work() as the life of a parent: over -> stopped -> waiting -> ended -> at work. Every path sets the next turn.
 """
 
-from algoserver.core import amend, auction, orders, placement, planning, risk, router
+from algoserver.core import amend, auction, orders, placement, planning, risk, router, watch
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Demand, Due, Window, Work, demand, market_volume, slice_at
 from algoserver.core.executions import ASK_AGAIN_NS, ask_status, count_refusal
@@ -66,8 +66,14 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     if own.base_volume < 0:
         own.base_volume = market.volume.total
         own.capped_volume = own.capped_volume if own.capped_volume >= 0 else market.volume.total
+    slice_start_ts = own.slice_start_ts
     wanted = _demand(parent, own, resting, market, setup, instrument, ts)
+    if own.slice_start_ts != slice_start_ts:
+        watch.warn_if_late(state, setup, parent, own, ts, out)
     wake(state, parent.parent_id, min(wanted.next_ts, parent.end_ts if parent.end_ts > ts else wanted.next_ts))
+    if watch.is_doubted(setup.policy, instrument, market, ts, out):
+        _act(state, setup, parent, own, placement.hold(auction.in_book(resting), wanted, instrument, ts), ts, out)
+        return
     if own.i_would_keep < 0 and placement.is_wished(parent, market):
         # IWouldPct is of what remains when the price is first there; looking again must not take the same share anew.
         own.i_would_keep = orders.leaves_qty(parent.order) * (PPM_ONE - parent.params.i_would_pct) // PPM_ONE

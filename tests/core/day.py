@@ -161,7 +161,9 @@ class Day:
         self.quote(venue=venue)
         self.parent("P1", qty, **more)
         # Without volume the cap lets nothing out before.
-        self.wait(2 * MINUTE)
+        for _ in range(4):
+            self.wait(MINUTE // 2)
+            self.quote(venue=venue)
         self.quote(venue=venue)
         self.trade(20 * qty)
         self.wait(2 * SECOND)
