@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from algoserver.domain.params import USES
+
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = [
     line.split("  #")[0].strip()
@@ -36,11 +38,12 @@ ATDL = next(c for c in COMMANDS if "atdl export" in c)
 TAPE = next(c for c in COMMANDS if "sim-tape" in c)
 SMALL = {"bench_core": "--parents 100 --events 3000 --warm 3000 --rounds 1", "bench_ack": "--rounds 1 --burst 300 --single 50"}
 BENCHES = [c for c in COMMANDS if "tools/bench" in c]
+PICTURES = next(c for c in COMMANDS if "algo_runs" in c)
 
 
 def test_every_command_of_the_readme_is_run_by_a_test():
     """A command that is added there and not here fails."""
-    known = {*ELSEWHERE, *STREET, OMS, CTL, CERTIFY, *RUN_ALONE, LEARN, REPLAY, ATDL, TAPE, *BENCHES}
+    known = {*ELSEWHERE, *STREET, OMS, CTL, CERTIFY, *RUN_ALONE, LEARN, REPLAY, ATDL, TAPE, PICTURES, *BENCHES}
     assert set(COMMANDS) == known
 
 
@@ -118,6 +121,20 @@ def test_a_bench_ends_with_one_json_line(command):
     done = run(f"{command} {small} --json", 200)
     assert done.returncode == 0, done.stderr[-2000:]
     assert isinstance(json.loads(done.stdout.splitlines()[-1]), dict)
+
+
+def test_every_algo_is_drawn(tmp_path):
+    """The page has a row and a picture of each; one that is run is inside its cap."""
+    done = run(f"{PICTURES} --seeds 1 --only POV --out {tmp_path} --json", 120)
+    assert done.returncode == 0, done.stderr
+    [figures] = json.loads(done.stdout.splitlines()[-1])["POV"]
+    assert (figures["completion"], figures["above_cap"]) == (1.0, 0.0)
+    assert "<svg" in (tmp_path / "algos" / "pov.svg").read_text()
+    page = (ROOT / "docs" / "algos.md").read_text()
+    for strategy in USES:
+        assert f"\n| {strategy.name} |" in page
+        assert f"](algos/{strategy.name.lower()}.svg)" in page
+        assert (ROOT / "docs" / "algos" / f"{strategy.name.lower()}.svg").is_file()
 
 
 class Running:
