@@ -21,7 +21,7 @@ from algoserver.core.reports import (
     reject_cancel,
     report,
 )
-from algoserver.core.state import State, find, touch
+from algoserver.core.state import State, find, is_used, touch
 from algoserver.domain.commands import Command
 from algoserver.domain.events import ParentRequested, ReplaceRequested
 from algoserver.domain.types import Denied, ExecType, OrdStatus, OrdType, TimeInForce
@@ -32,10 +32,10 @@ REPLACE = "2"  # CxlRejResponseTo (434)
 def replace_requested(state: State, event: ReplaceRequested, out: list[Command]) -> None:
     """Say Pending Replace and begin, or refuse it with what to change: the order then goes on as it is."""
     parent = find(state, event.session, event.orig_cl_ord_id)
-    known = find(state, event.session, event.cl_ord_id)
-    if known is not None and event.poss_dup:
+    is_known = is_used(state, event.session, event.cl_ord_id)
+    if is_known and event.poss_dup:
         return
-    refusal = _refusal(state, event, parent, known)
+    refusal = _refusal(event, parent, is_known)
     amended: Amendment | tuple[int, str] | None = None
     if refusal is None and parent is not None:
         amended = _amendment(state, parent, event)
@@ -102,11 +102,11 @@ def give_up(parent: ParentOrder, text: str, ts: int, out: list[Command], reason:
         reject_cancel(out, parent.session, parent, cl_ord_id, parent.cl_ord_id, reason, text, ts, REPLACE)
 
 
-def _refusal(state: State, event: ReplaceRequested, parent: ParentOrder | None, known: ParentOrder | None) -> tuple[int, str] | None:
+def _refusal(event: ReplaceRequested, parent: ParentOrder | None, is_known: bool) -> tuple[int, str] | None:
     """What can be said against the message before one looks at what it asks: (CxlRejReason, text)."""
     if parent is None:
         return UNKNOWN_ORDER, f"unknown_order: no order {event.orig_cl_ord_id} on this session; check OrigClOrdID (41)"
-    if known is not None:
+    if is_known:
         return DUPLICATE_CL_ORD_ID, f"duplicate_cl_ord_id: {event.cl_ord_id} was used before; send a new ClOrdID (11)"
     if not orders.is_open(parent.order) or parent.ended_as:
         return TOO_LATE, f"too_late: the order is {orders.ord_status(parent.order).name}"

@@ -6,7 +6,7 @@ Rule: they look at the client's working orders alone, which are far fewer than a
 from algoserver.core import orders
 from algoserver.core.orders import ParentOrder
 from algoserver.core.reports import UNKNOWN_ORDER_REASON, alert, report, report_no_order
-from algoserver.core.state import State, find, touch
+from algoserver.core.state import State, is_used, touch
 from algoserver.domain.commands import Command, ReportMassCancel
 from algoserver.domain.events import MassCancelRequested, MassStatusRequested, TradeDisputed
 from algoserver.domain.types import ExecType, OrdStatus
@@ -18,7 +18,8 @@ NOT_SUPPORTED, UNKNOWN_SECURITY, OTHER = 0, 1, 99  # MassCancelRejectReason (532
 
 def mass_cancel_requested(state: State, event: MassCancelRequested, out: list[Command]) -> None:
     """Cancel every working order that is meant; say which at once. Each reports Canceled when its children are over."""
-    if find(state, event.session, event.cl_ord_id) is not None:
+    if is_used(state, event.session, event.cl_ord_id):
+        # One that its session sends again must not reach the orders that came after it.
         if not event.poss_dup:
             _refuse(state, event, OTHER, f"duplicate_cl_ord_id: {event.cl_ord_id} was used before; send a new ClOrdID (11)", out)
         return
@@ -33,6 +34,7 @@ def mass_cancel_requested(state: State, event: MassCancelRequested, out: list[Co
         parent.ended_as = OrdStatus.CANCELED
         parent.end_text = f"canceled by mass cancel {event.cl_ord_id}"
         touch(state, parent.parent_id)
+    state.by_cl_ord_id[f"{event.session} {event.cl_ord_id}"] = ""
     affected = tuple((p.cl_ord_id, p.parent_id) for p in meant)
     out.append(_mass_report(state, event, event.request_type, affected=affected))
 

@@ -87,7 +87,7 @@ def next_exec_id(parent: ParentOrder) -> str:
 
 def report_no_order(
     out: list[Command], session: str, exec_id: str, exec_type: ExecType, ts: int, cl_ord_id: str, symbol: str, side: str,
-    ord_rej_reason: int, text: str, ord_status_req_id: str = "", mass_status_req_id: str = "", order_qty: int = 0,
+    ord_rej_reason: int, text: str, ord_status_req_id: str = "", mass_status_req_id: str = "", order_qty: int = 0, qty_decimals: int = 0,
 ) -> None:  # fmt: skip
     """Report on something that never became an order here (G.1.a, or a D that can't be read)."""
     out.append(
@@ -95,7 +95,7 @@ def report_no_order(
             session=session, exec_id=exec_id, order_id="NONE", cl_ord_id=cl_ord_id or "NONE", exec_type=exec_type,
             ord_status=OrdStatus.REJECTED, symbol=symbol or "NONE", side=side or "1", order_qty=order_qty, cum_qty=0,
             leaves_qty=0, avg_px=0, ts=ts, ord_rej_reason=ord_rej_reason, text=text, ord_status_req_id=ord_status_req_id,
-            mass_status_req_id=mass_status_req_id, is_last_report=bool(mass_status_req_id),
+            mass_status_req_id=mass_status_req_id, is_last_report=bool(mass_status_req_id), qty_decimals=qty_decimals,
         )  # fmt: skip
     )
 

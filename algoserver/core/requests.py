@@ -18,7 +18,7 @@ from algoserver.core.reports import (
     report,
     report_no_order,
 )
-from algoserver.core.state import State, find, touch
+from algoserver.core.state import State, find, is_used, touch
 from algoserver.domain.commands import Command, RejectMessage
 from algoserver.domain.events import CancelRequested, Garbled, ParentRequested, StatusRequested
 from algoserver.domain.types import Denied, ExecType, OrdStatus
@@ -32,6 +32,13 @@ def parent_requested(state: State, event: ParentRequested, out: list[Command]) -
     twin = find(state, event.session, event.cl_ord_id)
     if twin is not None:
         _same_cl_ord_id(twin, event, out)
+        return
+    if is_used(state, event.session, event.cl_ord_id):  # by a mass cancel: there is no order whose state could be shown
+        instrument = state.instruments.get(event.symbol)
+        report_no_order(
+            out, event.session, f"{state.run}.g{event.seq}", ExecType.REJECTED, event.ts, event.cl_ord_id, event.symbol, event.side,
+            risk.DUPLICATE, _used_before(event.cl_ord_id), order_qty=event.order_qty, qty_decimals=instrument.qty_decimals if instrument else 0,
+        )  # fmt: skip
         return
     refused = planning.refusal(state, event)
     window: Window | Denied | None = None
@@ -60,14 +67,14 @@ def parent_requested(state: State, event: ParentRequested, out: list[Command]) -
 def cancel_requested(state: State, event: CancelRequested, out: list[Command]) -> None:
     """Pending Cancel at once; Canceled follows when every child is over."""
     parent = find(state, event.session, event.orig_cl_ord_id)
-    known = find(state, event.session, event.cl_ord_id)
-    if known is not None and event.poss_dup:
+    is_known = is_used(state, event.session, event.cl_ord_id)
+    if is_known and event.poss_dup:
         return
     refusal: tuple[int, str] | None = None
     if parent is None:
         refusal = UNKNOWN_ORDER, f"unknown_order: no order {event.orig_cl_ord_id} on this session; check OrigClOrdID (41)"
-    elif known is not None:
-        refusal = DUPLICATE_CL_ORD_ID, f"duplicate_cl_ord_id: {event.cl_ord_id} was used before; send a new ClOrdID (11)"
+    elif is_known:
+        refusal = DUPLICATE_CL_ORD_ID, _used_before(event.cl_ord_id)
     elif not orders.is_open(parent.order):
         refusal = TOO_LATE, f"too_late: the order is {orders.ord_status(parent.order).name}"
     elif parent.order.is_cancel_pending:
@@ -131,8 +138,12 @@ def _same_cl_ord_id(twin: ParentOrder, event: ParentRequested, out: list[Command
     if event.poss_resend:
         report(out, twin, ExecType.ORDER_STATUS, event.ts)  # F.1.b
         return
-    text = f"duplicate_cl_ord_id: {event.cl_ord_id} was used before; send a new ClOrdID (11)"
+    text = _used_before(event.cl_ord_id)
     report(out, twin, ExecType.REJECTED, event.ts, ord_rej_reason=risk.DUPLICATE, text=text, cl_ord_id=event.cl_ord_id)
+
+
+def _used_before(cl_ord_id: str) -> str:
+    return f"duplicate_cl_ord_id: {cl_ord_id} was used before; send a new ClOrdID (11)"
 
 
 def _book(state: State, event: ParentRequested, window: Window | None) -> ParentOrder:

@@ -20,9 +20,9 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 class State(msgspec.Struct):
     """seq, ts: of the last event. run: prefix of our ids, from the first policy's time, so that no two journals share one.
 
-    by_cl_ord_id: "session cl_ord_id" -> parent_id, cancels' ids too. sessions: name -> is it up. heard: session -> MsgSeqNum last heard.
-    forecasts_asked: symbol -> date of the last request. due: heap of
-    (ts, parent_id). touched: parents that this step must look at; empty between steps. working: parents that have Work.
+    by_cl_ord_id: "session cl_ord_id" -> parent_id, cancels' ids too; "" for a mass cancel's. sessions: name -> is it up.
+    heard: session -> MsgSeqNum last heard. forecasts_asked: symbol -> date of the last request.
+    due: heap of (ts, parent_id). touched: parents that this step must look at; empty between steps. working: parents that have Work.
     """
 
     seq: int = 0
@@ -61,6 +61,11 @@ def find(state: State, session: str, cl_ord_id: str) -> ParentOrder | None:
     """A client's parent by any ClOrdID that it has had."""
     parent_id = state.by_cl_ord_id.get(f"{session} {cl_ord_id}")
     return state.parents[parent_id] if parent_id else None
+
+
+def is_used(state: State, session: str, cl_ord_id: str) -> bool:
+    """Whether a client has had this ClOrdID for anything: an order, its cancel or replace, a mass cancel."""
+    return f"{session} {cl_ord_id}" in state.by_cl_ord_id
 
 
 def touch(state: State, parent_id: str) -> None:

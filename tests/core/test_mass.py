@@ -1,6 +1,6 @@
 """Mass cancel, mass status and disputed trades: whose orders are meant, what is answered, what happens to them."""
 
-from algoserver.domain.commands import CancelChild, Command, RaiseAlert, ReportMassCancel, ReportParent
+from algoserver.domain.commands import CancelChild, Command, RaiseAlert, RejectCancel, ReportMassCancel, ReportParent
 from algoserver.domain.events import MassCancelRequested, MassStatusRequested, TradeDisputed
 from algoserver.domain.types import MINUTE, ExecType, OrdStatus, Side
 from tests.core.day import Day
@@ -34,7 +34,10 @@ def test_all_of_a_clients_orders_and_nobody_elses():
     assert ended == [(p, ExecType.CANCELED, "canceled by mass cancel M1") for p in ("P1", "P2")]
     (other,) = [p for p in day.state.parents.values() if p.session == "CLIENT2"]
     assert other.parent_id in day.state.works
-    assert _cancel(day)[0].affected == ()
+    again = MassCancelRequested(session="CLIENT1", cl_ord_id="M2", request_type="7")
+    (empty,) = day.feed(again)
+    assert isinstance(empty, ReportMassCancel)
+    assert (empty.response, empty.affected) == ("7", ())
 
 
 def test_by_security_and_by_side():
@@ -44,6 +47,24 @@ def test_by_security_and_by_side():
     for request_type, symbol, reason, code in (("1", "", 1, "unknown_symbol"), ("1", "X", 1, "unknown_symbol"), ("3", "", 0, "unsupported_type")):
         report, rest = _cancel(_day(), request_type, symbol=symbol)
         assert (report.response, report.reject_reason, report.text.partition(":")[0], rest) == ("0", reason, code, [])
+
+
+def test_a_mass_cancel_that_comes_again_spares_the_orders_after_it():
+    """As PossDup it is answered already; otherwise its ClOrdID is used up, for an order too."""
+    day = Day()
+    day.quote()
+    _cancel(day)
+    day.parent("P1")
+    assert day.feed(MassCancelRequested(session="CLIENT1", cl_ord_id="M1", request_type="7", poss_dup=True)) == []
+    report, rest = _cancel(day)
+    assert (report.response, report.reject_reason, report.text.partition(":")[0], rest) == ("0", 99, "duplicate_cl_ord_id", [])
+    assert day.order("P1").parent_id in day.state.works
+    (refused,) = day.parent("M1")
+    assert isinstance(refused, ReportParent)
+    assert (refused.order_id, refused.ord_status, refused.ord_rej_reason, refused.order_qty) == ("NONE", OrdStatus.REJECTED, 6, 1_000)
+    (refused,) = day.cancel("P1", "M1")
+    assert isinstance(refused, RejectCancel)
+    assert refused.cxl_rej_reason == 6
 
 
 def test_children_are_taken_back_before_an_order_is_canceled():
