@@ -1,0 +1,228 @@
+"""The books that must hold after every event, whatever clients, venues, operators and time do. Rules are in test_state_machine.
+
+Each limit is computed here from what was sent and told, not asked of the gate that is under test.
+"""
+
+from collections import Counter, deque
+
+import msgspec
+from hypothesis.stateful import RuleBasedStateMachine, invariant
+
+from algoserver.core.engine import step
+from algoserver.core.orders import ParentOrder, is_open, leaves_qty
+from algoserver.core.state import State, dump, load
+from algoserver.domain import commands, events
+from algoserver.domain.events import Event
+from algoserver.domain.policy import InstrumentSetup
+from algoserver.domain.types import PPM_ONE, PX_ONE, SECOND, Instrument, OrdStatus, OrdType, TimeInForce
+from tests.core.client_book import ENDS, ClientBook
+from tests.core.day import AAPL, POLICY, Day, policy_loaded
+
+# A coin beside the share: fractions in its quantities, and a lot that is not one unit.
+COIN = Instrument(symbol="COIN", tick=PX_ONE // 100, lot=10, round_lot=1_000, qty_decimals=5, adv=3_000_000_000)
+SYMBOLS = {"AAPL": AAPL, "COIN": COIN}
+BOTH = (InstrumentSetup(AAPL), InstrumentSetup(COIN))
+TIGHT = msgspec.structs.replace(
+    POLICY, child_qty_max=300, child_value_max=50_000 * PX_ONE, venue_messages_per_second_max=5, collar_ppm=0, children_open_max=4
+)
+ONE = (InstrumentSetup(AAPL),)
+CLIENTS = ("CLIENT1", "CLIENT2")
+SETUPS = tuple(
+    policy_loaded(clients=CLIENTS, **given) for given in ({"instruments": BOTH}, {"instruments": BOTH, "policy": TIGHT}, {"instruments": ONE})
+)
+# How often each thing happened in all machines of this process: a rule that never gets its turn proves nothing.
+HAPPENED: Counter[str] = Counter()
+
+
+class Books(RuleBasedStateMachine):
+    """Tells the core, and checks all that it then does and has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.day = Day(SETUPS[0])
+        self.sent: list[commands.SendChild] = []
+        self.clients = ClientBook()
+        # Parents to which a venue has done what breaks any bound: too much, too late, or trades taken back.
+        self.strange: set[str] = set()
+        self.volume = dict.fromkeys(SYMBOLS, 0)
+        self.volume_before: dict[str, int] = {}
+        self.left_at: dict[str, deque[int]] = {}
+        self.saved: tuple[int, int, bytes] = (len(self.day.fed), len(self.day.commands), dump(self.state))
+
+    @property
+    def state(self) -> State:
+        return self.day.state
+
+    def tell(self, event: Event) -> list[commands.Command]:
+        """One event in, and everything that it made the core say is looked at."""
+        HAPPENED[type(event).__name__] += 1
+        was_paused = {p.parent_id for p in self.state.parents.values() if p.paused_by}
+        resumed = event.target if isinstance(event, events.OperatorCommanded) and event.verb == "resume" else ""
+        if isinstance(event, events.TradePrinted):
+            self.volume[event.symbol] += event.last_qty
+        elif isinstance(event, events.PolicyLoaded):
+            self.left_at.clear()
+        out = self.day.feed(event)
+        if isinstance(event, events.ParentRequested):
+            self.volume_before.setdefault(next(reversed(self.state.parents)), self.volume.get(event.symbol, 0))
+        self.clients.hear(event, out)
+        for c in out:
+            HAPPENED[f"{type(c).__name__} {c.exec_type.name}" if isinstance(c, commands.ReportParent) else type(c).__name__] += 1
+            if isinstance(c, commands.SendChild):
+                assert c.child_id.rpartition(".")[0] not in was_paused - {resumed}, "a paused parent sends"
+                self._may_leave(c)
+            elif isinstance(c, commands.CancelChild):
+                assert is_open(self.state.children[c.child_id].order), "a cancel for a child that is over"
+            elif isinstance(c, commands.ReportParent) and c.exec_type in ENDS:
+                assert not self.state.parents[c.order_id].open_children, "a child outlives its parent"
+        for parent_id in {c.child_id.rpartition(".")[0] for c in out if isinstance(c, commands.SendChild)}:
+            self._is_within(self.state.parents[parent_id])
+        return out
+
+    def exposure(self, parent: ParentOrder) -> int:
+        """What is done and what may still trade."""
+        return parent.order.cum_qty + sum(leaves_qty(self.state.children[c].order) for c in parent.open_children)
+
+    def _may_leave(self, child: commands.SendChild) -> None:
+        """Everything that must hold of a child at the moment it leaves."""
+        parent = self.state.parents[child.child_id.rpartition(".")[0]]
+        assert not self.state.gate.killed
+        assert self.state.venues_up[child.venue], "a child to a venue that is down"
+        assert is_open(parent.order)
+        assert not parent.order.is_cancel_pending
+        assert parent.amendment is None, "a child leaves while a replace is pending"
+        assert not parent.awaits_status
+        assert parent.ended_as in (None, OrdStatus.CANCELED)
+        assert self.state.ts >= parent.start_ts
+        assert (child.symbol, child.side) == (parent.symbol, parent.side)
+        if parent.price:
+            assert (child.price - parent.price) * parent.side.sign <= 0, "beyond the client's limit"
+        assert child.child_id not in {s.child_id for s in self.sent}
+        self._keeps_the_policy(child, SYMBOLS[child.symbol])
+        self.sent.append(child)
+
+    def _keeps_the_policy(self, child: commands.SendChild, instrument: Instrument) -> None:
+        setup, unit = self.state.setup, 10**instrument.qty_decimals
+        assert setup is not None
+        policy = setup.policy
+        assert child.symbol in {i.instrument.symbol for i in setup.instruments}
+        assert child.ord_type is OrdType.LIMIT
+        assert child.order_qty > 0
+        assert child.order_qty % instrument.lot == 0
+        assert child.order_qty <= policy.child_qty_max * unit
+        assert child.price > 0
+        assert child.price % instrument.tick == 0
+        assert child.price * child.order_qty <= policy.child_value_max * unit
+        quotes = self.state.markets[child.symbol].quotes.values()
+        bids, asks = [q.bid_px for q in quotes if q.bid_px], [q.ask_px for q in quotes if q.ask_px]
+        reference = (max(bids) + min(asks)) // 2 if bids and asks else self.state.markets[child.symbol].last_px
+        collar = max(reference * policy.collar_ppm // PPM_ONE, policy.collar_ticks * instrument.tick)
+        assert (child.price - reference) * child.side.sign <= collar, "beyond the collar"
+        assert sum(leaves_qty(c.order) > 0 for c in self.state.children.values()) <= policy.children_open_max
+        # A bucket of one second's messages: full at the window's begin, it lets out twice as many at most.
+        left_at = self.left_at.setdefault(child.venue, deque())
+        left_at.append(self.state.ts)
+        while left_at[0] <= self.state.ts - SECOND:
+            left_at.popleft()
+        assert len(left_at) <= 2 * policy.venue_messages_per_second_max, "more messages than the venue may have"
+
+    def _is_within(self, parent: ParentOrder) -> None:
+        """What is done and out is no more than the client, and the share of the market's volume since the order came, allow."""
+        exposure = self.exposure(parent)
+        assert exposure <= parent.order.order_qty, "more out than the client asked for"
+        if parent.parent_id in self.strange or parent.time_in_force is not TimeInForce.DAY:
+            return
+        assert self.state.setup is not None
+        share = parent.params.max_pct_vol or self.state.setup.algo.max_pct_vol
+        since = self.volume[parent.symbol] - self.volume_before.get(parent.parent_id, 0)
+        assert exposure <= share * since // PPM_ONE, "more than MaxPctVol of the market"
+        if parent.params.display_qty:
+            resting = [c for c in map(self.state.children.__getitem__, parent.open_children) if c.time_in_force is TimeInForce.DAY]
+            assert sum(leaves_qty(c.order) for c in resting) <= parent.params.display_qty, "it shows more than DisplayQty"
+
+    # ---- what always holds
+
+    @invariant()
+    def the_books_hold(self) -> None:
+        """Runs once after each rule."""
+        HAPPENED["step"] += 1
+        self.a_parent_is_the_sum_of_its_children()
+        self.the_clients_have_heard_all()
+        self.the_gates_books_are_the_childrens()
+        self.exposure_is_at_most_the_order()
+        self.no_child_outlives_its_parent_unasked()
+        self.nobody_is_forgotten()
+
+    def a_parent_is_the_sum_of_its_children(self) -> None:
+        cum: dict[str, int] = dict.fromkeys(self.state.parents, 0)
+        money = dict(cum)
+        open_children: dict[str, set[str]] = {p: set() for p in cum}
+        for c in self.state.children.values():
+            cum[c.parent_id] += c.order.cum_qty
+            money[c.parent_id] += c.order.money
+            assert c.order.cum_qty == sum(q for _, q in c.order.fills.values())
+            if is_open(c.order):
+                open_children[c.parent_id].add(c.child_id)
+        for p in self.state.parents.values():
+            assert (p.order.cum_qty, p.order.money) == (cum[p.parent_id], money[p.parent_id])
+            assert p.order.cum_qty == sum(q for _, q in p.order.fills.values())
+            assert set(p.open_children) == open_children[p.parent_id], "a child is open in one book and over in the other"
+
+    def the_clients_have_heard_all(self) -> None:
+        """Their books, kept from reports alone, are ours; what they were told is pending is what we still owe an answer."""
+        assert set(self.clients.orders) == set(self.state.parents)
+        for p in self.state.parents.values():
+            heard = self.clients.orders[p.parent_id]
+            assert (heard.cl_ord_id, heard.order_qty) == (p.cl_ord_id, p.order.order_qty)
+            assert (heard.cum_qty, heard.money) == (p.order.cum_qty, p.order.money)
+            owed = {p.amendment.cl_ord_id} if p.amendment else set()
+            assert set(heard.pending) == owed | ({p.cancel_cl_ord_id} if p.order.is_cancel_pending else set())
+            assert (heard.status in ("3", "4", "8", "C", "2")) == (not is_open(p.order)) or heard.pending
+
+    def the_gates_books_are_the_childrens(self) -> None:
+        gate = self.state.gate
+        for c in self.state.children.values():
+            assert gate.children[c.child_id].leaves == leaves_qty(c.order)
+        for parent_id, gated in gate.parents.items():
+            mine = [c for c in self.state.children.values() if c.parent_id == parent_id]
+            assert gated.filled == sum(c.order.cum_qty for c in mine)
+            assert gated.open == sum(leaves_qty(c.order) for c in mine)
+            parent = self.state.parents[parent_id]
+            assert (gated.order_qty, gated.price) == (parent.order.order_qty, parent.price)
+        assert gate.open_children == sum(leaves_qty(c.order) > 0 for c in self.state.children.values())
+
+    def exposure_is_at_most_the_order(self) -> None:
+        for p in self.state.parents.values():
+            assert p.parent_id in self.strange or self.exposure(p) <= p.order.order_qty
+
+    def no_child_outlives_its_parent_unasked(self) -> None:
+        for p in self.state.parents.values():
+            # A parent that the gate's own refusals have paused in its turn takes back at its next one, a second later.
+            is_paused = p.paused_by and p.paused_by != "refusals"
+            is_over = not is_open(p.order) or p.order.is_cancel_pending or p.ended_as or is_paused or self.state.gate.killed
+            for child_id in p.open_children if is_over else ():
+                c = self.state.children[child_id]
+                # An immediate child ends by itself; an unknown one is asked for first.
+                assert c.is_unknown or c.time_in_force is not TimeInForce.DAY or c.order.is_cancel_pending or c.cancels, "left resting"
+
+    def nobody_is_forgotten(self) -> None:
+        assert not self.state.touched
+        for p in self.state.parents.values():
+            is_alive = is_open(p.order) or bool(p.open_children)
+            assert p.parent_id in self.state.works or not is_alive
+            if p.parent_id in self.state.works:
+                due_ts = self.state.works[p.parent_id].due_ts
+                assert due_ts > self.state.ts
+                assert (due_ts, p.parent_id) in self.state.due
+            if not is_open(p.order):
+                assert leaves_qty(p.order) == 0
+            if p.awaits_status:
+                assert any(self.state.children[c].is_unknown for c in p.open_children), "waits for a status that nobody owes"
+
+    def teardown(self) -> None:
+        """A replay from nothing, and one from the saved state, do and end the same."""
+        whole = dump(self.state)
+        for events_at, commands_at, state in ((0, 0, State()), (self.saved[0], self.saved[1], load(self.saved[2]))):
+            again = [c for e in self.day.fed[events_at:] for c in step(state, e)]
+            assert again == self.day.commands[commands_at:]
+            assert dump(state) == whole
