@@ -13,6 +13,8 @@ from typing import Literal
 
 import quickfix as fix
 
+from algoserver.fix.text import readable
+
 ORDER_MESSAGES = ("D", "F", "G")
 DICTIONARIES = Path(__file__).resolve().parents[2] / "sessions"
 
@@ -128,7 +130,7 @@ class Endpoint(fix.Application):  # type: ignore[misc]
         pass
 
     def fromAdmin(self, message: "fix.Message", session_id: "fix.SessionID") -> None:
-        text = message.toString()
+        text = readable(message.toString())
         if "\x0135=3\x01" in text:
             self._inbox.put(("rejected", session_id.toString(), text))
 
@@ -139,7 +141,7 @@ class Endpoint(fix.Application):  # type: ignore[misc]
                 raise fix.DoNotSend()
 
     def fromApp(self, message: "fix.Message", session_id: "fix.SessionID") -> None:
-        self._inbox.put(("app", session_id.toString(), message.toString()))
+        self._inbox.put(("app", session_id.toString(), readable(message.toString())))
 
 
 def message_type(text: str) -> str:

@@ -39,7 +39,8 @@ def need(f: Fields, tag: str, name: str) -> str:
 def identifier(f: Fields, tag: str, name: str) -> str:
     """A ClOrdID or the like: printable, and no longer than we keep."""
     value = need(f, tag, name)
-    if len(value) > ID_CHARS_MAX or not value.isprintable():
+    # U+FFFD stands for bytes that were no text: two ids would be one.
+    if len(value) > ID_CHARS_MAX or not value.isprintable() or "\ufffd" in value:
         raise Unusable("bad_id", f"{name} ({tag}) has more than {ID_CHARS_MAX} characters or some that can't be printed")
     return value
 

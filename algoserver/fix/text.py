@@ -8,6 +8,11 @@ SOH = "\x01"
 TEXT_CHARS_MAX = 65_536
 
 
+def readable(text: str) -> str:
+    """`text` as the engine has it, with U+FFFD for every byte that was no UTF-8: those it gives as lone surrogates, which can't be written."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def fields(text: str) -> dict[str, str]:
     """Tag -> value. Of a tag that comes more than once the last stands; groups are read by group()."""
     return dict([pair.split("=", 1) for pair in text.split(SOH) if "=" in pair])

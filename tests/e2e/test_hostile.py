@@ -106,6 +106,20 @@ def test_what_is_not_built_says_so(client):
     assert (f["35"], f.get("380", ""), f.get("372", "")) == ("j", "3", "AE"), f
 
 
+def test_bytes_that_are_no_text_are_answered_and_stop_nobody(street, client):
+    """An id of such bytes is refused: it could not be said back. Elsewhere they are read as unreadable, a venue's too."""
+    client.peer.send("H", (11, "NOBODY"), (55, b"\xff\xfe"), (54, 1))
+    f = client.next()
+    assert (f["35"], f["150"], f["39"], f["55"]) == ("8", "I", "8", "\ufffd\ufffd")
+    client.peer.send("D", (11, b"Z\xff"), (55, "AAPL"), (54, 1), (60, now()), (38, 100), (40, 1), (847, 1001))
+    f = client.next()
+    assert (f["35"], f["39"], f["58"].partition(":")[0]) == ("8", "8", "bad_id")
+    nobodys = {"11": "nobody.1", "55": "AAPL", "54": "1", "38": "1", "44": "1", "56": "XLIT1"}
+    street.venue.report(nobodys, "8", "8", 0, 0, 0, (58, b"Gr\xf6\xdfe"))
+    client.peer.send("H", (11, "NOBODY"), (55, "AAPL"), (54, 1))
+    assert client.next()["150"] == "I"
+
+
 def test_garbage_and_a_dripped_message_bother_nobody(street, client):
     """Bytes that are no FIX, half a Logon that never ends, a wrong CompID: another client's order is acknowledged meanwhile."""
     drips = [socket.create_connection(("127.0.0.1", street.port)) for _ in range(3)]

@@ -172,6 +172,7 @@ def _code(**changes: object) -> tuple[str, int]:
         ({"t11": "x" * 64}, ("", 0)),
         ({"t11": "x" * 65}, ("bad_id", 99)),
         ({"t11": "a\nb"}, ("bad_id", 99)),
+        ({"t11": "a\ufffd"}, ("bad_id", 99)),
         ({"t55": None}, ("missing_field", 99)),
         ({"t55": "NONE"}, ("unknown_symbol", 1)),
         ({"t54": 3}, ("unknown_side", 11)),
