@@ -44,6 +44,8 @@ class Books(RuleBasedStateMachine):
         self.clients = ClientBook()
         # Parents to which a venue has done what breaks any bound: too much, too late, or trades taken back.
         self.strange: set[str] = set()
+        # Children of before a restart whose venue has not been heard on since.
+        self.unheard: set[str] = set()
         self.volume = dict.fromkeys(SYMBOLS, 0)
         self.volume_before: dict[str, int] = {}
         self.left_at: dict[str, deque[int]] = {}
@@ -62,6 +64,8 @@ class Books(RuleBasedStateMachine):
             self.volume[event.symbol] += event.last_qty
         elif isinstance(event, events.PolicyLoaded):
             self.left_at.clear()
+        elif isinstance(event, events.ChildMessage):
+            self.unheard.discard(event.child_id)
         out = self.day.feed(event)
         if isinstance(event, events.ParentRequested):
             self.volume_before.setdefault(next(reversed(self.state.parents)), self.volume.get(event.symbol, 0))
@@ -73,6 +77,7 @@ class Books(RuleBasedStateMachine):
                 self._may_leave(c)
             elif isinstance(c, commands.CancelChild):
                 assert is_open(self.state.children[c.child_id].order), "a cancel for a child that is over"
+                assert not self.state.children[c.child_id].is_unknown, "a cancel before the venue has told how the child stands"
             elif isinstance(c, commands.ReportParent) and c.exec_type in ENDS:
                 assert not self.state.parents[c.order_id].open_children, "a child outlives its parent"
         for parent_id in {c.child_id.rpartition(".")[0] for c in out if isinstance(c, commands.SendChild)}:
@@ -91,7 +96,7 @@ class Books(RuleBasedStateMachine):
         assert is_open(parent.order)
         assert not parent.order.is_cancel_pending
         assert parent.amendment is None, "a child leaves while a replace is pending"
-        assert not parent.awaits_status
+        assert not self.unheard.intersection(parent.open_children), "it trades before all that it had out is known"
         assert parent.ended_as in (None, OrdStatus.CANCELED)
         assert self.state.ts >= parent.start_ts
         assert (child.symbol, child.side) == (parent.symbol, parent.side)
@@ -194,6 +199,8 @@ class Books(RuleBasedStateMachine):
     def exposure_is_at_most_the_order(self) -> None:
         for p in self.state.parents.values():
             assert p.parent_id in self.strange or self.exposure(p) <= p.order.order_qty
+            for c in map(self.state.children.__getitem__, p.open_children) if p.price and p.parent_id not in self.strange else ():
+                assert (c.price - p.price) * p.side.sign <= 0, "out beyond the limit that was agreed"
 
     def no_child_outlives_its_parent_unasked(self) -> None:
         for p in self.state.parents.values():

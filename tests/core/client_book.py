@@ -59,7 +59,9 @@ class ClientBook:
         if isinstance(event, events.ParentRequested):
             is_asked_for = key in self.used and event.poss_resend
             kinds = {ExecType.ORDER_STATUS} if is_asked_for else {ExecType.REJECTED} if key in self.used else {ExecType.NEW, ExecType.REJECTED}
-            mine = [a for a in answers if isinstance(a, commands.ReportParent) and a.cl_ord_id == event.cl_ord_id and a.exec_type in kinds]
+            mine = [a for a in answers if isinstance(a, commands.ReportParent) and a.exec_type in kinds]
+            # How it stands is said under the name that it has now; it may have been replaced since.
+            assert is_asked_for or all(a.cl_ord_id == event.cl_ord_id for a in mine)
             self.used.add(key)
         elif isinstance(event, events.CancelRequested | events.ReplaceRequested):
             pending = ExecType.PENDING_CANCEL if isinstance(event, events.CancelRequested) else ExecType.PENDING_REPLACE

@@ -19,7 +19,7 @@ from algoserver.core.orders import ChildOrder, ParentOrder, is_open, leaves_qty,
 from algoserver.core.state import dump, load
 from algoserver.domain import commands, events
 from algoserver.domain.params import AlgoParams
-from algoserver.domain.types import MINUTE, PX_ONE, SECOND, OrdStatus, OrdType, Side, TimeInForce, date_text
+from algoserver.domain.types import MINUTE, PX_ONE, SECOND, ExecType, OrdStatus, OrdType, Side, TimeInForce, date_text
 from tests.core.books import CLIENTS, HAPPENED, SETUPS, SYMBOLS, Books
 from tests.core.day import FLAT_26
 
@@ -77,7 +77,7 @@ class Street(Books):
         start=st.sampled_from([0, 0, 0, -60, 30]),
         end=st.sampled_from([60, 600, 600, 40, 0, 60, 600, -5]),
         flags=FEW,
-        extra=st.integers(0, 8),
+        extra=st.integers(0, 10),
     )
     def asks(
         self, session: str, number: int, strategy: int, symbol: str, qty: int, side: Side, price: int, tif: TimeInForce, start: int,
@@ -87,6 +87,7 @@ class Street(Books):
         more: dict[str, Any] = [
             {}, {}, {"max_pct_vol": 1_000_000}, {"catch_up": False}, {"completion": "HARD"}, {"completion": "SOFT", "max_pct_vol": 900_000},
             {"i_would_price": 200 * PX_ONE, "max_pct_vol": 1_000_000}, {"display_qty": 100}, {"urgency": 5, "min_pct_vol": 100_000},
+            {"max_pct_vol": 10_000}, {"i_would_price": 200 * PX_ONE, "max_pct_vol": 20_000},
         ][extra]  # fmt: skip
         params = AlgoParams(
             start_ts=now + start * SECOND if start else 0, end_ts=now + end * SECOND if end else 0,
@@ -208,7 +209,10 @@ class Street(Books):
     @precondition(lambda self: self.sent)
     @rule(index=INDEX, share=st.sampled_from([1, 2, 3, 3, 3, 4]))
     def fills(self, index: int, share: int) -> None:
-        c = self.child(index)
+        self.fill(self.child(index), share)
+
+    def fill(self, c: ChildOrder, share: int) -> None:
+        """A single unit, half, all or more of what is left."""
         left = max(1, leaves_qty(c.order))
         quantity = [0, 1, max(1, left // 2), left, left + 100][share]
         if not is_open(c.order) or quantity > leaves_qty(c.order):
@@ -227,6 +231,20 @@ class Street(Books):
             self.fills(index, 2)
             self.fills(index, 3)
 
+    @precondition(lambda self: self.sent)
+    @rule(index=INDEX, cancel=st.integers(0, 60), qty=NUMBERS, price=st.one_of(st.just(0), PRICES), is_amend=st.booleans(), share=FEW)
+    def crosses(self, index: int, cancel: int, qty: int, price: int, is_amend: bool, share: int) -> None:
+        """A cancel or a replace that meets a fill on its way."""
+        c = self.child(index)
+        parent = self.state.parents[c.parent_id]
+        ids = {"session": parent.session, "cl_ord_id": f"C{cancel}", "orig_cl_ord_id": parent.cl_ord_id}
+        if is_amend:
+            same = {"symbol": parent.symbol, "side": parent.side, "ord_type": OrdType.LIMIT if price else OrdType.MARKET}
+            self.says(events.ReplaceRequested(**ids, **same, order_qty=qty * (10 if parent.symbol == "COIN" else 1), price=price))
+        else:
+            self.says(events.CancelRequested(**ids))
+        self.fill(c, share + 1)
+
     @precondition(lambda self: self.venue_execs)
     @rule(index=INDEX, which=INDEX, kind=st.sampled_from(["bust", "correct", "bust", "correct", "again", "unknown"]), quantity=NUMBERS)
     def changes_its_mind(self, index: int, which: int, kind: str, quantity: int) -> None:
@@ -237,7 +255,8 @@ class Street(Books):
         exec_id = f"E{self.exec_count}"
         common = {"session": c.venue, "child_id": child_id}
         if kind == "again":
-            self.tell(events.ChildFilled(**common, exec_id=ref_id, last_px=c.price, last_qty=quantity))
+            out = self.tell(events.ChildFilled(**common, exec_id=ref_id, last_px=c.price, last_qty=quantity))
+            assert not [r for r in out if isinstance(r, commands.ReportParent) and r.exec_type is ExecType.TRADE], "a trade twice"
         elif kind == "correct":
             self.strange.add(c.parent_id)
             execs.append(exec_id)
@@ -322,7 +341,8 @@ class Street(Books):
         asked = []
         for name in VENUES:
             asked += [c.child_id for c in self.tell(events.SessionUp(session=name)) if isinstance(c, commands.AskChildStatus)]
-        assert set(asked) == {c for p in self.state.parents.values() for c in p.open_children}
+        self.unheard = {c for p in self.state.parents.values() for c in p.open_children}
+        assert set(asked) == self.unheard
         if is_heard:
             self.sweep(asked)
 
