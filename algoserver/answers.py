@@ -7,7 +7,7 @@ Rule 2: the core waits while an answer is made, so no answer looks at more than 
 from itertools import islice
 from typing import Any
 
-from algoserver.core import orders
+from algoserver.core import halts, orders
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Work, band, market_volume, planned
 from algoserver.core.market import best
@@ -75,6 +75,7 @@ def venue_list(state: State) -> Answer:
                 "state": _up(state.venues_up.get(name, False)),
                 "children_open": len(children),
                 "children_unknown": sum(c.is_unknown for c in children),
+                "halted": [symbol or "everything" for symbol in state.halts.get(name, ())],
                 "quotes": _quotes(state, name),
             }
             for name, children in own.items()
@@ -138,6 +139,8 @@ def standing(state: State, parent: ParentOrder) -> tuple[str, str]:
         return "paused", parent.paused_by
     if parent.awaits_status:
         return "waiting", "for a venue's word on its children"
+    if halts.is_halted(state, parent.symbol):
+        return "waiting", f"trading in {parent.symbol} is halted"
     return ("waiting", "for its start") if state.ts < parent.start_ts else ("working", "")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from algoserver.core.engine import next_wakeup, step
+from algoserver.core.executions import FEED_SUFFIX
 from algoserver.core.orders import ParentOrder
 from algoserver.core.state import State, find
 from algoserver.domain import commands as c
@@ -288,6 +289,9 @@ def _event(answer: r.Answer) -> e.Event | None:
     """What the core hears of it: as the FIX codec would read it. None for an answer to what we never ask."""
     if isinstance(answer, r.TradePrint):
         return e.TradePrinted(venue=answer.venue, symbol=answer.symbol, last_px=answer.px, last_qty=answer.qty)
+    if isinstance(answer, r.SecurityStatus):
+        session = f"{answer.venue}{FEED_SUFFIX}"
+        return e.StatusChanged(session=session, venue=answer.venue, symbol=answer.symbol, is_halted=answer.is_halted)
     venue, child_id = answer.venue, answer.orig_cl_ord_id or answer.cl_ord_id
     if isinstance(answer, r.CancelReject):
         return e.CancelRejected(

@@ -218,8 +218,10 @@ class Server:
             self._log.info("session", session=name, state=kind, reason=item[2])
             if kind == "up" and name in self._feeds:
                 endpoint, session = self._feeds[name]
+                endpoint.send(session, venue_codec.encode_session_subscription())
                 for symbol in self._instruments:
                     endpoint.send(session, venue_codec.encode_subscription(symbol), grouped=True)
+                    endpoint.send(session, venue_codec.encode_status_subscription(symbol))
             return [e.SessionUp(session=name) if kind == "up" else e.SessionDown(session=name, reason=item[2])]
         if kind == "unsent":
             return [e.SendFailed(session=item[1], msg_type=item[2].msg_type, child_id=item[2].child_id)]

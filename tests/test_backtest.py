@@ -14,7 +14,7 @@ from algoserver.domain.policy import SessionHours
 from algoserver.domain.types import MINUTE, PPM_ONE, PX_ONE, SECOND, OrdStatus, OrdType, Strategy, ppm, px, utc
 from algoserver.journal import Journal
 from algoserver.recovery import replay
-from algoserver.sim.config import Scenario
+from algoserver.sim.config import HaltConfig, Scenario
 from algoserver.sim.config import load as load_scenario
 from algoserver.sim.volume import VolumePath, recorded_bins
 from tests.core.day import Day
@@ -272,3 +272,23 @@ def test_a_resting_child_is_taken_back_when_the_cap_shrinks() -> None:
     day.wait(6 * MINUTE)
 
     assert rested <= {c.child_id for c in day.commands if isinstance(c, CancelChild)}
+
+
+def test_a_plan_pauses_with_a_halted_market_and_finishes_in_its_window():
+    """VWAP over two hours, halted for twenty minutes in the middle: not a share meanwhile, no rush after it, all done."""
+    scenario = market("AAPL", "2019-06-28")
+    halt = HaltConfig(symbol="AAPL", begin="15:30:00", seconds=1200)
+    scenario = msgspec.structs.replace(scenario, halts=[halt])
+    begin, end = utc("20190628-14:30:00"), utc("20190628-16:30:00")
+    bt = Backtest(setup(), scenario, begin - 30 * SECOND)
+    bt.run(begin)
+    bt.parent("P1", "AAPL", 100_000, Strategy.VWAP, end_ts=end, max_pct_vol=ppm("0.2"))
+    bt.run(end + MINUTE)
+    halt_ts, over_ts = utc("20190628-15:30:00"), utc("20190628-15:50:00")
+    done = bt.done("P1")
+    assert 0 < done.at(halt_ts) == done.at(over_ts) < done.at(over_ts + 5 * MINUTE)
+    # What is left is spread over the rest of the window: five minutes of forty bring an eighth, by the curve and a slice ahead.
+    assert done.at(over_ts + 5 * MINUTE) - done.at(over_ts) < (100_000 - done.at(over_ts)) // 4
+    assert bt.order("P1").order.status is OrdStatus.FILLED
+    assert [a.code for a in bt.alerts] == ["halted", "halted", "halt_lifted", "halt_lifted"]
+    assert not any(s.is_above(ppm("0.2")) for s in bt.participation("P1"))

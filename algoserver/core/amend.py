@@ -24,7 +24,7 @@ from algoserver.core.reports import (
 from algoserver.core.state import State, find, is_used, touch
 from algoserver.domain.commands import Command
 from algoserver.domain.events import ParentRequested, ReplaceRequested
-from algoserver.domain.types import Denied, ExecType, OrdStatus, OrdType, TimeInForce
+from algoserver.domain.types import Denied, ExecType, OnHalt, OrdStatus, OrdType, TimeInForce
 
 REPLACE = "2"  # CxlRejResponseTo (434)
 
@@ -122,6 +122,8 @@ def _refusal(event: ReplaceRequested, parent: ParentOrder | None, is_known: bool
             return CXL_OTHER, f"not_amendable: {name} ({tag}) stays; cancel and send a new order"
     if event.strategy not in (0, parent.strategy):
         return CXL_OTHER, "not_amendable: TargetStrategy (847) stays; cancel and send a new order"
+    if event.on_halt not in (OnHalt.WAIT, parent.on_halt):
+        return CXL_OTHER, "not_amendable: J and K in ExecInst (18) stay; cancel and send a new order"
     return None
 
 

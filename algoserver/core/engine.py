@@ -9,7 +9,7 @@ from collections.abc import Callable
 from heapq import heappop
 from typing import Any
 
-from algoserver.core import amend, executions, market, mass, operator, requests
+from algoserver.core import amend, executions, halts, market, mass, operator, requests
 from algoserver.core.market import Market
 from algoserver.core.planning import ask_forecast
 from algoserver.core.reports import alert
@@ -114,6 +114,7 @@ BOOK: dict[type[events.Event], Callable[[State, Any, list[Command]], None]] = {
     events.SendFailed: executions.send_failed,
     events.QuoteUpdated: _quote,
     events.TradePrinted: _trade,
+    events.StatusChanged: halts.status_changed,
     events.ForecastReady: _forecast,
     events.PolicyLoaded: _policy,
     events.OperatorCommanded: operator.operator_commanded,

@@ -20,7 +20,10 @@ class Quote(msgspec.Struct):
 
 
 class Market(msgspec.Struct):
-    """One instrument's market. volume counts every print at every venue, ours too. doubt: why prices are not believed."""
+    """One instrument's market. volume counts every print at every venue, ours too. doubt: why prices are not believed.
+
+    resumed_ts: when a halt ended; that nothing was heard before is no sign of a broken feed.
+    """
 
     symbol: str
     quotes: dict[str, Quote] = {}
@@ -28,6 +31,7 @@ class Market(msgspec.Struct):
     last_ts: int = 0
     volume: Tally = msgspec.field(default_factory=Tally)
     doubt: str = ""
+    resumed_ts: int = 0
 
 
 def on_quote(market: Market, venue: str, bid_px: int, bid_qty: int, ask_px: int, ask_qty: int, ts: int) -> None:

@@ -8,7 +8,7 @@ Rule 3: books before status. A fill is booked whatever the state, once per ExecI
 import msgspec
 
 from algoserver.domain.params import AlgoParams
-from algoserver.domain.types import OrdStatus, OrdType, Side, TimeInForce
+from algoserver.domain.types import OnHalt, OrdStatus, OrdType, Side, TimeInForce
 
 FINAL = (OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.EXPIRED, OrdStatus.REJECTED, OrdStatus.DONE_FOR_DAY)
 # A fill changes the quantity always, the status only from these states. Elsewhere the higher precedence wins:
@@ -54,7 +54,7 @@ class ParentOrder(msgspec.Struct):
     open_children: ids of children that may still trade. next_child, next_exec: what the next id will be.
     orig_cl_ord_id: the ClOrdID that its last replace took the place of. cancel_cl_ord_id: ClOrdID of the client's pending cancel.
     amendment: the client's pending replace. amended_ts, amended_px: time and mid of the last one, a benchmark beside the
-    arrival. ended_as: the state to end in once no child is open.
+    arrival. ended_as: the state to end in once no child is open; end_text and end_reason (378) say why.
     paused_by: who or what stopped it from sending; empty while it works. awaits_status: a restart left children whose
     state their venue must first tell.
     """
@@ -76,6 +76,7 @@ class ParentOrder(msgspec.Struct):
     start_ts: int
     end_ts: int
     qty_decimals: int
+    on_halt: OnHalt = OnHalt.WAIT
     open_children: dict[str, None] = {}
     next_child: int = 1
     next_exec: int = 1
@@ -86,6 +87,7 @@ class ParentOrder(msgspec.Struct):
     amended_px: int = 0
     ended_as: OrdStatus | None = None
     end_text: str = ""
+    end_reason: int = -1
     paused_by: str = ""
     awaits_status: bool = False
 

@@ -94,9 +94,9 @@ def window(setup: PolicyLoaded, event: ParentRequested) -> Window | Denied:
     return auction.refusal(setup, event.strategy, p, found) or found
 
 
-def plan(state: State, parent: ParentOrder, window: Window) -> Work:
-    """A parent's work: its schedule over the window, for what remains. What an earlier plan traded counts against the cap still,
-    unless that is another cap now."""
+def plan(state: State, parent: ParentOrder, window: Window, forgiven: int = 0) -> Work:
+    """A parent's work: its schedule over the window, for what remains but for what is forgiven. What an earlier plan traded
+    counts against the cap still, unless that is another cap now."""
     assert state.setup is not None
     before = state.works.get(parent.parent_id)
     done = parent.order.cum_qty
@@ -108,7 +108,7 @@ def plan(state: State, parent: ParentOrder, window: Window) -> Work:
         curve, curve_text = day_curve(state, state.setup, parent.symbol, window.start_ts)
     full = Window(window.start_ts, window.end_ts, curve, window.hours)
     kept = auction.kept_qty(state.setup, parent, state.instruments[parent.symbol], full, max_pct_vol) if curve else 0
-    left = parent.order.order_qty - done - kept
+    left = max(0, parent.order.order_qty - done - kept - forgiven)
     if parent.strategy == Strategy.IS:
         full = msgspec.structs.replace(full, haste_ppm=_haste(state, parent, full))
     elif parent.strategy == Strategy.CLOSE:

@@ -11,6 +11,8 @@ from algoserver.domain.types import ExecType, OrdStatus
 CANCEL_TYPES = (ExecType.PENDING_CANCEL, ExecType.CANCELED)
 # OrdRejReason (103) where the order does not exist.
 UNKNOWN_ORDER_REASON = 5
+# ExecRestatementReason (378), FIX 4.4.
+CANCEL_ON_TRADING_HALT = 6
 # CxlRejReason (102).
 TOO_LATE, UNKNOWN_ORDER, ALREADY_PENDING, DUPLICATE_CL_ORD_ID, CXL_OTHER = 0, 1, 3, 6, 99
 
@@ -28,6 +30,7 @@ def report(
     last_liquidity_ind: int = 0,
     exec_ref_id: str = "",
     ord_rej_reason: int = -1,
+    exec_restatement_reason: int = -1,
     ord_status_req_id: str = "",
     mass_status_req_id: str = "",
     tot_num_reports: int = 0,
@@ -69,6 +72,7 @@ def report(
             last_liquidity_ind=last_liquidity_ind,
             exec_ref_id=exec_ref_id,
             ord_rej_reason=ord_rej_reason,
+            exec_restatement_reason=exec_restatement_reason,
             ord_status_req_id=ord_status_req_id,
             mass_status_req_id=mass_status_req_id,
             tot_num_reports=tot_num_reports,

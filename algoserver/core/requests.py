@@ -3,7 +3,7 @@
 Rule: a ClOrdID belongs to one order of its session for good, refused ones included.
 """
 
-from algoserver.core import amend, orders, planning, risk
+from algoserver.core import amend, halts, orders, planning, risk
 from algoserver.core import market as markets
 from algoserver.core.algos.schedule import Window
 from algoserver.core.orders import Order, ParentOrder
@@ -21,7 +21,7 @@ from algoserver.core.reports import (
 from algoserver.core.state import State, find, is_used, touch
 from algoserver.domain.commands import Command, RejectMessage
 from algoserver.domain.events import CancelRequested, Garbled, ParentRequested, StatusRequested
-from algoserver.domain.types import Denied, ExecType, OrdStatus
+from algoserver.domain.types import Denied, ExecType, OnHalt, OrdStatus, TimeInForce
 
 # BusinessRejectReason (380).
 BUSINESS_OTHER, UNSUPPORTED_TYPE, FIELD_MISSING = 0, 3, 5
@@ -40,7 +40,7 @@ def parent_requested(state: State, event: ParentRequested, out: list[Command]) -
             risk.DUPLICATE, _used_before(event.cl_ord_id), order_qty=event.order_qty, qty_decimals=instrument.qty_decimals if instrument else 0,
         )  # fmt: skip
         return
-    refused = planning.refusal(state, event)
+    refused = planning.refusal(state, event) or _in_a_halt(state, event)
     window: Window | Denied | None = None
     if refused is None and state.setup is not None:
         window = planning.window(state.setup, event)
@@ -106,6 +106,8 @@ def status_requested(state: State, event: StatusRequested, out: list[Command]) -
     text = parent.end_text or ("" if parent.order.cum_qty else "nothing done")
     if work is not None and parent.paused_by:
         text = f"paused: {parent.paused_by}"
+    elif work is not None and work.halted_ts:
+        text = f"halted: it goes on when {parent.symbol} trades again"
     report(out, parent, ExecType.ORDER_STATUS, event.ts, text=text, ord_status_req_id=event.ord_status_req_id)
 
 
@@ -130,6 +132,15 @@ def garbled(state: State, event: Garbled, out: list[Command]) -> None:
         reason = {"unsupported_message_type": UNSUPPORTED_TYPE, "missing_field": FIELD_MISSING}.get(event.code, BUSINESS_OTHER)
         out.append(RejectMessage(session=event.session, ref_seq_num=event.msg_seq, ref_msg_type=event.msg_type,
                                  business_reject_reason=reason, text=text))  # fmt: skip
+
+
+def _in_a_halt(state: State, event: ParentRequested) -> Denied | None:
+    """An order waits for the end of a halt, but one that may not wait is refused."""
+    if not halts.is_halted(state, event.symbol):
+        return None
+    if event.on_halt is OnHalt.CANCEL or event.time_in_force is not TimeInForce.DAY:
+        return Denied("requests", "halted", f"trading in {event.symbol} is halted; send the order again when it is over", risk.EXCHANGE_CLOSED)
+    return None
 
 
 def _same_cl_ord_id(twin: ParentOrder, event: ParentRequested, out: list[Command]) -> None:
@@ -160,6 +171,7 @@ def _book(state: State, event: ParentRequested, window: Window | None) -> Parent
         time_in_force=event.time_in_force,
         strategy=event.strategy,
         params=event.params,
+        on_halt=event.on_halt,
         account=event.account,
         order=Order(order_qty=event.order_qty),
         arrival_ts=event.ts,

@@ -128,8 +128,10 @@ def check(
     market: Market | None,
     child: SendChild,
     ts: int,
+    shut: str = "",
 ) -> Denied | None:
-    """May this child leave? If so it is in the books from now on. venues: name -> whether its session is up."""
+    """May this child leave? If so it is in the books from now on. venues: name -> whether its session is up. shut: why its
+    venue takes nothing of this symbol now."""
     parent_id = child.child_id.rpartition(".")[0]
     parent = gate.parents.get(parent_id)
     if gate.killed:
@@ -147,6 +149,8 @@ def check(
         return _no("unknown_symbol", f"symbol {child.symbol} is not in the instruments", UNKNOWN_SYMBOL)
     if not venues.get(child.venue, False):
         return _no("venue_unusable", f"venue {child.venue} is not configured or its session is down", OTHER)
+    if shut:
+        return _no("venue_shut", f"{child.symbol} at {child.venue}: {shut}", EXCHANGE_CLOSED)
     denied = (
         _steps(instrument, child.order_qty, child.price, child.ord_type, "child quantity")
         or _child_limits(gate, policy, instrument, parent, market, child, ts)

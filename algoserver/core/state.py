@@ -21,8 +21,9 @@ class State(msgspec.Struct):
     """seq, ts: of the last event. run: prefix of our ids, from the first policy's time, so that no two journals share one.
 
     by_cl_ord_id: "session cl_ord_id" -> parent_id, cancels' ids too; "" for a mass cancel's. sessions: name -> is it up.
-    heard: session -> MsgSeqNum last heard. forecasts_asked: symbol -> date of the last request.
-    due: heap of (ts, parent_id). touched: parents that this step must look at; empty between steps. working: parents that have Work.
+    heard: session -> MsgSeqNum last heard. halts: venue -> symbol, "" for all of them -> why no order may go there.
+    forecasts_asked: symbol -> date of the last request. due: heap of (ts, parent_id). touched: parents that this step must look at;
+    empty between steps. working: parents that have Work.
     """
 
     seq: int = 0
@@ -34,6 +35,7 @@ class State(msgspec.Struct):
     venues_up: dict[str, bool] = {}
     sessions: dict[str, bool] = {}
     heard: dict[str, int] = {}
+    halts: dict[str, dict[str, str]] = {}
     markets: dict[str, Market] = {}
     forecasts: dict[str, ForecastReady] = {}
     forecasts_asked: dict[str, str] = {}

@@ -25,7 +25,7 @@ def doubt(policy: RiskPolicy, instrument: Instrument, market: Market, ts: int) -
     reference, confirmed_ts = markets.reference(market)
     if not reference:
         return ""
-    if ts - confirmed_ts > policy.reference_age_ns_max:
+    if ts - max(confirmed_ts, market.resumed_ts) > policy.reference_age_ns_max:
         return f"nothing was heard of {market.symbol} for more than {policy.reference_age_ns_max // SECOND} s"
     bid, ask = markets.best(market)
     width = max(reference * policy.collar_ppm // PPM_ONE, policy.collar_ticks * instrument.tick)

@@ -3,18 +3,18 @@
 Read work() as the life of a parent: over -> stopped -> waiting -> ended -> at work. Every path sets the next turn.
 """
 
-from algoserver.core import amend, auction, orders, placement, planning, risk, router, watch
+from algoserver.core import amend, auction, halts, orders, placement, planning, risk, router, watch
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Demand, Due, Window, Work, demand, market_volume, slice_at
 from algoserver.core.executions import ASK_AGAIN_NS, ask_status, count_refusal
 from algoserver.core.market import Market
 from algoserver.core.orders import ChildOrder, Order, ParentOrder
 from algoserver.core.placement import Placement
-from algoserver.core.reports import alert, pause, reject_cancel, report
+from algoserver.core.reports import CANCEL_ON_TRADING_HALT, alert, pause, reject_cancel, report
 from algoserver.core.state import State, open_children, wake
 from algoserver.domain.commands import CancelChild, Command, SendChild
 from algoserver.domain.events import PolicyLoaded
-from algoserver.domain.types import DAY, PPM_ONE, ExecType, Instrument, OrdStatus, OrdType, TimeInForce
+from algoserver.domain.types import DAY, PPM_ONE, ExecType, Instrument, OnHalt, OrdStatus, OrdType, TimeInForce
 
 ENDED = {OrdStatus.CANCELED: ExecType.CANCELED, OrdStatus.DONE_FOR_DAY: ExecType.DONE_FOR_DAY, OrdStatus.EXPIRED: ExecType.EXPIRED}
 
@@ -47,6 +47,10 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
         return
     if is_past_end:
         parent.ended_as = parent.ended_as or OrdStatus.CANCELED
+    is_halted = halts.is_halted(state, parent.symbol)
+    if is_halted and parent.on_halt is OnHalt.CANCEL and not parent.ended_as:
+        parent.ended_as, parent.end_reason = OrdStatus.CANCELED, CANCEL_ON_TRADING_HALT
+        parent.end_text = f"trading in {parent.symbol} is halted (18=K)"
     is_over = bool(parent.ended_as) or parent.order.is_cancel_pending or not orders.is_open(parent.order)
     if is_over or parent.paused_by or state.gate.killed:
         is_unwanted = parent.order.is_cancel_pending or bool(parent.paused_by) or bool(state.gate.killed)
@@ -62,6 +66,17 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     market, instrument = state.markets[parent.symbol], state.instruments[parent.symbol]
     if parent.time_in_force is not TimeInForce.DAY:
         _work_at_once(state, setup, parent, own, resting, market, ts, out)
+        return
+    if is_halted:
+        own.halted_ts = own.halted_ts or ts
+        # What would rest on would trade in the reopening auction, which only 18=J asks for.
+        _act(state, setup, parent, own, placement.take_back([] if parent.on_halt is OnHalt.REINSTATE else resting, ts), ts, out)
+        return
+    if own.halted_ts:
+        _go_on(state, setup, parent, own, ts)
+    stranded = [c for c in resting if halts.shut(state, c.venue, c.symbol)]
+    if stranded and parent.on_halt is not OnHalt.REINSTATE:
+        _act(state, setup, parent, own, placement.take_back(stranded, ts), ts, out)  # the symbol trades elsewhere
         return
     if own.base_volume < 0:
         own.base_volume = market.volume.total
@@ -82,6 +97,16 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     if own.auction_qty:
         resting = open_children(state, parent)
         _act(state, setup, parent, own, auction.place(setup, parent, own, resting, market, instrument, ts), ts, out)
+
+
+def _go_on(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, ts: int) -> None:
+    """After a halt: the time that it took was no time of the plan, so what is left is planned over what is left of the window."""
+    own.halted_ts = 0
+    if not own.schedule.moments:
+        return  # by volume: a market that stands still makes nothing due
+    anew = planning.plan(state, parent, Window(ts, max(parent.end_ts, ts + 1), (), setup.hours), own.forgiven)
+    own.schedule, own.slice_ns, own.curve_text, own.auction_qty = anew.schedule, anew.slice_ns, anew.curve_text, anew.auction_qty
+    own.slice_start_ts = own.forgiven = 0
 
 
 def _demand(
@@ -131,7 +156,7 @@ def _act(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, plac
     if placed.quantity <= 0:
         return
     instrument, market = state.instruments[parent.symbol], state.markets[parent.symbol]
-    venues = [v for v in setup.venues if state.venues_up.get(v.name)]
+    venues = [v for v in setup.venues if state.venues_up.get(v.name) and not halts.shut(state, v.name, parent.symbol)]
     most = router.child_most(setup.policy, instrument, placed.price, parent.params.display_qty)
     if placed.time_in_force is TimeInForce.DAY:
         routes = router.rest(parent.side, placed.quantity, placed.price, market, venues, instrument, most)
@@ -156,7 +181,8 @@ def _act(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, plac
 def send_child(state: State, parent: ParentOrder, child: SendChild, ts: int, out: list[Command]) -> None:
     """The only way out for an order: past the gate, into the books, onto the wire."""
     policy = state.setup.policy if state.setup else None
-    denied = risk.check(state.gate, policy, state.instruments, state.venues_up, state.markets.get(child.symbol), child, ts)
+    shut = halts.shut(state, child.venue, child.symbol)
+    denied = risk.check(state.gate, policy, state.instruments, state.venues_up, state.markets.get(child.symbol), child, ts, shut)
     if denied is not None:
         alert(out, f"gate_{denied.code}", child.child_id, denied.text)
         if denied.code not in risk.PASSING:
@@ -207,7 +233,7 @@ def _finish(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> N
         orders.on_ended(order, OrdStatus.CANCELED if order.is_cancel_pending else parent.ended_as or OrdStatus.CANCELED)
         left = order.order_qty - order.cum_qty
         parent.end_text = parent.end_text or ("" if parent.cancel_cl_ord_id else f"end of the window, {left} left")
-        report(out, parent, ENDED[order.status], ts, text=parent.end_text)
+        report(out, parent, ENDED[order.status], ts, text=parent.end_text, exec_restatement_reason=parent.end_reason)
     elif order.is_cancel_pending:
         orders.on_cancel_rejected(order)
         cancel_id, parent.cancel_cl_ord_id = parent.cancel_cl_ord_id, ""

@@ -8,7 +8,7 @@ import msgspec
 
 from algoserver.domain.params import NO_PARAMS, AlgoParams
 from algoserver.domain.policy import AlgoDefaults, InstrumentSetup, RiskPolicy, SessionHours, Venue
-from algoserver.domain.types import OrdStatus, OrdType, Side, TimeInForce
+from algoserver.domain.types import OnHalt, OrdStatus, OrdType, Side, TimeInForce
 
 
 class Event(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -51,6 +51,7 @@ class ParentRequested(Message, frozen=True, kw_only=True):
     time_in_force: TimeInForce
     strategy: int
     params: AlgoParams
+    on_halt: OnHalt = OnHalt.WAIT
     account: str = ""
     poss_resend: bool = False
     poss_dup: bool = False
@@ -67,7 +68,7 @@ class CancelRequested(Message, frozen=True, kw_only=True):
 class ReplaceRequested(Message, frozen=True, kw_only=True):
     """OrderCancelReplaceRequest (G) of a client. order_qty 0, price 0, strategy 0, time_in_force "": not given.
 
-    given: fields of params that are given; the others stay as they are.
+    given: fields of params that are given; the others stay as they are. on_halt WAIT: not given.
     """
 
     cl_ord_id: str
@@ -81,6 +82,7 @@ class ReplaceRequested(Message, frozen=True, kw_only=True):
     time_in_force: str = ""
     params: AlgoParams = NO_PARAMS
     given: tuple[str, ...] = ()
+    on_halt: OnHalt = OnHalt.WAIT
     poss_dup: bool = False
 
 
@@ -215,6 +217,15 @@ class TradePrinted(Event, frozen=True, kw_only=True):
     last_qty: int
 
 
+class StatusChanged(Message, frozen=True, kw_only=True):
+    """A venue halted trading (f or h), or opened it. symbol "": in everything. The same may be said twice, by either session."""
+
+    venue: str
+    symbol: str
+    is_halted: bool
+    text: str = ""
+
+
 class ForecastReady(Event, frozen=True, kw_only=True):
     """A volume curve for a day. curve: ppm per bin, sum 1_000_000; empty if none could be made, and text says why."""
 
@@ -294,6 +305,7 @@ ANY = (
     | ChildStatusReported
     | QuoteUpdated
     | TradePrinted
+    | StatusChanged
     | ForecastReady
     | PolicyLoaded
     | OperatorCommanded

@@ -98,6 +98,14 @@ class TimeInForce(StrEnum):
         return self in (TimeInForce.AT_OPEN, TimeInForce.AT_CLOSE)
 
 
+class OnHalt(StrEnum):
+    """What a trading halt does to an order: ExecInst (18) J or K; without either it waits."""
+
+    WAIT = ""
+    REINSTATE = "J"
+    CANCEL = "K"
+
+
 class Strategy(IntEnum):
     """TargetStrategy (847): 1 to 3 are FIX's own, a desk's own begin at 1000."""
 

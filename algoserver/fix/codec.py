@@ -28,6 +28,7 @@ from algoserver.fix.read import (
     identifier,
     need,
     number,
+    on_halt,
     positive,
     whole,
 )
@@ -85,6 +86,8 @@ def _report(c: ReportParent, states: str) -> str:
         body += f"19={c.exec_ref_id}\x01"
     if c.ord_rej_reason >= 0:
         body += f"103={c.ord_rej_reason}\x01"
+    if c.exec_restatement_reason >= 0:
+        body += f"378={c.exec_restatement_reason}\x01"
     if c.ord_status_req_id:
         body += f"790={c.ord_status_req_id}\x01"
     if c.mass_status_req_id:
@@ -129,6 +132,7 @@ def _new_order(text: str, f: dict[str, str], session: str, msg_seq: int, instrum
         time_in_force=choice(TIMES_IN_FORCE, f, t.TIME_IN_FORCE, "TimeInForce", "0 day, 3 IOC or 4 FOK", "0"),
         strategy=whole("TargetStrategy (847)", need(f, t.TARGET_STRATEGY, "TargetStrategy")),
         params=_as_params(_params(text, f, decimals)),
+        on_halt=on_halt(f),
         account=f.get(t.ACCOUNT, "")[:ID_CHARS_MAX],
         poss_resend=f.get(t.POSS_RESEND) == "Y",
         poss_dup=f.get(t.POSS_DUP_FLAG) == "Y",
@@ -158,7 +162,7 @@ def _replace(text: str, f: dict[str, str], session: str, msg_seq: int, instrumen
         price=positive("Price (44)", f[t.PRICE], 8, OTHER) if t.PRICE in f else 0,
         strategy=whole("TargetStrategy (847)", f[t.TARGET_STRATEGY]) if t.TARGET_STRATEGY in f else 0,
         time_in_force=f.get(t.TIME_IN_FORCE, "")[:1], params=_as_params(params), given=tuple(params),
-        poss_dup=f.get(t.POSS_DUP_FLAG) == "Y",
+        on_halt=on_halt(f), poss_dup=f.get(t.POSS_DUP_FLAG) == "Y",
     )  # fmt: skip
 
 

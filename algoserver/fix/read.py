@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from algoserver.domain import types
-from algoserver.domain.types import OrdType, Side, TimeInForce
+from algoserver.domain.types import OnHalt, OrdType, Side, TimeInForce
+from algoserver.fix import tags as t
 
 UNKNOWN_SYMBOL, UNSUPPORTED_CHARACTERISTIC, INCORRECT_QTY, OTHER = 1, 11, 13, 99
 ID_CHARS_MAX = 64
@@ -69,6 +70,14 @@ def positive(what: str, text: str, decimals: int, reason: int) -> int:
     if found <= 0:
         raise Unusable("wrong_lot" if reason == INCORRECT_QTY else "bad_number", f"{what}: {text} is not above 0; leave it out or send more", reason)
     return found
+
+
+def on_halt(f: Fields) -> OnHalt:
+    """J or K of ExecInst (18), whose other values are not read."""
+    found = [OnHalt(v) for v in f.get(t.EXEC_INST, "").split() if v in ("J", "K")] if t.EXEC_INST in f else []
+    if len(set(found)) > 1:
+        raise Unusable("contradictory_parameter", "ExecInst (18) has J (reinstate on a halt) and K (cancel on a halt); send one")
+    return found[0] if found else OnHalt.WAIT
 
 
 def whole(what: str, text: str) -> int:

@@ -5,6 +5,7 @@ The child is the order of OrigClOrdID (41) where there is one: the answer to our
 
 from collections.abc import Mapping
 
+from algoserver.core.executions import FEED_SUFFIX
 from algoserver.domain.commands import AskChildStatus, CancelChild, SendChild
 from algoserver.domain.events import (
     CancelRejected,
@@ -19,6 +20,7 @@ from algoserver.domain.events import (
     FillCorrected,
     Garbled,
     QuoteUpdated,
+    StatusChanged,
     TradePrinted,
 )
 from algoserver.domain.types import Instrument, OrdStatus, px, px_text, qty, qty_text, utc_text
@@ -29,6 +31,12 @@ BID, OFFER, TRADE = "0", "1", "2"
 # Steps on the way that change neither quantity nor what may still trade: PendingCancel, PendingReplace, PendingNew,
 # Stopped, Suspended, Calculated.
 IN_BETWEEN = ("6", "E", "A", "7", "9", "B")
+# SecurityTradingStatus (326) of f: opening delay, trading halt, no open or no resume; resume, ready to trade, fast market.
+# TradSesStatus (340) of h: halted; open. The others say nothing about whether an order may rest.
+IS_HALTED = {
+    "f": {"1": True, "2": True, "4": True, "3": False, "17": False, "23": False},
+    "h": {"1": True, "2": False},
+}
 ENDED = {"4": OrdStatus.CANCELED, "C": OrdStatus.EXPIRED, "3": OrdStatus.DONE_FOR_DAY}
 
 
@@ -40,6 +48,8 @@ def decode_venue(text: str, session: str, instruments: Mapping[str, Instrument])
     try:
         if msg_type == "8":
             return _report(f, session, msg_seq, instruments)
+        if msg_type in IS_HALTED:
+            return _status(f, session, session, msg_seq, instruments)
         if msg_type == "9":
             return CancelRejected(
                 session=session, msg_seq=msg_seq, child_id=f[t.ORIG_CL_ORD_ID], cxl_rej_reason=int(f.get(t.CXL_REJ_REASON, "99")),
@@ -93,7 +103,7 @@ def _report(f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[
 
 
 def decode_feed(text: str, venue: str, instruments: Mapping[str, Instrument]) -> list[Event]:
-    """Quotes and trades of a W (book) or X (trades). What can't be read is left out: the next update replaces it."""
+    """Quotes and trades of a W (book) or X (trades), halts of an f or h. What can't be read is left out: the next one replaces it."""
     f = fields(text)
     try:
         if f.get(t.MSG_TYPE) == "W":
@@ -101,9 +111,22 @@ def decode_feed(text: str, venue: str, instruments: Mapping[str, Instrument]) ->
         if f.get(t.MSG_TYPE) == "X":
             trades = [e for e in group(text, "279") if e.get(t.MD_ENTRY_TYPE) == TRADE and e[t.SYMBOL] in instruments]
             return [_trade(e, venue, instruments[e[t.SYMBOL]].qty_decimals) for e in trades]
+        if f.get(t.MSG_TYPE) in IS_HALTED:
+            changed = _status(f, f"{venue}{FEED_SUFFIX}", venue, 0, instruments)
+            return [changed] if changed else []
     except (KeyError, ValueError):
         pass
     return []
+
+
+def _status(f: dict[str, str], session: str, venue: str, msg_seq: int, instruments: Mapping[str, Instrument]) -> Event | None:
+    msg_type = f[t.MSG_TYPE]
+    is_halted = IS_HALTED[msg_type].get(f.get(t.SECURITY_TRADING_STATUS if msg_type == "f" else t.TRAD_SES_STATUS, ""))
+    symbol = f[t.SYMBOL] if msg_type == "f" else ""
+    is_old = f.get(t.POSS_DUP_FLAG) == "Y"  # sent again after a gap; what holds now was asked for and told
+    if is_halted is None or is_old or (symbol and symbol not in instruments):
+        return None
+    return StatusChanged(session=session, msg_seq=msg_seq, venue=venue, symbol=symbol, is_halted=is_halted, text=f.get(t.TEXT, "")[:200])
 
 
 def _trade(entry: dict[str, str], venue: str, decimals: int) -> Event:
@@ -153,6 +176,16 @@ def encode_child_status(c: AskChildStatus) -> str:
 def encode_subscription(symbol: str) -> str:
     """MarketDataRequest (V): snapshot and updates of book and trades. One symbol each: a venue refuses a request as a whole."""
     return f"35=V\x01262={symbol}\x01263=1\x01264=5\x01265=0\x01267=3\x01269=0\x01269=1\x01269=2\x01146=1\x0155={symbol}\x01"
+
+
+def encode_status_subscription(symbol: str) -> str:
+    """SecurityStatusRequest (e): is it halted now, and whenever that changes."""
+    return f"35=e\x01324={symbol}\x0155={symbol}\x01263=1\x01"
+
+
+def encode_session_subscription() -> str:
+    """TradingSessionStatusRequest (g): the same of the venue as a whole."""
+    return "35=g\x01335=venue\x01263=1\x01"
 
 
 def _positive(text: str, decimals: int) -> int:

@@ -16,7 +16,7 @@ NEW, CANCEL, CORRECT, STATUS = "0", "1", "2", "3"
 class Version(NamedTuple):
     """One version of FIX. name: as a person says it. begin_string: 8. lacks: tags of our messages that it does not have.
 
-    cxl_rej_reasons, ord_rej_reasons: values of 102 and 103 that it has; every other one is `other`.
+    cxl_rej_reasons, ord_rej_reasons, restatement_reasons: values of 102, 103 and 378 that it has; every other one is BROKER_OPTION.
     """
 
     name: str
@@ -25,12 +25,14 @@ class Version(NamedTuple):
     cxl_rej_reasons: frozenset[int] = frozenset()
     ord_rej_reasons: frozenset[int] = frozenset()
     has_exec_trans_type: bool = False
+    restatement_reasons: frozenset[int] = frozenset()
 
 
-BROKER_OPTION = {"102": 2, "103": 0}
+BROKER_OPTION = {"102": 2, "103": 0, "378": 4}
 V42 = Version(
-    "4.2", "FIX.4.2", frozenset(("851", "790", "584", "911", "912")), frozenset(range(4)), frozenset(range(9)), has_exec_trans_type=True
-)
+    "4.2", "FIX.4.2", frozenset(("851", "790", "584", "911", "912")), frozenset(range(4)), frozenset(range(9)), has_exec_trans_type=True,
+    restatement_reasons=frozenset(range(6)),
+)  # fmt: skip
 V44 = Version("4.4", "FIX.4.4")
 V50 = Version("5.0SP2", "FIXT.1.1")
 BY_BEGIN_STRING = {v.begin_string: v for v in (V42, V44, V50)}
@@ -63,12 +65,13 @@ def states_42(c: ReportParent) -> tuple[str, str, str]:
 
 def translated(body: str, version: Version) -> str:
     """A 4.4 body ("35=9|...|") without the tags and reasons that `version` does not have."""
+    reasons = {"102": version.cxl_rej_reasons, "103": version.ord_rej_reasons, "378": version.restatement_reasons}
     kept = []
     for pair in body.split("\x01"):
         tag, _, value = pair.partition("=")
         if tag in version.lacks:
             continue
-        allowed = version.cxl_rej_reasons if tag == "102" else version.ord_rej_reasons if tag == "103" else None
+        allowed = reasons.get(tag)
         if allowed and int(value) not in allowed:
             pair = f"{tag}={BROKER_OPTION[tag]}"
         kept.append(pair)

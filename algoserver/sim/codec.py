@@ -12,6 +12,7 @@ import msgspec
 from algoserver.domain.types import Instrument, OrdType, Side, TimeInForce, px, px_text, qty, qty_text, utc_text
 from algoserver.sim.reports import (
     AnyReport,
+    Canceled,
     CancelReject,
     NewOrderSingle,
     OrderCancelReplaceRequest,
@@ -133,6 +134,8 @@ def report(answer: AnyReport, instruments: Mapping[str, Instrument], poss_resend
         body += f"32={qty_text(answer.last_qty, d)}\x0131={px_text(answer.last_px)}\x01"
         if answer.last_liquidity_ind:
             body += f"851={answer.last_liquidity_ind}\x01"
+    elif isinstance(answer, Canceled) and answer.exec_restatement_reason is not None:
+        body += f"378={answer.exec_restatement_reason}\x01"
     elif isinstance(answer, Rejected):
         body += f"103={answer.ord_rej_reason}\x01"
     elif isinstance(answer, OrderStatus):

@@ -5,10 +5,11 @@ Rule 2: an instrument is driven either by seeded flow or by a recorded tape, nev
 """
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
-from algoserver.domain.types import DAY, Instrument, px, qty
+from algoserver.domain.types import DAY, SECOND, Instrument, px, qty, utc
 from algoserver.settings import ClockConfig, Entry, HoursConfig, read, time_of_day
 
 
@@ -90,12 +91,35 @@ class InstrumentConfig(Entry, frozen=True):
         return Instrument(self.symbol, px(self.tick), qty(self.lot, d), qty(self.round_lot, d), d, adv=0)
 
 
+class HaltConfig(Entry, frozen=True):
+    """A trading halt of one instrument at every venue, every day. begin: HH:MM:SS UTC market time. resting: what happens to
+    the clients' orders; kept, they can be canceled, and trade when the halt is over."""
+
+    symbol: str
+    begin: str
+    seconds: int
+    resting: Literal["keep", "cancel"] = "keep"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.length_ns() < DAY or self.begin_ns() < 0:
+            raise ValueError("`seconds` must be between 1 and 86399")
+
+    def begin_ns(self) -> int:
+        """Nanoseconds after midnight."""
+        return utc(f"19700101-{self.begin}")
+
+    def length_ns(self) -> int:
+        """How long it lasts."""
+        return self.seconds * SECOND
+
+
 class Scenario(Entry, frozen=True):
     """A whole market. book_interval_ms: market time between two book updates of a subscription."""
 
     seed: int
     venues: list[VenueConfig]
     instruments: list[InstrumentConfig]
+    halts: list[HaltConfig] = msgspec.field(default_factory=list)
     book_interval_ms: int = 100
     clock: ClockConfig = msgspec.field(default_factory=ClockConfig)
     session: SessionHours = msgspec.field(default_factory=SessionHours)
@@ -109,6 +133,9 @@ class Scenario(Entry, frozen=True):
             raise ValueError("each `share` of `venues` must be positive and their sum 1")
         if self.book_interval_ms < 1:
             raise ValueError("`book_interval_ms` must be at least 1")
+        flowing = [i.symbol for i in self.instruments if i.flow]
+        if any(h.symbol not in flowing for h in self.halts):
+            raise ValueError("`symbol` of `halts` must be an instrument with `flow`: a tape trades when it was recorded")
         if any(i.tape for i in self.instruments) and len(names) > 1:
             raise ValueError("a `tape` is one venue's market: `venues` must be one")
 

@@ -5,17 +5,20 @@ Rule 2: what was due before a request happens before it: `submit` runs the crowd
 Rule 3: order states are those of FIX 4.4 Appendix D, for a venue that decides at once: nothing is ever pending.
 Rule 4: a replace with a total at or below what is filled ends the order there (C.3.b, C.3.c); an order that has
 ended can't be replaced or canceled: too late (C.1.c, second form).
+Rule 5: in a trading halt nothing trades and nothing new is taken (103=2). What rests is kept, and can be canceled, or is
+canceled by us (378=6), as the halt's configuration says.
 """
 
 from collections.abc import Iterable
 from typing import Protocol
 
-from algoserver.domain.types import DAY, Instrument, OrdStatus, OrdType, Side, TimeInForce, px_text, qty_text
-from algoserver.sim.auction import AT_ANY_PRICE, Call
+from algoserver.domain.types import Instrument, OrdStatus, OrdType, Side, TimeInForce, px_text, qty_text
+from algoserver.sim.auction import Calls
 from algoserver.sim.blotter import LIVE, Blotter, Change, ClientOrder
 from algoserver.sim.book import Book, Fill, Match, Order
 from algoserver.sim.config import Scenario
 from algoserver.sim.flow import Flow
+from algoserver.sim.halts import Halts
 from algoserver.sim.reports import (
     Answer,
     AnyReport,
@@ -31,12 +34,14 @@ from algoserver.sim.reports import (
     Rejected,
     Replaced,
     Request,
+    SecurityStatus,
     Trade,
     TradePrint,
 )
-from algoserver.sim.tape import Tape
+from algoserver.sim.tape import FOREVER, Tape
 
 RESTARTED = "venue restarted"  # Text (58) of an order canceled because its market died
+CANCEL_ON_TRADING_HALT = 6  # ExecRestatementReason (378)
 
 
 class Source(Protocol):
@@ -71,14 +76,14 @@ class Exchange:
     def __init__(self, config: Scenario, seed: int | None = None, prefix: str = "", sources: dict[str, Source] | None = None):
         self.instruments: dict[str, Instrument] = {i.symbol: i.instrument() for i in config.instruments}
         self.venues = [v.name for v in config.venues]
-        opens, closes = config.session.window(0)
-        self._opens_at = opens % DAY
-        self._calling = set() if closes - opens >= DAY else {v.name for v in config.venues if v.auctions}
-        self._calls: dict[tuple[str, str, TimeInForce], Call] = {}
+        self._calls = Calls(config)
         self._blotter = Blotter(prefix)
         self._ts: int | None = None
         seed = config.seed if seed is None else seed
         self._sources: dict[str, Source] = {}
+        self._halts = Halts(config.halts)
+        self._halt_ts = FOREVER  # when a halt begins or ends next
+        self._halted: list[str] = []
         for entry in config.instruments:
             if sources and entry.symbol in sources:
                 self._sources[entry.symbol] = sources[entry.symbol]
@@ -105,20 +110,26 @@ class Exchange:
 
     def advance(self, ts: int) -> list[Answer]:
         """Run everything that is due up to and including `ts`. The first call starts the market at its `ts`."""
+        out: list[Answer] = []
         if self._ts is None:
             for source in self._sources.values():
                 source.start(ts)
             self._ts = ts
+            self._halt(ts, out)
         assert ts >= self._ts, "time does not run backwards"
-        out: list[Answer] = []
         while (due := self.next_ts()) <= ts:
+            if due == self._halt_ts:
+                self._halt(due, out)
+                continue
             symbol = next(s for s, source in self._sources.items() if source.next_ts() == due)
             source = self._sources[symbol]
             was_open = source.is_open
             for match in source.step():
                 self._print(due, symbol, match, out)
             if source.is_open != was_open:
-                self._hold_calls(due, symbol, TimeInForce.AT_OPEN if source.is_open else TimeInForce.AT_CLOSE, out)
+                tif = TimeInForce.AT_OPEN if source.is_open else TimeInForce.AT_CLOSE
+                for venue in self._calls.due(due, tif):
+                    self._call(due, venue, symbol, tif, out)
                 if was_open:
                     self._expire(due, symbol, out)
         self._ts = ts
@@ -126,15 +137,19 @@ class Exchange:
 
     def next_ts(self) -> int:
         """When the next event of the market is due; call `advance` then."""
-        return min([source.next_ts() for source in self._sources.values()])
+        return min([self._halt_ts, *[source.next_ts() for source in self._sources.values()]])
 
     def book(self, venue: str, symbol: str) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
         """The best five levels of (bids, asks), each (px, qty), best first."""
         return self._sources[symbol].books[venue].top(5)
 
     def is_open(self, symbol: str) -> bool:
-        """Whether orders in `symbol` are accepted now."""
+        """Whether it is trading hours in `symbol`."""
         return self._sources[symbol].is_open
+
+    def is_halted(self, symbol: str) -> bool:
+        """Whether trading in `symbol` is halted now."""
+        return symbol in self._halted
 
     def knows(self, venue: str, client: str, cl_ord_id: str) -> bool:
         """Whether an order of this client has or had this ClOrdID."""
@@ -177,7 +192,7 @@ class Exchange:
         out.append(self._blotter.report(New, order, ts))
         order.resting = Order(order.side.sign, order.px, order.order_qty, owner=order)
         if order.tif.is_auction:
-            self._join_call(order)
+            self._calls.join(order)
             return
         fills = self._book(order).enter(order.resting, order.tif, order.ord_type == OrdType.MARKET)
         self._took(ts, order, fills, out)
@@ -213,7 +228,7 @@ class Exchange:
         out.append(self._blotter.report(Replaced, order, ts, orig_cl_ord_id=order.orig_cl_ord_id))
         if order.resting is not None and order.tif.is_auction:
             order.resting = Order(order.side.sign, order.px, order.leaves_qty(), owner=order)
-            self._join_call(order)
+            self._calls.join(order)
         elif order.resting is not None:
             is_market = order.ord_type == OrdType.MARKET
             fills = self._book(order).replace(order.resting, order.px, order.leaves_qty(), order.tif, is_market)
@@ -229,41 +244,60 @@ class Exchange:
         out.append(self._blotter.report(OrderStatus, order, ts, ord_status_req_id=req_id, orig_cl_ord_id=orig, text=text))
 
     def _expire(self, ts: int, symbol: str, out: list[Answer]) -> None:
-        """End of the trading day: the crowd has left the books, what still rests is the clients'."""
+        """End of the trading day."""
+        for order in self._take_out(symbol):
+            order.status = OrdStatus.EXPIRED
+            out.append(self._blotter.report(Expired, order, ts, text="end of the trading day"))
+
+    def _halt(self, ts: int, out: list[Answer]) -> None:
+        """Halts that begin and end at `ts`."""
+        self._halt_ts = self._halts.next_ts(ts)
+        halted = self._halts.at(ts)
+        for symbol in [s for s in self._halted if s not in halted]:
+            self._halted.remove(symbol)
+            out += [SecurityStatus(venue=v, symbol=symbol, ts=ts, is_halted=False) for v in self.venues]
+            for match in self._flow(symbol).resume(ts):
+                self._print(ts, symbol, match, out)
+        for symbol, halt in halted.items():
+            if symbol in self._halted:
+                continue
+            self._halted.append(symbol)
+            self._flow(symbol).halt()
+            out += [SecurityStatus(venue=v, symbol=symbol, ts=ts, is_halted=True) for v in self.venues]
+            for order in self._take_out(symbol) if halt.resting == "cancel" else ():
+                order.status = OrdStatus.CANCELED
+                reason = CANCEL_ON_TRADING_HALT
+                out.append(self._blotter.report(Canceled, order, ts, text="trading halt", exec_restatement_reason=reason))
+
+    def _take_out(self, symbol: str) -> list[ClientOrder]:
+        """Clear the books: the crowd has left them, what still rests is the clients'."""
+        orders: list[ClientOrder] = []
         for book in self._sources[symbol].books.values():
             for ladder in (book.bids, book.asks):
                 for resting in [o for level in ladder.levels.values() for o in level.live()]:
                     book.cancel(resting)
-                    order: ClientOrder = resting.owner
-                    order.status, order.resting = OrdStatus.EXPIRED, None
-                    out.append(self._blotter.report(Expired, order, ts, text="end of the trading day"))
+                    resting.owner.resting = None
+                    orders.append(resting.owner)
+        return orders
+
+    def _flow(self, symbol: str) -> Flow:
+        source = self._sources[symbol]
+        assert isinstance(source, Flow)  # the scenario halts no tape
+        return source
 
     # Call auctions.
-
-    def _join_call(self, order: ClientOrder) -> None:
-        if order.ord_type == OrdType.MARKET:
-            order.resting.px = AT_ANY_PRICE[order.side.sign]
-        self._calls.setdefault((order.venue, order.symbol, order.tif), Call()).join(order.resting)
 
     def _withdraw(self, order: ClientOrder) -> None:
         """Take a live order out of where it waits."""
         if order.tif.is_auction:
-            self._calls[order.venue, order.symbol, order.tif].leave(order.resting)
+            self._calls.leave(order)
         else:
             self._book(order).cancel(order.resting)
-
-    def _hold_calls(self, ts: int, symbol: str, tif: TimeInForce, out: list[Answer]) -> None:
-        """The auctions of an instrument. A market that is started in the middle of a day has missed its opening."""
-        if tif is TimeInForce.AT_CLOSE or ts % DAY == self._opens_at:
-            for venue in sorted(self._calling):
-                self._call(ts, venue, symbol, tif, out)
 
     def _call(self, ts: int, venue: str, symbol: str, tif: TimeInForce, out: list[Answer]) -> None:
         """Hold an auction: fills to the clients, one print, and what is left of their orders is over."""
         source = self._sources[symbol]
-        call = self._calls.pop((venue, symbol, tif), None) or Call()
-        waiting = [o.owner for o in call.orders]
-        done = call.uncross(source.crowd(tif), source.reference_px())
+        done, waiting = self._calls.hold(venue, symbol, tif, source.crowd(tif), source.reference_px(), is_held=not self.is_halted(symbol))
         for fill in done.fills:
             if fill.order.owner is not None:
                 self._fill(ts, fill.order.owner, fill, 0, out)
@@ -284,12 +318,13 @@ class Exchange:
         if instrument is None:
             return 1, f"unknown symbol {request.symbol}: this venue lists {', '.join(self.instruments)}"
         is_open = self.is_open(request.symbol)
-        if request.tif.is_auction and request.venue not in self._calling:
-            return 11, f"TimeInForce {request.tif.value}: {request.venue} has no call auctions"
-        if request.tif is TimeInForce.AT_OPEN and is_open:
-            return 2, f"the opening auction in {request.symbol} is over"
+        unfit = self._calls.refusal(request.venue, request.symbol, request.tif, is_open)
+        if unfit:
+            return unfit
         if request.tif is not TimeInForce.AT_OPEN and not is_open:
             return 2, f"the market in {request.symbol} is closed"
+        if self.is_halted(request.symbol):
+            return 2, f"trading in {request.symbol} is halted"
         d = instrument.qty_decimals
         if request.order_qty <= 0 or request.order_qty % instrument.lot:
             return 13, f"OrderQty {qty_text(request.order_qty, d)} is not a positive multiple of lot {qty_text(instrument.lot, d)}"

@@ -23,8 +23,8 @@ from algoserver.sim import codec
 from algoserver.sim.config import load
 from algoserver.sim.exchange import Exchange
 from algoserver.sim.ledger import Ledger, Line
-from algoserver.sim.marketdata import MarketData
-from algoserver.sim.reports import Answer, AnyReport, Canceled, CancelReject, OrderStatus, TradePrint
+from algoserver.sim.marketdata import MarketData, session_status
+from algoserver.sim.reports import Answer, AnyReport, Canceled, CancelReject, OrderStatus, SecurityStatus, TradePrint
 
 MS = 1_000_000
 TURN_MIN_S = 0.002  # market events are gathered this long (wall): a turn costs more than the events in it
@@ -118,10 +118,14 @@ class Face:
             # A request from before a gap: the subscription ended with its session, and whoever wants it asks again.
             if not is_poss_dup:
                 sends += [(session, body) for body in self._market_data.request(self._now, session, venue, pairs)]
+        elif msg_type == "e":
+            sends += [(session, body) for body in self._market_data.watch(self._now, session, venue, pairs)]
+        elif msg_type == "g":
+            sends.append((session, session_status(fields.get("335", ""))))
         elif msg_type in codec.REQUESTS:
             self._order(session, venue, client, fields, lines, sends)
         else:
-            sends.append((session, codec.business_reject(fields, 3, f"MsgType {msg_type} is not supported: D, F, G, H and V are")))
+            sends.append((session, codec.business_reject(fields, 3, f"MsgType {msg_type} is not supported: D, F, G, H, V, e and g are")))
 
     def _order(
         self, session: str, venue: str, client: str, fields: dict[str, str], lines: list[Line], sends: list[tuple[str, str]]
@@ -146,7 +150,8 @@ class Face:
 
     def _answer(self, answers: list[Answer], session: str, seq: int, lines: list[Line], sends: list[tuple[str, str]]) -> None:
         """Sort answers into the ledger's line and the messages to send: reports before the prints of the same moment."""
-        reports = [a for a in answers if not isinstance(a, TradePrint)]
+        reports = [a for a in answers if not isinstance(a, TradePrint | SecurityStatus)]
+        sends += self._market_data.statuses([a for a in answers if isinstance(a, SecurityStatus)])
         prints = [a for a in answers if isinstance(a, TradePrint)]
         if reports or session:
             lines.append(Line(session=session, seq=seq, reports=reports))

@@ -42,6 +42,7 @@ class Flow:
     def __init__(self, instrument: Instrument, config: FlowConfig, hours: SessionHours, venues: list[VenueConfig], seed: int):
         self.books = {v.name: Book() for v in venues}
         self.is_open = False
+        self.is_halted = False
         self.traded: dict[str, int] = {v.name: 0 for v in venues}  # background volume of the day, by venue
         self._tick = instrument.tick
         self._config = config
@@ -74,12 +75,22 @@ class Flow:
         """When the next event is due."""
         return self._next_ts
 
+    def halt(self) -> None:
+        """The crowd leaves and waits; the day goes on, and may end meanwhile."""
+        self.is_halted = True
+        self._withdraw_all()
+        self._next_ts = self._close_ts if self.is_open else self._next_ts
+
+    def resume(self, ts: int) -> list[Match]:
+        """The crowd is back; its quotes may meet orders of clients that stayed. The volume of the pause is not made up."""
+        self.is_halted = False
+        return self._begin(ts) if self.is_open else []
+
     def step(self) -> list[Match]:
         """Run the event that is due at `next_ts`."""
         ts = self._next_ts
         if not self.is_open:
-            self._open(ts)
-            return []
+            return self._open(ts)
         if ts >= self._close_ts:
             self._close()
             return []
@@ -120,29 +131,41 @@ class Flow:
             orders.append(Order(sign, max(1, round(away)) * self._tick, self._unit * max(1, round(volume / CALL_ORDERS / self._unit))))
         return orders
 
-    def _open(self, ts: int) -> None:
+    def _open(self, ts: int) -> list[Match]:
         self.is_open = True
+        self.traded = dict.fromkeys(self.traded, 0)
+        if self.is_halted:
+            self._next_ts = self._close_ts
+            return []
+        return self._begin(ts)
+
+    def _begin(self, ts: int) -> list[Match]:
+        """The crowd's first quotes, with its volume path joined where it stands."""
         self._ts = ts
         self._done = self._path.cumulated(ts - self._open_ts)
-        self.traded = dict.fromkeys(self.traded, 0)
+        matches = []
         self._bid = round(self._ref - self._config.spread_ticks / 2)
         for name, book in self.books.items():
             for sign in (1, -1):
                 for k in range(LEVELS):
                     for _ in range(2):
-                        self._join(name, book, sign, self._best(sign) - sign * k)
+                        matches += self._join(name, book, sign, self._best(sign) - sign * k)
         self._schedule(ts)
+        return matches
 
     def _close(self) -> None:
         """Withdraw the crowd. Clients' orders are not ours to touch: the exchange expires them."""
         self.is_open = False
+        self._withdraw_all()
+        self._open_ts, self._close_ts = self._hours.window(self._close_ts)
+        self._next_ts = self._open_ts
+
+    def _withdraw_all(self) -> None:
         for book in self.books.values():
             for ladder in (book.bids, book.asks):
                 for level in list(ladder.levels.values()):
                     for order in _background(level):
                         book.cancel(order)
-        self._open_ts, self._close_ts = self._hours.window(self._close_ts)
-        self._next_ts = self._open_ts
 
     def _schedule(self, ts: int) -> None:
         wait = self._rng.expovariate(sum(self._rates(ts)))

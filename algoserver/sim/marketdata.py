@@ -3,7 +3,8 @@
 Rule 1: every trade is told, none is merged with another: one group entry (279=0, 269=2) each, in order.
 Rule 2: a book is told at most once per interval of market time, and only if its best levels changed since.
 Rule 3: 265=0 tells a book as a whole (W), 265=1 as changes of levels (X) after a first W. Trades are always X.
-Rule 4: depth is five levels a side, fewer if MarketDepth (264) asks for fewer; 0 (full book) means five.
+Rule 4: halts (f) are told to who asked for the status of the instrument (e); a venue as a whole (g) is always open.
+Rule 5: depth is five levels a side, fewer if MarketDepth (264) asks for fewer; 0 (full book) means five.
 """
 
 from collections.abc import Sequence
@@ -12,11 +13,13 @@ import msgspec
 
 from algoserver.domain.types import px_text, qty_text, utc_text
 from algoserver.sim.exchange import Exchange
-from algoserver.sim.reports import TradePrint
+from algoserver.sim.reports import SecurityStatus, TradePrint
 from algoserver.sim.tape import FOREVER
 
 DEPTH = 5
 BID, OFFER, TRADE = "0", "1", "2"
+# SecurityTradingStatus (326): trading halt, resume, ready to trade, pre-open.
+HALTED, RESUMED, READY, PRE_OPEN = "2", "3", "17", "21"
 Levels = tuple[tuple[int, int], ...]
 Fields = Sequence[tuple[str, str]]
 
@@ -42,6 +45,7 @@ class MarketData:
         self._interval = interval
         self._due = 0
         self._subscriptions: dict[tuple[str, str], Subscription] = {}
+        self._watchers: dict[tuple[str, str], tuple[str, str]] = {}  # session, SecurityStatusReqID -> venue, symbol
 
     def request(self, ts: int, session: str, venue: str, fields: Fields) -> list[str]:
         """Answer a MarketDataRequest (V) with the bodies to send: a W per symbol, or one Y."""
@@ -79,6 +83,29 @@ class MarketData:
                     out.append((sub.session, _incremental(sub.md_req_id, entries)))
         return out
 
+    def watch(self, ts: int, session: str, venue: str, fields: Fields) -> list[str]:
+        """Answer a SecurityStatusRequest (e) with how the instrument stands now; 263=1 asks for every change too."""
+        first = dict(fields)
+        req_id, symbol, kind = first.get("324", ""), first.get("55", ""), first.get("263", "")
+        if kind == "2":
+            self._watchers.pop((session, req_id), None)
+            return []
+        if symbol not in self._exchange.instruments:
+            return [_status(req_id, symbol, "20", ts)]  # unknown
+        if kind == "1":
+            self._watchers[session, req_id] = venue, symbol
+        now = READY if self._exchange.is_open(symbol) else PRE_OPEN
+        return [_status(req_id, symbol, HALTED if self._exchange.is_halted(symbol) else now, ts)]
+
+    def statuses(self, changes: list[SecurityStatus]) -> list[tuple[str, str]]:
+        """(session, body) for everybody who asked for the status of an instrument."""
+        return [
+            (session, _status(req_id, c.symbol, HALTED if c.is_halted else RESUMED, c.ts))
+            for c in changes
+            for (session, req_id), watched in self._watchers.items()
+            if watched == (c.venue, c.symbol)
+        ]
+
     def books(self, ts: int) -> list[tuple[str, str]]:
         """(session, body) for every changed book, if the interval is over; else nothing."""
         if ts < self._due:
@@ -107,6 +134,8 @@ class MarketData:
         """Forget the subscriptions of a session that is down."""
         for key in [k for k in self._subscriptions if k[0] == session]:
             del self._subscriptions[key]
+        for key in [k for k in self._watchers if k[0] == session]:
+            del self._watchers[key]
 
     def _wrong(self, session: str, md_req_id: str, kind: str, fields: Fields, first: dict[str, str]) -> tuple[str, str] | None:
         """MDReqRejReason (281) and text, or None."""
@@ -160,6 +189,15 @@ class MarketData:
 
 def _incremental(md_req_id: str, entries: list[str]) -> str:
     return f"35=X\x01262={md_req_id}\x01268={len(entries)}\x01" + "".join(entries)
+
+
+def _status(req_id: str, symbol: str, status: str, ts: int) -> str:
+    return f"35=f\x01324={req_id}\x0155={symbol}\x01326={status}\x0160={utc_text(ts)}\x01"
+
+
+def session_status(req_id: str) -> str:
+    """Body of a TradingSessionStatus (h): this venue as a whole is open. Its instruments have their own hours and halts."""
+    return f"35=h\x01335={req_id}\x01336=1\x01340=2\x01"
 
 
 def _when(ts: int) -> str:

@@ -93,9 +93,13 @@ class Trade(Report, frozen=True, kw_only=True, tag="trade"):
 
 
 class Canceled(Report, frozen=True, kw_only=True, tag="canceled"):
-    """With orig_cl_ord_id on request; without it the venue did it and `text` says why."""
+    """With orig_cl_ord_id on request; without it the venue did it and `text` says why.
+
+    exec_restatement_reason: 378, 6 on a trading halt.
+    """
 
     exec_type = ExecType.CANCELED
+    exec_restatement_reason: int | None = None
 
 
 class Replaced(Report, frozen=True, kw_only=True, tag="replaced"):
@@ -147,5 +151,14 @@ class TradePrint(msgspec.Struct, frozen=True, kw_only=True):
     side: Side
 
 
+class SecurityStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """35=f: trading in an instrument is halted at a venue, or goes on there."""
+
+    venue: str
+    symbol: str
+    ts: int
+    is_halted: bool
+
+
 AnyReport = New | Trade | Canceled | Replaced | Expired | Rejected | OrderStatus | CancelReject
-Answer = AnyReport | TradePrint
+Answer = AnyReport | TradePrint | SecurityStatus

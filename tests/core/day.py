@@ -83,7 +83,7 @@ class Day:
     ) -> list[commands.Command]:
         """A client's order; params as keywords of AlgoParams."""
         fields = {"side": Side.BUY, "ord_type": OrdType.MARKET, "price": 0, "time_in_force": TimeInForce.DAY, "symbol": "AAPL"}
-        for name in (*fields, "poss_resend", "poss_dup", "session"):
+        for name in (*fields, "poss_resend", "poss_dup", "session", "on_halt"):
             if name in more:
                 fields[name] = more.pop(name)
         session = fields.pop("session", "CLIENT1")
@@ -91,6 +91,13 @@ class Day:
         return self.feed(
             events.ParentRequested(session=session, cl_ord_id=cl_ord_id, order_qty=qty, strategy=strategy, params=params, **fields)
         )
+
+    def halt(self, venue: str = "", symbol: str = "AAPL", is_halted: bool = True) -> list[commands.Command]:
+        """One venue, or both, halt trading or open it."""
+        out = []
+        for name in [venue] if venue else ["XLIT1", "XLIT2"]:
+            out += self.feed(events.StatusChanged(session=f"{name}.md", venue=name, symbol=symbol, is_halted=is_halted))
+        return out
 
     def cancel(self, orig: str = "P1", cl_ord_id: str = "C1") -> list[commands.Command]:
         """A client's cancel."""

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from algoserver.control import call
-from algoserver.domain.types import TimeInForce
 from tests.e2e.venue import RawClient, Scripted, now
-from tests.matrices.tables import SCENARIOS, Scenario, Step
+from tests.matrices.tables import NEW, ON_HALT, SCENARIOS, Scenario, Step
 from tests.matrices.test_core import NOT_OF_A_PARENT
 
 SHOWN = 20_000  # at the best ask, as Scripted quotes it
-TIMES_IN_FORCE = {"new": TimeInForce.DAY, "ioc": TimeInForce.IOC, "fok": TimeInForce.FOK}
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +49,11 @@ class Played:
     def act(self, step: Step) -> None:
         """Do what the line says."""
         venue, child = self._scripted.venue, self._child
-        if step.act in ("new", "ioc", "fok"):
+        if step.act in NEW:
             # IWouldPrice makes all of it one child that takes what is shown.
             group = ((957, 2), (958, "MaxPctVol"), (960, "1"), (958, "IWouldPrice"), (960, "300"))
-            self._client.order(self._name("X"), *group, t38=step.number, t59=TIMES_IN_FORCE[step.act].value)
+            exec_inst = {"t18": ON_HALT[step.act].value} if step.act in ON_HALT else {}
+            self._client.order(self._name("X"), *group, t38=step.number, t59=NEW[step.act].value, **exec_inst)
             self._new = self._client.next()
             self._order_id = self._new["37"]
             self._await_child()
@@ -84,6 +83,8 @@ class Played:
                     self._await_child()
         elif step.act == "phoned":
             call(self._scripted.state, {"verb": "order.cancel", "target": self._order_id, "reason": "by phone"})
+        elif step.act in ("halted", "resumed"):
+            self._scripted.halt(step.act == "halted")
         elif step.act in ("bust", "correct"):
             quantity, ref = self._fills.pop(0)
             exec_id = f"{ref}-{step.act}"
@@ -113,7 +114,7 @@ class Played:
         f, self._new = self._new or self._client.next(), {}
         if is_cancel_reject:
             return f["35"], f["39"], f["11"], f["41"]
-        return f["35"], f["150"], f["39"], f["14"], f["151"], f["11"], f.get("41", "")
+        return f["35"], f["150"], f["39"], f["14"], f["151"], f["11"], f.get("41", ""), f.get("378", "-1")
 
     def expected(self, step: Step) -> tuple[str, ...]:
         """The line's report in the same terms."""
@@ -121,7 +122,7 @@ class Played:
         ids = tuple(self._name(i) if i else "" for i in (step.cl_ord_id, step.orig_cl_ord_id))
         if step.exec_type is None:
             return ("9", step.ord_status.value, *ids)
-        return ("8", step.exec_type.value, step.ord_status.value, str(step.cum_qty), str(step.leaves_qty), *ids)
+        return ("8", step.exec_type.value, step.ord_status.value, str(step.cum_qty), str(step.leaves_qty), *ids, str(step.exec_restatement_reason))
 
     def _name(self, letter: str) -> str:
         return f"{self._id}-{letter}"

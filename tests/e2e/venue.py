@@ -104,6 +104,11 @@ class Venue:
         """A market print at XLIT1."""
         self._feeds["XLIT1"].send("X", (268, 1), (279, 0), (269, 2), (55, symbol), (270, px), (271, qty))
 
+    def halt(self, is_halted: bool, symbol: str = "AAPL") -> None:
+        """Both venues say that trading is halted, or goes on (f)."""
+        for feed in self._feeds.values():
+            feed.send("f", (324, symbol), (55, symbol), (326, 2 if is_halted else 3), (58, "news pending"))
+
     def next(self, msg_type: str, order_id: str = "") -> dict[str, str]:
         """The next message of this type, about a child of this parent if one is named."""
         while True:
@@ -224,6 +229,15 @@ class Scripted:
         while not any(v["quotes"] for v in call(self.state, {"verb": "venue.ls"})["venues"]):
             assert time.monotonic() < deadline, "no market data arrived"
         return RawClient(self.port, name)
+
+    def halt(self, is_halted: bool) -> None:
+        """A trading halt of AAPL begins or ends, and the server knows it."""
+        from algoserver.control import call
+
+        self.venue.halt(is_halted)
+        deadline = time.monotonic() + MESSAGE_S_MAX
+        while any(("AAPL" in v["halted"]) != is_halted for v in call(self.state, {"verb": "venue.ls"})["venues"]):
+            assert time.monotonic() < deadline, "the server took no notice"
 
     def close(self) -> int:
         """Stop; the server's exit status."""

@@ -14,6 +14,7 @@ from algoserver.domain.types import (
     PX_ONE,
     ExecType,
     Instrument,
+    OnHalt,
     OrdStatus,
     OrdType,
     Side,
@@ -67,6 +68,7 @@ def _encode(e: ParentRequested, by_tag: bool) -> str:
     body = [
         (35, "D"), (34, e.msg_seq), (11, e.cl_ord_id), (1, e.account), (55, e.symbol), (54, e.side), (38, qty_text(e.order_qty, decimals)),
         (40, e.ord_type), (59, e.time_in_force), (847, e.strategy), (97, "Y" if e.poss_resend else "N"), (43, "Y" if e.poss_dup else "N"),
+        (18, f"1 {e.on_halt}".strip()),
     ]  # fmt: skip
     if e.ord_type is OrdType.LIMIT:
         body.append((44, px_text(e.price)))
@@ -92,7 +94,7 @@ def parents(draw: Any) -> ParentRequested:
         side=draw(st.sampled_from(list(Side))), order_qty=draw(quantities), ord_type=ord_type,
         price=draw(px_units) if ord_type is OrdType.LIMIT else 0, time_in_force=draw(st.sampled_from(list(TIMES_IN_FORCE.values()))),
         strategy=draw(st.integers(0, 2_000)), params=AlgoParams(**{p.field: draw(_of_kind(p)) for p in chosen}), account=draw(ids),
-        poss_resend=draw(st.booleans()), poss_dup=draw(st.booleans()),
+        on_halt=draw(st.sampled_from(list(OnHalt))), poss_resend=draw(st.booleans()), poss_dup=draw(st.booleans()),
     )  # fmt: skip
 
 

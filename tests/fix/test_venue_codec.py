@@ -21,6 +21,7 @@ from algoserver.domain.events import (
     FillCorrected,
     Garbled,
     QuoteUpdated,
+    StatusChanged,
     TradePrinted,
 )
 from algoserver.domain.types import PX_ONE, OrdStatus, OrdType, Side, TimeInForce, px_text, qty_text
@@ -123,7 +124,8 @@ def test_a_report_that_can_not_be_read_is_garbled_with_its_child(exec_type: str,
 @given(
     soup,
     st.sampled_from(
-        ["", "35=8\x01150=F\x01", "35=8\x01150=I\x0155=AAPL\x01", "35=9\x01", "35=j\x01372=D\x01", "35=W\x01", "35=X\x01279=0\x01"]
+        ["", "35=f\x01326=2\x01", "35=8\x01150=F\x01", "35=8\x01150=I\x0155=AAPL\x01", "35=9\x01", "35=j\x01372=D\x01",
+         "35=W\x01", "35=X\x01279=0\x01"]
     ),
 )
 def test_garbage_is_an_event_that_the_journal_can_write(text: str, head: str):
@@ -141,6 +143,31 @@ def test_a_sequence_number_of_thousands_of_digits_is_no_number():
 
 
 # ---- market data
+
+
+@pytest.mark.parametrize(
+    ("pairs", "symbol", "is_halted"),
+    [
+        *[(((35, "f"), (55, "AAPL"), (326, value)), "AAPL", True) for value in (1, 2, 4)],
+        *[(((35, "f"), (55, "AAPL"), (326, value)), "AAPL", False) for value in (3, 17, 23)],
+        (((35, "h"), (336, 1), (340, 1)), "", True), (((35, "h"), (336, 1), (340, 2)), "", False),
+    ],
+)  # fmt: skip
+def test_a_halt_is_understood_on_either_session(pairs: tuple[tuple[object, object], ...], symbol: str, is_halted: bool):
+    """On the order session it has a number, on the feed it has none; sent again after a gap it is old."""
+    text = _fix(*pairs, (34, 5), (58, "news"))
+    said = {"venue": "XLIT1", "symbol": symbol, "is_halted": is_halted, "text": "news"}
+    assert decode_venue(text, "XLIT1", INSTRUMENTS) == StatusChanged(session="XLIT1", msg_seq=5, **said)
+    assert decode_feed(text, "XLIT1", INSTRUMENTS) == [StatusChanged(session="XLIT1.md", **said)]
+    assert decode_venue(text + "43=Y\x01", "XLIT1", INSTRUMENTS) is None
+
+
+def test_a_status_that_says_nothing_about_trading_is_no_news():
+    """Imbalances, closed sessions, other symbols, nothing at all."""
+    aapl = ((35, "f"), (55, "AAPL"))
+    for pairs in ((*aapl, (326, 7)), aapl, ((35, "f"), (55, "NONE"), (326, 2)), ((35, "h"), (336, 1), (340, 3))):
+        assert decode_venue(_fix(*pairs), "XLIT1", INSTRUMENTS) is None
+        assert decode_feed(_fix(*pairs), "XLIT1", INSTRUMENTS) == []
 
 
 def test_a_book_is_its_best_prices():

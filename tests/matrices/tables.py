@@ -2,21 +2,26 @@
 
 A line is one message, in order:
     who      client | venue: who acts. The client side of an order is the one who sent it, the venue side who works it.
-    act      of the client: new, ioc, fok (a first D of X), again (D of X once more), resend and resendY (D of X and of Y with
-             PossResend), cancel (F of Y for X), status and statusY (H of X and of Y), replace (G to n, ids as in its report),
-             misreplace (a G that can't be), phoned (an operator cancels);
+    act      of the client: new, newJ, newK (with ExecInst), ioc, fok (a first D of X), again (D of X once more), resend and
+             resendY (D of X and of Y with PossResend), cancel (F of Y for X), status and statusY (H of X and of Y), replace (G
+             to n, ids as in its report), misreplace (a G that can't be), phoned (an operator cancels);
              of the venue: accept (where it did not at once), trade, done (for the day), canceled, refuse (the cancel), replaced
-             (to n), irreplaced (the replace refused), restated (to n of its own will), bust and correct (its first trade, to n)
+             (to n), irreplaced (the replace refused), restated (to n of its own will), bust and correct (its first trade, to n),
+             halted, resumed (all trading in it)
     n        quantity of the act, 0 where it has none
     report   ExecType/OrdStatus that the client then hears; CxlRej/OrdStatus for a cancel reject; - where nothing is said
     cum leaves
     ids      (ClOrdID, OrigClOrdID) of that report
-What follows is a note. Names of states are FIX's.
+What follows is a note, but for 378=, which is the report's ExecRestatementReason. Names of states are FIX's.
 """
 
+import re
 from typing import Literal, NamedTuple
 
-from algoserver.domain.types import ExecType, OrdStatus
+from algoserver.domain.types import ExecType, OnHalt, OrdStatus, TimeInForce
+
+NEW = {"new": TimeInForce.DAY, "newJ": TimeInForce.DAY, "newK": TimeInForce.DAY, "ioc": TimeInForce.IOC, "fok": TimeInForce.FOK}
+ON_HALT = {"newJ": OnHalt.REINSTATE, "newK": OnHalt.CANCEL}
 
 FULL = {
     "New": "NEW", "Partial": "PARTIALLY_FILLED", "Filled": "FILLED", "DoneForDay": "DONE_FOR_DAY", "Canceled": "CANCELED",
@@ -39,6 +44,7 @@ class Step(NamedTuple):
     cl_ord_id: str
     orig_cl_ord_id: str
     line: str
+    exec_restatement_reason: int = -1
 
     @property
     def is_cancel_reject(self) -> bool:
@@ -46,12 +52,12 @@ class Step(NamedTuple):
 
 
 class Scenario(NamedTuple):
-    """A published scenario: its id, its title, the quantity of X, its steps."""
+    """A published scenario: its id, its title, the quantity of X, the act that sends it, its steps."""
 
     id: str
     title: str
     order_qty: int
-    time_in_force: str
+    act: str
     steps: tuple[Step, ...]
 
 
@@ -60,7 +66,7 @@ def parse(text: str) -> Scenario:
     lines = [line.rstrip() for line in text.strip().splitlines()]
     scenario_id, _, title = lines[0].removeprefix("#").strip().partition(" ")
     steps = tuple(_step(line) for line in lines[1:] if line and not line.startswith("#"))
-    new = next((s for s in steps if s.act in ("new", "ioc", "fok")), None)
+    new = next((s for s in steps if s.act in NEW), None)
     return Scenario(scenario_id, title, new.number if new else 10_000, new.act if new else "new", steps)
 
 
@@ -73,7 +79,10 @@ def _step(line: str) -> Step:
     cum, leaves, ids = rest[:3]
     cl_ord_id, _, orig = ids.strip("()").partition(",")
     exec_type = None if kind == "CxlRej" else ExecType[FULL[kind]]
-    return Step(who, act, int(number), exec_type, OrdStatus[FULL[status]], int(cum), int(leaves), cl_ord_id, orig, line)
+    reason = re.search(r"\b378=(\d+)", line)
+    return Step(
+        who, act, int(number), exec_type, OrdStatus[FULL[status]], int(cum), int(leaves), cl_ord_id, orig, line, int(reason[1]) if reason else -1
+    )
 
 
 A_1_A = """
@@ -386,11 +395,19 @@ venue  done     0      DoneForDay/DoneForDay 5000 0      (X)
 venue  correct  4000   TradeCorrect/DoneForDay 4000 0    (X)
 venue  bust     0      TradeCancel/DoneForDay 0  0       (X)
 """
+K_1_A = """
+# K.1.a Trading halt, the order is reinstated after it (18=J)
+client newJ     10000  New/New            0      10000   (X)
+venue  halted   0      -
+venue  resumed  0      -
+venue  trade    10000  Trade/Filled       10000  0       (X)
+"""
 K_1_B = """
 # K.1.b Trading halt, the order is canceled by it (18=K)
-client new      10000  New/New            0      10000   (X)
-venue  trade    1000   Trade/Partial      1000   9000    (X)
-venue  canceled 0      Canceled/Canceled  1000   0       (X)
+client newK     10000  New/New            0      10000   (X)
+venue  halted   0      -
+venue  canceled 0      Canceled/Canceled  0      0       (X)      378=6
+venue  resumed  0      -
 """
 D35 = """
 # D35 FIX 4.2: a fill arrives after the order is canceled
@@ -406,6 +423,6 @@ SCENARIOS = {
         parse,
         (A_1_A, A_1_B, B_1_A, B_1_A_REFUSED, B_1_B, B_1_B_REFUSED, B_1_C, B_1_D, B_1_D_NO_NEW, B_1_E, B_1_F, F_1_A, F_1_B, F_1_C,
          G_1_A, G_1_B, G_1_C, I_1_A, I_1_B, D35, C_1_A, C_1_B, C_1_C, C_1_C_REFUSED, C_2_A, C_3_A, C_3_B, C_3_C, D_1_A, D_1_B,
-         D_1_C, D_2_A, D_2_B, D_2_C, D_2_D, E_1_B, E_1_C, E_1_D, E_1_E, J_1_A, J_1_B, J_1_D, K_1_B),
+         D_1_C, D_2_A, D_2_B, D_2_C, D_2_D, E_1_B, E_1_C, E_1_D, E_1_E, J_1_A, J_1_B, J_1_D, K_1_A, K_1_B),
     )
 }  # fmt: skip

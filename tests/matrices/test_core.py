@@ -5,9 +5,9 @@ import pytest
 from algoserver.core.orders import is_open, leaves_qty, ord_status
 from algoserver.domain import events
 from algoserver.domain.commands import Command, RejectCancel, ReportParent, SendChild
-from algoserver.domain.types import MINUTE, PX_ONE, SECOND, ExecType, OrdStatus, OrdType, Side, TimeInForce
+from algoserver.domain.types import MINUTE, PX_ONE, SECOND, ExecType, OnHalt, OrdStatus, OrdType, Side
 from tests.core.day import Day
-from tests.matrices.tables import SCENARIOS, Scenario, Step
+from tests.matrices.tables import NEW, ON_HALT, SCENARIOS, Scenario, Step
 
 # Why a published scenario can't happen to a client's order here. Those that the tables do not have: E.1.a and F.1.c know voice
 # orders, H and J.1.c orders that live longer than a day, L stopped orders and cash quantities; nobody sends us such an order.
@@ -21,12 +21,11 @@ NOT_OF_A_PARENT = {
     **dict.fromkeys(("D.1.c", "D.2.c"), "what was found good is not refused afterwards, but for a cancel or a fill"),
     "D.2.b": "a second replace is refused while one is pending (D.2.d)",
     **dict.fromkeys(("E.1.c", "E.1.d"), "we do not restate an order of our own will"),
-    **dict.fromkeys(("E.1.e", "K.1.b"), "what a venue cancels, its parent goes on with elsewhere"),
+    "E.1.e": "what a venue cancels, its parent goes on with elsewhere",
 }
 # We never send a ClOrdID twice, never ask about one that we did not send, and cancel instead of replacing. A child that its venue
 # raises (E.1.c) is taken back at once.
 NOT_OF_A_CHILD = {"B.1.f", "E.1.c", "F.1.a", "F.1.b", "G.1.a", *(s for s in SCENARIOS if s[0] in "CD" and s != "D35")}
-TIMES_IN_FORCE = {"new": TimeInForce.DAY, "ioc": TimeInForce.IOC, "fok": TimeInForce.FOK}
 
 
 @pytest.mark.parametrize("scenario", [s for s in SCENARIOS.values() if s.id not in NOT_OF_A_PARENT], ids=lambda s: s.id)
@@ -53,9 +52,10 @@ def test_our_child_follows_its_venue(scenario: Scenario):
 
 
 def _play_parent(day: Day, step: Step) -> None:
-    if step.act in ("new", "ioc", "fok"):
+    if step.act in NEW:
         # IWouldPrice makes all of it one child that takes what is shown.
-        day.parent("X", step.number, time_in_force=TIMES_IN_FORCE[step.act], max_pct_vol=1_000_000, i_would_price=300 * PX_ONE)
+        how = {"time_in_force": NEW[step.act], "on_halt": ON_HALT.get(step.act, OnHalt.WAIT)}
+        day.parent("X", step.number, **how, max_pct_vol=1_000_000, i_would_price=300 * PX_ONE)
         day.trade(20_000)
         day.wait(SECOND)
         assert [c.order_qty for c in day.sent()] == [step.number]
@@ -78,6 +78,8 @@ def _play_parent(day: Day, step: Step) -> None:
         day.wait(SECOND)
     elif step.act == "phoned":
         day.operator("cancel", day.order("X").parent_id)
+    elif step.act in ("halted", "resumed"):
+        day.halt(is_halted=step.act == "halted")
     elif step.act == "trade":
         able = [c for c in day.sent() if leaves_qty(day.child(c).order) >= step.number]
         day.fill(able[0] if able else day.sent()[0], step.number)
@@ -93,8 +95,9 @@ def _play_parent(day: Day, step: Step) -> None:
 
 def _child_of(day: Day, scenario: Scenario) -> SendChild:
     """A parent that has just sent one child of the scenario's quantity."""
-    tif = TIMES_IN_FORCE[scenario.time_in_force]
-    day.parent("P1", scenario.order_qty, minutes=1, completion="SOFT", max_pct_vol=1_000_000, time_in_force=tif)
+    tif = NEW[scenario.act]
+    how = {"time_in_force": tif, "on_halt": ON_HALT.get(scenario.act, OnHalt.WAIT)}
+    day.parent("P1", scenario.order_qty, minutes=1, completion="SOFT", max_pct_vol=1_000_000, **how)
     # Without volume the cap lets nothing out; past the end, SOFT joins with the whole.
     day.wait(2 * MINUTE)
     day.trade(20_000)
@@ -107,7 +110,7 @@ def _child_of(day: Day, scenario: Scenario) -> SendChild:
 
 def _play_child(day: Day, child: SendChild, step: Step) -> None:
     common = {"session": child.venue, "child_id": child.child_id}
-    if step.act in ("new", "ioc", "fok", "accept"):
+    if step.act in (*NEW, "accept"):
         if step.ord_status is OrdStatus.REJECTED:
             day.feed(events.ChildRejected(**common, ord_rej_reason=7, text="submitted by voice"))
         elif step.ord_status is not None:
@@ -128,6 +131,8 @@ def _play_child(day: Day, child: SendChild, step: Step) -> None:
         day.correct(child, next(iter(day.child(child).order.fills)), step.number)
     elif step.act == "phoned":
         day.operator("cancel", day.order().parent_id)
+    elif step.act in ("halted", "resumed"):
+        day.halt(is_halted=step.act == "halted")
     elif step.act == "refuse":
         assert step.ord_status is not None
         day.feed(events.CancelRejected(**common, cxl_rej_reason=0, ord_status=step.ord_status))
@@ -139,17 +144,17 @@ def _play_child(day: Day, child: SendChild, step: Step) -> None:
             day.feed(events.ChildStatusReported(**common, is_known=True, ord_status=status, **numbers))
 
 
-def _told(out: list[Command]) -> list[tuple[ExecType | None, OrdStatus, int, int, str, str]]:
+def _told(out: list[Command]) -> list[tuple[ExecType | None, OrdStatus, int, int, str, str, int]]:
     told = []
     for c in out:
         if isinstance(c, ReportParent):
-            told.append((c.exec_type, c.ord_status, c.cum_qty, c.leaves_qty, c.cl_ord_id, c.orig_cl_ord_id))
+            told.append((c.exec_type, c.ord_status, c.cum_qty, c.leaves_qty, c.cl_ord_id, c.orig_cl_ord_id, c.exec_restatement_reason))
         elif isinstance(c, RejectCancel):
-            told.append((None, c.ord_status, 0, 0, c.cl_ord_id, c.orig_cl_ord_id))
+            told.append((None, c.ord_status, 0, 0, c.cl_ord_id, c.orig_cl_ord_id, -1))
     return told
 
 
-def _expected(step: Step) -> tuple[ExecType | None, OrdStatus, int, int, str, str]:
+def _expected(step: Step) -> tuple[ExecType | None, OrdStatus, int, int, str, str, int]:
     assert step.ord_status is not None
     cum, leaves = (0, 0) if step.is_cancel_reject else (step.cum_qty, step.leaves_qty)
-    return step.exec_type, step.ord_status, cum, leaves, step.cl_ord_id, step.orig_cl_ord_id
+    return step.exec_type, step.ord_status, cum, leaves, step.cl_ord_id, step.orig_cl_ord_id, step.exec_restatement_reason

@@ -5,7 +5,7 @@ import pytest
 from algoserver.core import orders
 from algoserver.core.orders import Order, leaves_qty, ord_status
 from algoserver.domain.types import PX_ONE, OrdStatus
-from tests.matrices.tables import SCENARIOS, Scenario, Step
+from tests.matrices.tables import NEW, SCENARIOS, Scenario, Step
 
 WITHOUT_AN_ORDER = {"B.1.f", "G.1.a"}
 
@@ -23,7 +23,7 @@ def test_an_order_goes_through_the_published_states(scenario: Scenario):
 
 
 def _play(order: Order, step: Step, exec_id: str, first: list[str]) -> None:
-    if step.act in ("new", "ioc", "fok", "accept"):
+    if step.act in (*NEW, "accept"):
         if step.ord_status is OrdStatus.REJECTED:
             orders.on_ended(order, OrdStatus.REJECTED)
         elif step.ord_status is not None:
@@ -49,4 +49,4 @@ def _play(order: Order, step: Step, exec_id: str, first: list[str]) -> None:
     elif step.act == "correct":
         assert orders.on_correct(order, exec_id, first[0], 50 * PX_ONE, step.number)
     else:
-        assert step.act in ("again", "resend", "status", "misreplace", "phoned")
+        assert step.act in ("again", "resend", "status", "misreplace", "phoned", "halted", "resumed")

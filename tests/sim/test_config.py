@@ -28,6 +28,8 @@ WRONG = [
     ('close = "24:00"', 'close = "25:00"', "25:00"),
     ("depth_qty = 3000", 'depth_qty = "3000"', "instruments 'GE'.*flow.depth_qty"),
     ('name = "XLIT2"', 'name = "XLIT1"', "each name once"),
+    ("book_interval_ms = 100", 'halts = [{symbol = "NONE", begin = "14:00:00", seconds = 9}]', "symbol.*halts"),
+    ("book_interval_ms = 100", 'halts = [{symbol = "GE", begin = "14:00", seconds = 9}]', "halts 'GE'"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -81,6 +82,28 @@ def test_market_data_over_fix(simulator):
     data.wait(lambda m: m["35"] == "Y" and m["281"] == "0")
     trader.close()
     data.close()
+
+
+def test_a_halt_is_told_to_who_asks_and_orders_are_refused_in_it(tmp_path):
+    """e is answered by f, g by h; D by 103=2. The halt is half a day around now."""
+    begin = datetime.now(UTC) - timedelta(hours=6)
+    config = tmp_path / "sim.toml"
+    config.write_text((ROOT / "cfg" / "sim.toml").read_text() + f'[[halts]]\nsymbol = "AAPL"\nbegin = "{begin:%H:%M:%S}"\nseconds = 43200\n')
+    halted = Simulator(tmp_path / "state", str(config))
+    try:
+        data, trader = Client(halted.port, sender="ALGOMD"), Client(halted.port)
+        data.send("35=e|324=s1|55=AAPL|263=1|")
+        assert data.wait(lambda m: m["35"] == "f" and m["55"] == "AAPL")["326"] == "2"
+        data.send("35=e|324=s2|55=GE|263=1|")
+        assert data.wait(lambda m: m["35"] == "f" and m["55"] == "GE")["326"] == "17"
+        data.send("35=g|335=all|263=1|")
+        assert data.wait(lambda m: m["35"] == "h")["340"] == "2"
+        trader.send(order("h1", "150"))
+        trader.report(_150="8", _39="8", _103="2", _58="trading in AAPL is halted")
+        trader.close()
+        data.close()
+    finally:
+        assert halted.stop() == 0
 
 
 def test_after_a_kill_the_client_is_told_everything_once_more(fresh):

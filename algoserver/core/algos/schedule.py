@@ -62,7 +62,7 @@ class Work(msgspec.Struct):
     crossed_ts: when it last crossed the spread. slice_due, slice_cum: what was due and done when the slice began.
     i_would_keep: what IWouldPct leaves to the plan, -1 until IWouldPrice was first reached.
     auction_qty: what the plan keeps for the closing auction; the schedule is for the rest.
-    is_late: it can't complete as things stand.
+    is_late: it can't complete as things stand. halted_ts: since when it waits for the end of a trading halt, 0 if it does not.
     """
 
     schedule: Schedule
@@ -84,6 +84,7 @@ class Work(msgspec.Struct):
     i_would_keep: int = -1
     auction_qty: int = 0
     is_late: bool = False
+    halted_ts: int = 0
 
 
 class Demand(msgspec.Struct, frozen=True):

@@ -1,0 +1,46 @@
+"""Trading halts: which venue trades what, and what waits for it.
+
+Rule 1: a halt is a venue's, of one symbol or of all. A symbol is halted when no venue that is up trades it: where one goes on,
+our orders go on there.
+Rule 2: it lasts until the venue says that it is over. A session that breaks says nothing; it is asked again when it is back.
+"""
+
+from algoserver.core.reports import alert
+from algoserver.core.state import State, touch
+from algoserver.domain.commands import Command
+from algoserver.domain.events import StatusChanged
+
+EVERYTHING = ""
+
+
+def status_changed(state: State, event: StatusChanged, out: list[Command]) -> None:
+    """Remember it and give every order that it concerns its turn."""
+    at = state.halts.setdefault(event.venue, {})
+    if event.is_halted == (event.symbol in at):
+        return
+    code, what = ("halted", "halts") if event.is_halted else ("halt_lifted", "trades again in")
+    if event.is_halted:
+        at[event.symbol] = event.text or "trading halt"
+    else:
+        del at[event.symbol]
+        for market in state.markets.values():
+            if event.symbol in (EVERYTHING, market.symbol):
+                market.resumed_ts = event.ts
+    alert(out, code, event.symbol or event.venue, f"{event.venue} {what} {event.symbol or 'everything'}{': ' if event.text else ''}{event.text}")
+    for parent_id in state.works:
+        if event.symbol in (EVERYTHING, state.parents[parent_id].symbol):
+            touch(state, parent_id)
+
+
+def shut(state: State, venue: str, symbol: str) -> str:
+    """Why the venue takes no order in this symbol; empty if it does."""
+    at = state.halts.get(venue)
+    return (at.get(symbol) or at.get(EVERYTHING, "")) if at else ""
+
+
+def is_halted(state: State, symbol: str) -> bool:
+    """No venue trades it now. Those that are down do not count, unless all are."""
+    if not state.halts:
+        return False
+    venues = [name for name, is_up in state.venues_up.items() if is_up] or list(state.venues_up)
+    return bool(venues) and all(shut(state, name, symbol) for name in venues)
