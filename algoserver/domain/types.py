@@ -81,6 +81,7 @@ class OrdType(StrEnum):
 
     MARKET = "1"
     LIMIT = "2"
+    PEGGED = "P"  # to the mid (18=M), at dark venues; no client sends it
 
 
 class TimeInForce(StrEnum):

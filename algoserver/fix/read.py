@@ -14,7 +14,7 @@ UNKNOWN_SYMBOL, UNSUPPORTED_CHARACTERISTIC, INCORRECT_QTY, OTHER = 1, 11, 13, 99
 ID_CHARS_MAX = 64
 # By text, as they come; several times the speed of asking the enum.
 SIDES = {s.value: s for s in Side}
-ORD_TYPES = {o.value: o for o in OrdType}
+ORD_TYPES = {o.value: o for o in (OrdType.MARKET, OrdType.LIMIT)}
 TIMES_IN_FORCE = {i.value: i for i in TimeInForce if not i.is_auction}  # a parent takes part in auctions by its parameters
 E = TypeVar("E")
 

@@ -5,7 +5,7 @@ Rule 1: OrderIDs and ExecIDs are counted up behind `prefix`. A market that conti
 Rule 2: a rejected order consumes its ClOrdID; a refused cancel or replace does not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableSequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -43,6 +43,7 @@ class ClientOrder(msgspec.Struct, kw_only=True):
     ord_type: OrdType
     px: int
     tif: TimeInForce
+    min_qty: int = 0
     cum_qty: int = 0
     notional: int = 0
     status: OrdStatus = OrdStatus.NEW
@@ -83,6 +84,7 @@ class Blotter:
             ord_type=request.ord_type,
             px=request.px,
             tif=request.tif,
+            min_qty=request.min_qty,
             status=status,
         )
         self._orders[request.venue, request.client, request.cl_ord_id] = order
@@ -112,7 +114,53 @@ class Blotter:
             ord_type=order.ord_type,
             px=order.px,
             tif=order.tif,
+            min_qty=order.min_qty,
             **more,
+        )
+
+    def reject(self, ts: int, request: NewOrderSingle, ord_rej_reason: int, text: str) -> Rejected:
+        """Refuse a new order, with OrdRejReason (103)."""
+        order = self.admit(request, OrdStatus.REJECTED)
+        return self.report(Rejected, order, ts, ord_rej_reason=ord_rej_reason, text=text)
+
+    def reject_duplicate(self, ts: int, request: NewOrderSingle, known: ClientOrder) -> Rejected:
+        """F.1.a: the second order is refused, the report shows the first."""
+        text = f"ClOrdID {request.cl_ord_id} is already in use"
+        return self.report(Rejected, known, ts, ord_rej_reason=6, text=text)
+
+    def changeable(self, ts: int, request: Change, out: MutableSequence[Any]) -> ClientOrder | None:
+        """The live order that a cancel or replace means; None after a CancelReject."""
+        order = self.find(request.venue, request.client, request.orig_cl_ord_id)
+        if order is None:
+            self.reject_change(ts, request, 1, f"unknown order {request.orig_cl_ord_id}", out)
+        elif self.find(request.venue, request.client, request.cl_ord_id):
+            self.reject_change(ts, request, 6, f"ClOrdID {request.cl_ord_id} is already in use", out)
+        elif order.status not in LIVE:
+            self.reject_change(ts, request, 0, f"too late: the order is {order.status.name.lower()}", out)
+        elif order.cl_ord_id != request.orig_cl_ord_id:
+            self.reject_change(ts, request, 2, f"order {request.orig_cl_ord_id} was replaced by {order.cl_ord_id}", out)
+        elif order.symbol != request.symbol or order.side != request.side:
+            self.reject_change(ts, request, 99, f"Symbol and Side must be those of the order: {order.symbol}, {order.side.value}", out)
+        else:
+            return order
+        return None
+
+    def reject_change(self, ts: int, request: Change, cxl_rej_reason: int, text: str, out: MutableSequence[Any]) -> None:
+        """Refuse a cancel or replace, with CxlRejReason (102)."""
+        order = self.find(request.venue, request.client, request.orig_cl_ord_id)
+        out.append(
+            CancelReject(
+                venue=request.venue,
+                client=request.client,
+                ts=ts,
+                order_id=order.order_id if order else "NONE",
+                cl_ord_id=request.cl_ord_id,
+                orig_cl_ord_id=request.orig_cl_ord_id,
+                ord_status=order.status if order else OrdStatus.REJECTED,
+                cxl_rej_response_to="1" if isinstance(request, OrderCancelRequest) else "2",
+                cxl_rej_reason=cxl_rej_reason,
+                text=text,
+            )
         )
 
     def unknown(self, request: OrderStatusRequest, ts: int) -> OrderStatus:
@@ -150,6 +198,7 @@ class Blotter:
                 continue  # a duplicate of this order was refused: nothing happened to the order itself
             order.cl_ord_id, order.order_qty = report.cl_ord_id, report.order_qty
             order.ord_type, order.px, order.tif = report.ord_type, report.px, report.tif
+            order.min_qty = report.min_qty
             order.status, order.cum_qty = report.ord_status, report.cum_qty
             order.notional = report.avg_px * report.cum_qty
             if isinstance(report, Replaced | Canceled) and report.orig_cl_ord_id:
@@ -174,4 +223,5 @@ def _first_seen(report: Report) -> ClientOrder:
         ord_type=report.ord_type,
         px=report.px,
         tif=report.tif,
+        min_qty=report.min_qty,
     )

@@ -29,8 +29,8 @@ REQUESTS = ("D", "F", "G", "H")
 # Far above any real order and far below 64 bits, which the ledger's numbers must fit.
 QTY_MAX = 10**15
 PX_MAX = 10**17
-# Instructions on D and G that change what an order does: MinQty, MaxFloor, StopPx, PegOffsetValue, MaxShow, EffectiveTime.
-UNSUPPORTED = {"110": "MinQty", "111": "MaxFloor", "99": "StopPx", "211": "PegOffsetValue", "210": "MaxShow", "168": "EffectiveTime"}
+# Instructions on D and G that change what an order does: MaxFloor, StopPx, PegOffsetValue, MaxShow, EffectiveTime.
+UNSUPPORTED = {"111": "MaxFloor", "99": "StopPx", "211": "PegOffsetValue", "210": "MaxShow", "168": "EffectiveTime"}
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -92,7 +92,9 @@ def _terms(fields: Mapping[str, str], instrument: Instrument | None) -> dict[str
     try:
         ord_type = OrdType(fields.get("40", ""))
     except ValueError:
-        return 11, f"OrdType {fields.get('40', '')!r} is not supported: 1 and 2 are"
+        return 11, f"OrdType {fields.get('40', '')!r} is not supported: 1, 2 and at dark venues P are"
+    if ord_type is OrdType.PEGGED and "M" not in fields.get("18", "").split():
+        return 11, f"a pegged order (40=P) is pegged to the mid here: ExecInst (18) M, not {fields.get('18', '')!r}"
     try:
         tif = TimeInForce(fields.get("59", "0"))
     except ValueError:
@@ -105,12 +107,19 @@ def _terms(fields: Mapping[str, str], instrument: Instrument | None) -> dict[str
     if abs(order_qty) > QTY_MAX:
         return 13, f"OrderQty {fields['38']} is beyond any order of this venue"
     try:
-        price = px(fields.get("44", "")) if ord_type == OrdType.LIMIT else 0
+        min_qty = qty(fields["110"], instrument.qty_decimals) if instrument and "110" in fields else 0
+    except ValueError as e:
+        return 13, f"MinQty (110): {e}"
+    if abs(min_qty) > QTY_MAX:
+        return 13, f"MinQty {fields['110']} is beyond any order of this venue"
+    has_px = ord_type is OrdType.LIMIT or (ord_type is OrdType.PEGGED and "44" in fields)
+    try:
+        price = px(fields.get("44", "")) if has_px else 0
     except ValueError as e:
         return 11, f"Price (44): {e}"
     if abs(price) > PX_MAX:
         return 11, f"Price {fields['44']} is beyond any price of this venue"
-    return {"order_qty": order_qty, "ord_type": ord_type, "px": price, "tif": tif}
+    return {"order_qty": order_qty, "ord_type": ord_type, "px": price, "tif": tif, "min_qty": min_qty}
 
 
 def report(answer: AnyReport, instruments: Mapping[str, Instrument], poss_resend: bool = False) -> str:
@@ -128,8 +137,12 @@ def report(answer: AnyReport, instruments: Mapping[str, Instrument], poss_resend
     )
     if answer.orig_cl_ord_id:
         body += f"41={answer.orig_cl_ord_id}\x01"
-    if answer.ord_type == OrdType.LIMIT and answer.px:
+    if answer.ord_type is OrdType.PEGGED:
+        body += "18=M\x01"
+    if answer.ord_type != OrdType.MARKET and answer.px:
         body += f"44={px_text(answer.px)}\x01"
+    if answer.min_qty:
+        body += f"110={qty_text(answer.min_qty, d)}\x01"
     if isinstance(answer, Trade):
         body += f"32={qty_text(answer.last_qty, d)}\x0131={px_text(answer.last_px)}\x01"
         if answer.last_liquidity_ind:

@@ -24,14 +24,28 @@ class SessionHours(HoursConfig, frozen=True, kw_only=True):
 
 
 class VenueConfig(Entry, frozen=True):
-    """name: SenderCompID of the venue. share: its part of the background volume; all shares sum to 1.
+    """name: SenderCompID of the venue. share: a lit venue's part of the background volume; all shares sum to 1.
 
-    auctions: whether it opens and closes the day with a call auction, unless the market is always open.
+    auctions: whether a lit venue opens and closes the day with a call auction, unless the market is always open.
+    A dark venue has hidden orders of the crowd instead. hidden: their quantity, both sides together, as a share of the recorded
+    volume. hidden_trades: mean size of one, in background trades (trade_qty). hidden_s: market seconds that one waits, mean.
     """
 
     name: str
-    share: float
+    share: float = 0.0
+    kind: Literal["lit", "dark"] = "lit"
     auctions: bool = False
+    hidden: float = 0.0
+    hidden_trades: float = 4.0
+    hidden_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if (self.kind == "lit") != (self.share > 0) or (self.kind == "lit" and self.hidden):
+            raise ValueError("a lit venue has a positive `share` and no `hidden`, a dark one no `share`")
+        if self.kind == "dark" and self.auctions:
+            raise ValueError("a dark venue has no `auctions`")
+        if self.hidden < 0 or self.hidden_trades <= 0 or self.hidden_s <= 0:
+            raise ValueError("`hidden` must not be negative, `hidden_trades` and `hidden_s` must be positive")
 
 
 class FlowConfig(Entry, frozen=True):
@@ -129,15 +143,22 @@ class Scenario(Entry, frozen=True):
         symbols = [i.symbol for i in self.instruments]
         if not names or len(set(names)) < len(names) or not symbols or len(set(symbols)) < len(symbols):
             raise ValueError("needs `venues` and `instruments`, each name once")
-        if any(v.share <= 0 for v in self.venues) or abs(sum(v.share for v in self.venues) - 1) > 1e-9:
-            raise ValueError("each `share` of `venues` must be positive and their sum 1")
+        if abs(sum(v.share for v in self.venues) - 1) > 1e-9:
+            raise ValueError("the `share` of all lit `venues` must sum to 1")
+        if len(self.lit_venues) < len(names) and any(px(i.tick) % 2 for i in self.instruments):
+            raise ValueError("a dark venue trades at half ticks: each `tick` must be an even number of 0.00000001")
         if self.book_interval_ms < 1:
             raise ValueError("`book_interval_ms` must be at least 1")
         flowing = [i.symbol for i in self.instruments if i.flow]
         if any(h.symbol not in flowing for h in self.halts):
             raise ValueError("`symbol` of `halts` must be an instrument with `flow`: a tape trades when it was recorded")
-        if any(i.tape for i in self.instruments) and len(names) > 1:
-            raise ValueError("a `tape` is one venue's market: `venues` must be one")
+        if any(i.tape for i in self.instruments) and len(self.lit_venues) > 1:
+            raise ValueError("a `tape` is one venue's market: lit `venues` must be one")
+
+    @property
+    def lit_venues(self) -> list[VenueConfig]:
+        """Those with a book, which the background flow trades at."""
+        return [v for v in self.venues if v.kind == "lit"]
 
 
 def load(path: Path) -> Scenario:

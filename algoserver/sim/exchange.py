@@ -17,13 +17,13 @@ from algoserver.sim.auction import Calls
 from algoserver.sim.blotter import LIVE, Blotter, Change, ClientOrder
 from algoserver.sim.book import Book, Fill, Match, Order
 from algoserver.sim.config import Scenario
+from algoserver.sim.dark import Dark, Hidden, misfit
 from algoserver.sim.flow import Flow
 from algoserver.sim.halts import Halts
 from algoserver.sim.reports import (
     Answer,
     AnyReport,
     Canceled,
-    CancelReject,
     Expired,
     New,
     NewOrderSingle,
@@ -31,7 +31,6 @@ from algoserver.sim.reports import (
     OrderCancelRequest,
     OrderStatus,
     OrderStatusRequest,
-    Rejected,
     Replaced,
     Request,
     SecurityStatus,
@@ -88,9 +87,10 @@ class Exchange:
             if sources and entry.symbol in sources:
                 self._sources[entry.symbol] = sources[entry.symbol]
             elif entry.flow is not None:
-                self._sources[entry.symbol] = Flow(entry.instrument(), entry.flow, config.session, config.venues, seed)
+                self._sources[entry.symbol] = Flow(entry.instrument(), entry.flow, config.session, config.lit_venues, seed)
             elif entry.tape is not None:
-                self._sources[entry.symbol] = Tape.recorded(entry.instrument(), entry.tape, config.venues[0].name)
+                self._sources[entry.symbol] = Tape.recorded(entry.instrument(), entry.tape, config.lit_venues[0].name)
+        self._dark = Dark(config, {symbol: source.books for symbol, source in self._sources.items()}, seed, self._halted)
 
     def submit(self, ts: int, request: Request) -> list[Answer]:
         """Run the market up to `ts`, then answer `request`. Everything that happened is in the answer, in order."""
@@ -106,6 +106,7 @@ class Exchange:
                 self._status(ts, request, out)
             case _:
                 raise AssertionError(request)
+        self._meet_in_the_dark(ts, request.symbol, out)
         return out
 
     def advance(self, ts: int) -> list[Answer]:
@@ -114,6 +115,7 @@ class Exchange:
         if self._ts is None:
             for source in self._sources.values():
                 source.start(ts)
+            self._dark.start(ts)
             self._ts = ts
             self._halt(ts, out)
         assert ts >= self._ts, "time does not run backwards"
@@ -121,11 +123,16 @@ class Exchange:
             if due == self._halt_ts:
                 self._halt(due, out)
                 continue
-            symbol = next(s for s, source in self._sources.items() if source.next_ts() == due)
+            symbol = next((s for s, source in self._sources.items() if source.next_ts() == due), None)
+            if symbol is None:
+                symbol, match = self._dark.step()
+                self._print(due, symbol, match, out)
+                continue
             source = self._sources[symbol]
             was_open = source.is_open
             for match in source.step():
                 self._print(due, symbol, match, out)
+            self._meet_in_the_dark(due, symbol, out)
             if source.is_open != was_open:
                 tif = TimeInForce.AT_OPEN if source.is_open else TimeInForce.AT_CLOSE
                 for venue in self._calls.due(due, tif):
@@ -137,11 +144,12 @@ class Exchange:
 
     def next_ts(self) -> int:
         """When the next event of the market is due; call `advance` then."""
-        return min([self._halt_ts, *[source.next_ts() for source in self._sources.values()]])
+        return min([self._halt_ts, self._dark.next_ts(), *[source.next_ts() for source in self._sources.values()]])
 
     def book(self, venue: str, symbol: str) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
-        """The best five levels of (bids, asks), each (px, qty), best first."""
-        return self._sources[symbol].books[venue].top(5)
+        """The best five levels of (bids, asks), each (px, qty), best first; of a dark venue none."""
+        dark = self._dark.book(venue, symbol)
+        return dark.top(5) if dark else self._sources[symbol].books[venue].top(5)
 
     def is_open(self, symbol: str) -> bool:
         """Whether it is trading hours in `symbol`."""
@@ -160,11 +168,11 @@ class Exchange:
         out = self.advance(ts)
         if isinstance(request, NewOrderSingle):
             known = self._blotter.find(request.venue, request.client, request.cl_ord_id)
-            out.append(self._duplicate(ts, request, known) if known else self._rejected(ts, request, ord_rej_reason, text))
+            out.append(self._blotter.reject_duplicate(ts, request, known) if known else self._blotter.reject(ts, request, ord_rej_reason, text))
         else:
             assert isinstance(request, Change)
-            if self._changeable(ts, request, out):
-                self._too_bad(ts, request, 99, text, out)
+            if self._blotter.changeable(ts, request, out):
+                self._blotter.reject_change(ts, request, 99, text, out)
         return out
 
     def restore(self, ts: int, past: Iterable[AnyReport], text: str = RESTARTED) -> list[Canceled]:
@@ -182,14 +190,19 @@ class Exchange:
         known = self._blotter.find(request.venue, request.client, request.cl_ord_id)
         if known is not None:
             resend = request.is_poss_resend  # F.1.b: answer with the order, do not trade again
-            out.append(self._blotter.report(OrderStatus, known, ts) if resend else self._duplicate(ts, request, known))
+            out.append(self._blotter.report(OrderStatus, known, ts) if resend else self._blotter.reject_duplicate(ts, request, known))
             return
         wrong = self._wrong(request)
         if wrong:
-            out.append(self._rejected(ts, request, *wrong))
+            out.append(self._blotter.reject(ts, request, *wrong))
             return
         order = self._blotter.admit(request)
         out.append(self._blotter.report(New, order, ts))
+        dark = self._dark.book(order.venue, order.symbol)
+        if dark is not None:
+            order.resting = Hidden(order.side.sign, order.px, order.order_qty, order, order.min_qty)
+            self._took(ts, order, dark.enter(order.resting, order.tif), out)
+            return
         order.resting = Order(order.side.sign, order.px, order.order_qty, owner=order)
         if order.tif.is_auction:
             self._calls.join(order)
@@ -198,7 +211,7 @@ class Exchange:
         self._took(ts, order, fills, out)
 
     def _cancel(self, ts: int, request: OrderCancelRequest, out: list[Answer]) -> None:
-        order = self._changeable(ts, request, out)
+        order = self._blotter.changeable(ts, request, out)
         if order is None:
             return
         self._withdraw(order)
@@ -207,28 +220,31 @@ class Exchange:
         out.append(self._blotter.report(Canceled, order, ts, orig_cl_ord_id=order.orig_cl_ord_id))
 
     def _replace(self, ts: int, request: OrderCancelReplaceRequest, out: list[Answer]) -> None:
-        order = self._changeable(ts, request, out)
+        order = self._blotter.changeable(ts, request, out)
         if order is None:
             return
         wrong = self._wrong(request)
         if not wrong and request.tif is not order.tif and (request.tif.is_auction or order.tif.is_auction):
             wrong = 11, "TimeInForce can't change between the auctions and the book: cancel and send a new order"
         if wrong:
-            self._too_bad(ts, request, 99, wrong[1], out)
+            self._blotter.reject_change(ts, request, 99, wrong[1], out)
             return
         if order.tif.is_auction:
             self._withdraw(order)
         self._blotter.rename(order, request)
-        order.ord_type, order.px, order.tif = request.ord_type, request.px, request.tif
+        order.ord_type, order.px, order.tif, order.min_qty = request.ord_type, request.px, request.tif, request.min_qty
         order.order_qty = max(request.order_qty, order.cum_qty)
         if order.order_qty == order.cum_qty:
             if not order.tif.is_auction:
                 self._withdraw(order)
             order.status, order.resting = OrdStatus.FILLED, None
         out.append(self._blotter.report(Replaced, order, ts, orig_cl_ord_id=order.orig_cl_ord_id))
+        dark = self._dark.book(order.venue, order.symbol)
         if order.resting is not None and order.tif.is_auction:
             order.resting = Order(order.side.sign, order.px, order.leaves_qty(), owner=order)
             self._calls.join(order)
+        elif order.resting is not None and dark is not None:
+            self._took(ts, order, dark.replace(order.resting, order.px, order.leaves_qty(), order.min_qty, order.tif), out)
         elif order.resting is not None:
             is_market = order.ord_type == OrdType.MARKET
             fills = self._book(order).replace(order.resting, order.px, order.leaves_qty(), order.tif, is_market)
@@ -278,21 +294,18 @@ class Exchange:
                     book.cancel(resting)
                     resting.owner.resting = None
                     orders.append(resting.owner)
+        for _, dark in self._dark.of(symbol):
+            dark.withdraw()
+            for hidden in dark.resting():
+                dark.cancel(hidden)
+                hidden.owner.resting = None
+                orders.append(hidden.owner)
         return orders
 
     def _flow(self, symbol: str) -> Flow:
         source = self._sources[symbol]
         assert isinstance(source, Flow)  # the scenario halts no tape
         return source
-
-    # Call auctions.
-
-    def _withdraw(self, order: ClientOrder) -> None:
-        """Take a live order out of where it waits."""
-        if order.tif.is_auction:
-            self._calls.leave(order)
-        else:
-            self._book(order).cancel(order.resting)
 
     def _call(self, ts: int, venue: str, symbol: str, tif: TimeInForce, out: list[Answer]) -> None:
         """Hold an auction: fills to the clients, one print, and what is left of their orders is over."""
@@ -328,53 +341,10 @@ class Exchange:
         d = instrument.qty_decimals
         if request.order_qty <= 0 or request.order_qty % instrument.lot:
             return 13, f"OrderQty {qty_text(request.order_qty, d)} is not a positive multiple of lot {qty_text(instrument.lot, d)}"
-        if request.ord_type == OrdType.LIMIT and (request.px <= 0 or request.px % instrument.tick):
+        has_px = request.ord_type == OrdType.LIMIT or request.px
+        if has_px and (request.px <= 0 or request.px % instrument.tick):
             return 11, f"Price {px_text(request.px)} is not a positive multiple of tick {px_text(instrument.tick)}"
-        return None
-
-    def _rejected(self, ts: int, request: NewOrderSingle, ord_rej_reason: int, text: str) -> Rejected:
-        order = self._blotter.admit(request, OrdStatus.REJECTED)
-        return self._blotter.report(Rejected, order, ts, ord_rej_reason=ord_rej_reason, text=text)
-
-    def _duplicate(self, ts: int, request: NewOrderSingle, known: ClientOrder) -> Rejected:
-        """F.1.a: the second order is refused, the report shows the first."""
-        text = f"ClOrdID {request.cl_ord_id} is already in use"
-        return self._blotter.report(Rejected, known, ts, ord_rej_reason=6, text=text)
-
-    def _changeable(self, ts: int, request: Change, out: list[Answer]) -> ClientOrder | None:
-        """The live order that a cancel or replace means; None after a CancelReject."""
-        order = self._blotter.find(request.venue, request.client, request.orig_cl_ord_id)
-        if order is None:
-            self._too_bad(ts, request, 1, f"unknown order {request.orig_cl_ord_id}", out)
-        elif self._blotter.find(request.venue, request.client, request.cl_ord_id):
-            self._too_bad(ts, request, 6, f"ClOrdID {request.cl_ord_id} is already in use", out)
-        elif order.status not in LIVE:
-            self._too_bad(ts, request, 0, f"too late: the order is {order.status.name.lower()}", out)
-        elif order.cl_ord_id != request.orig_cl_ord_id:
-            self._too_bad(ts, request, 2, f"order {request.orig_cl_ord_id} was replaced by {order.cl_ord_id}", out)
-        elif order.symbol != request.symbol or order.side != request.side:
-            self._too_bad(ts, request, 99, f"Symbol and Side must be those of the order: {order.symbol}, {order.side.value}", out)
-        else:
-            return order
-        return None
-
-    def _too_bad(self, ts: int, request: Change, cxl_rej_reason: int, text: str, out: list[Answer]) -> None:
-        """Refuse a cancel or replace, with CxlRejReason (102)."""
-        order = self._blotter.find(request.venue, request.client, request.orig_cl_ord_id)
-        out.append(
-            CancelReject(
-                venue=request.venue,
-                client=request.client,
-                ts=ts,
-                order_id=order.order_id if order else "NONE",
-                cl_ord_id=request.cl_ord_id,
-                orig_cl_ord_id=request.orig_cl_ord_id,
-                ord_status=order.status if order else OrdStatus.REJECTED,
-                cxl_rej_response_to="1" if isinstance(request, OrderCancelRequest) else "2",
-                cxl_rej_reason=cxl_rej_reason,
-                text=text,
-            )
-        )
+        return misfit(request, instrument, request.venue in self._dark.venues)
 
     # Fills.
 
@@ -409,6 +379,21 @@ class Exchange:
         assert order.cum_qty <= order.order_qty
         order.status = OrdStatus.FILLED if order.cum_qty == order.order_qty else OrdStatus.PARTIALLY_FILLED
         out.append(self._blotter.report(Trade, order, ts, last_qty=fill.qty, last_px=fill.px, last_liquidity_ind=liquidity))
+
+    def _meet_in_the_dark(self, ts: int, symbol: str, out: list[Answer]) -> None:
+        """The lit market may have moved: who rests in the dark looks again."""
+        for venue, dark in self._dark.of(symbol):
+            for hidden, fills in dark.meet():
+                for fill in fills:
+                    self._fill(ts, hidden.owner, fill, 1, out)
+                self._print(ts, symbol, Match(venue, hidden.sign, fills), out)
+
+    def _withdraw(self, order: ClientOrder) -> None:
+        """Take a live order out of where it waits."""
+        if order.tif.is_auction:
+            self._calls.leave(order)
+        else:
+            (self._dark.book(order.venue, order.symbol) or self._book(order)).cancel(order.resting)
 
     def _book(self, order: ClientOrder) -> Book:
         return self._sources[order.symbol].books[order.venue]

@@ -23,12 +23,16 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewOrderSingle(Request, frozen=True, kw_only=True):
-    """35=D. px: 0 for a market order. is_poss_resend: PossResend (97), maybe sent before under another MsgSeqNum."""
+    """35=D. px: 0 for a market order, and a pegged one without a limit. min_qty: MinQty (110), 0 for none.
+
+    is_poss_resend: PossResend (97), maybe sent before under another MsgSeqNum.
+    """
 
     order_qty: int
     ord_type: OrdType = OrdType.LIMIT
     px: int = 0
     tif: TimeInForce = TimeInForce.DAY
+    min_qty: int = 0
     is_poss_resend: bool = False
 
 
@@ -46,6 +50,7 @@ class OrderCancelReplaceRequest(Request, frozen=True, kw_only=True):
     ord_type: OrdType = OrdType.LIMIT
     px: int = 0
     tif: TimeInForce = TimeInForce.DAY
+    min_qty: int = 0
 
 
 class OrderStatusRequest(Request, frozen=True, kw_only=True):
@@ -75,6 +80,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="report", omit
     ord_type: OrdType = OrdType.LIMIT
     px: int = 0
     tif: TimeInForce = TimeInForce.DAY
+    min_qty: int = 0
     orig_cl_ord_id: str = ""
     text: str = ""
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from algoserver.domain.types import OrdType, Side, TimeInForce, px
+from algoserver.domain.types import OrdStatus, OrdType, Side, TimeInForce, px
 from algoserver.sim import codec
+from algoserver.sim.reports import New
 from tests.sim.street import BTC, T0, new, quiet
 
 INSTRUMENTS = {"BTCUSDT": BTC}
@@ -25,6 +26,17 @@ def test_an_order_in_the_instruments_units():
     assert decode("35=H|11=X|55=BTCUSDT|54=1|790=q").ord_status_req_id == "q"
 
 
+def test_a_peg_to_the_mid_with_and_without_a_limit():
+    """40=P with M among the instructions of 18; 110 in the instrument's units. A report says the same again."""
+    peg = decode("35=D|11=X|55=BTCUSDT|54=1|38=0.5|40=P|18=h M|110=0.25")
+    assert (peg.ord_type, peg.px, peg.min_qty) == (OrdType.PEGGED, 0, 25_000)
+    assert decode("35=G|41=W|11=X|55=BTCUSDT|54=1|38=1|40=P|18=M|44=61000.01").px == px("61000.01")
+    answer = New(venue="V", client="C", ts=T0, exec_id="E1", order_id="O1", cl_ord_id="X", symbol="BTCUSDT", side=Side.BUY,
+                 ord_status=OrdStatus.NEW, order_qty=50_000, ord_type=OrdType.PEGGED, min_qty=25_000)  # fmt: skip
+    fields = dict(codec.split(codec.report(answer, INSTRUMENTS)))
+    assert (fields["40"], fields["18"], fields["110"], "44" in fields) == ("P", "M", "0.25", False)
+
+
 UNREADABLE = [
     ("38=0.5", "38=0.0000001", 13),
     ("38=0.5|", "", 13),
@@ -35,6 +47,11 @@ UNREADABLE = [
     ("40=2", "40=3", 11),
     ("59=3", "59=1", 11),
     ("59=3", "59=3|111=100", 11),
+    ("40=2", "40=P", 11),
+    ("40=2", "40=P|18=R", 11),
+    ("40=2|44=61000.01", "40=P|18=M|44=abc", 11),
+    ("59=3", "59=3|110=0.0000001", 13),
+    ("59=3", "59=3|110=99999999999999999999", 13),
 ]
 
 

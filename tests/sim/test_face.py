@@ -65,6 +65,28 @@ def test_a_message_type_without_a_place_here_is_rejected(client):
     client.report(_35="j", _380="3", _372="R")
 
 
+def test_a_dark_venue_over_fix(simulator):
+    """Two clients' pegs meet at XDARK1, past any smaller order of the crowd; its book is empty, its trade is told, and a lit venue takes no peg."""
+    data = Client(simulator.port, sender="ALGOMD", target="XDARK1")
+    data.send("35=V|262=d1|263=1|264=5|265=0|267=3|269=0|269=1|269=2|146=1|55=GE|")
+    assert data.wait(lambda m: m["35"] == "W")["268"] == "0"
+    dark = Client(simulator.port, target="XDARK1", reset=True)
+    peg = "35=D|11={}|55=GE|54={}|60=20190628-14:00:00|38=12345|40=P|18=M|{}59=0|"
+    dark.send(peg.format("k1", 1, "110=12345|"))
+    dark.report(_150="0", _11="k1", _40="P", _18="M", _110="12345")
+    dark.send(peg.format("k2", 2, "44=1|110=12345|"))
+    dark.report(_150="0", _11="k2", _44="1")
+    filled = [dark.report(_150="F", _39="2", _32="12345") for _ in range(2)]
+    assert {f["11"] for f in filled} == {"k1", "k2"}
+    assert data.wait(lambda m: m["35"] == "X" and m.get("271") == "12345")["270"] == filled[0]["31"]
+    dark.send(peg.format("k3", 2, "110=1.5|"))
+    dark.report(_150="8", _103="13")
+    dark.send("35=D|11=k4|55=GE|54=1|60=20190628-14:00:00|38=100|40=1|59=0|")
+    dark.report(_150="8", _103="11")
+    dark.close()
+    data.close()
+
+
 def test_market_data_over_fix(simulator):
     """A full book of five levels a side, then trades; an unknown symbol is Y, and V works on an order session too."""
     data = Client(simulator.port, sender="ALGOMD")
