@@ -278,7 +278,7 @@ def _request(command: c.SendChild | c.CancelChild | c.AskChildStatus) -> r.Reque
     if isinstance(command, c.SendChild):
         return r.NewOrderSingle(
             venue=venue, client=ALGO, cl_ord_id=command.child_id, symbol=symbol, side=side, order_qty=command.order_qty,
-            ord_type=command.ord_type, px=command.price, tif=command.time_in_force,
+            ord_type=command.ord_type, px=command.price, tif=command.time_in_force, min_qty=command.min_qty,
         )  # fmt: skip
     if isinstance(command, c.CancelChild):
         return r.OrderCancelRequest(venue=venue, client=ALGO, cl_ord_id=command.cancel_id, orig_cl_ord_id=command.child_id, symbol=symbol, side=side)

@@ -6,6 +6,7 @@ is that of the texts, so that a journal says by which configuration it was writt
 
 import hashlib
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -29,7 +30,7 @@ class ClientsConfig(Entry, frozen=True, kw_only=True):
 
 
 class VenueConfig(Entry, frozen=True, kw_only=True):
-    """name: the venue's CompID. host, port: where it listens. fee: of the value taken, a fraction as text.
+    """name: the venue's CompID. host, port: where it listens. kind: what it trades at. fee: of the value taken, a fraction as text.
 
     auctions: whether it closes the day with a call auction that takes orders at the close (59=7).
     """
@@ -38,7 +39,7 @@ class VenueConfig(Entry, frozen=True, kw_only=True):
     sessions: str
     host: str = "127.0.0.1"
     port: int = 9890
-    kind: str = "lit"
+    kind: Literal["lit", "dark"] = "lit"
     fee: str = "0"
     auctions: bool = False
 

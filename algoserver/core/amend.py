@@ -8,8 +8,8 @@ Rule 3: a fill on the way counts: the quantity never falls below what is done (C
 
 import msgspec
 
+from algoserver.core import dark, orders, planning, risk
 from algoserver.core import market as markets
-from algoserver.core import orders, planning, risk
 from algoserver.core.algos.schedule import Window
 from algoserver.core.orders import Amendment, ChildOrder, ParentOrder
 from algoserver.core.reports import (
@@ -52,9 +52,9 @@ def replace_requested(state: State, event: ReplaceRequested, out: list[Command])
 
 
 def in_the_way(parent: ParentOrder, resting: list[ChildOrder]) -> list[str]:
-    """Children that do not fit the pending replace: beyond its limit, or more than it leaves to do. Youngest first.
+    """Children that do not fit the pending replace: beyond its limit or its terms for the dark, or more than it leaves to do.
 
-    What waits for an auction never fits: the new plan says anew how much that is.
+    Youngest first. What waits for an auction never fits: the new plan says anew how much that is.
     """
     wanted = parent.amendment
     assert wanted is not None
@@ -63,7 +63,8 @@ def in_the_way(parent: ParentOrder, resting: list[ChildOrder]) -> list[str]:
     open_qty = sum(orders.leaves_qty(c.order) for c in resting)
     for child in reversed(resting):
         is_beyond = wanted.price and (child.price - wanted.price) * parent.side.sign > 0
-        if is_beyond or open_qty > room or child.time_in_force.is_auction:
+        is_unfit = is_beyond or child.time_in_force.is_auction or dark.breaks_terms(child, parent, wanted.params)
+        if is_unfit or open_qty > room:
             out_of_place.append(child.child_id)
             open_qty -= orders.leaves_qty(child.order)
     return out_of_place

@@ -13,7 +13,7 @@ from algoserver.core.orders import ChildOrder, ParentOrder, leaves_qty
 from algoserver.core.placement import Placement
 from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.params import AlgoParams
-from algoserver.domain.types import DAY, MINUTE, PPM_ONE, Denied, Instrument, Side, Strategy, TimeInForce, clock_text
+from algoserver.domain.types import DAY, MINUTE, PPM_ONE, Denied, Instrument, Strategy, TimeInForce, clock_text
 
 # Exchanges stop taking orders for the close 5 to 15 minutes before it; who comes much earlier tells the market what he wants.
 LEAD_NS = 15 * MINUTE
@@ -65,9 +65,7 @@ def place(
     if not work.auction_qty or not parent.end_ts - LEAD_NS <= ts < parent.end_ts or away_qty(resting):
         return Placement()
     quantity = min(work.auction_qty, leaves_qty(parent.order) - sum(leaves_qty(c.order) for c in resting))
-    price = risk.collar_px(setup.policy, instrument, parent.side, market, ts)
-    if parent.price and price:
-        price = min(price, parent.price) if parent.side is Side.BUY else max(price, parent.price)
+    price = risk.dearest_px(setup.policy, instrument, parent.side, market, parent.price, ts)
     return Placement((), quantity, price, TimeInForce.AT_CLOSE) if price else Placement()
 
 

@@ -81,7 +81,7 @@ def reference(market: Market) -> tuple[int, int]:
     if not bid or not ask:
         return market.last_px, confirmed_ts
     for quote in market.quotes.values():
-        if quote.ts > confirmed_ts:
+        if quote.ts > confirmed_ts and (quote.bid_px or quote.ask_px):  # a dark venue's book is empty and confirms nothing
             confirmed_ts = quote.ts
     return (bid + ask) // 2, confirmed_ts
 

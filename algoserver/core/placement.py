@@ -35,15 +35,15 @@ def place(
     near = _within(parent, markets.near(market, parent.side))
     far = markets.far(market, parent.side)
     i_would = in_lots(leaves_qty(parent.order) - keep, leaves_qty(parent.order), instrument.round_lot) if is_wished(parent, market) else 0
-    cross = max(demand.cross, min(i_would, demand.most))
+    cross = max(demand.cross, min(i_would, demand.most - demand.held))
     if cross and far and _within(parent, far) == far:
         if resting:
-            return Placement(cancels=tuple(c.child_id for c in resting if _may_cancel(c, ts)))
+            return Placement(cancels=tuple(c.child_id for c in resting if may_cancel(c, ts)))
         return Placement((), cross, far, TimeInForce.IOC)
     surplus = _surplus(resting, demand, instrument, ts)
     if surplus:
         return Placement(surplus)
-    stale = tuple(c.child_id for c in resting if _may_cancel(c, ts) and near and (near - c.price) * c.side.sign > 0)
+    stale = tuple(c.child_id for c in resting if may_cancel(c, ts) and near and (near - c.price) * c.side.sign > 0)
     if not near or demand.join <= 0:
         return Placement(stale)
     return Placement(stale, demand.join, near)
@@ -68,7 +68,7 @@ def _surplus(resting: list[ChildOrder], demand: Demand, instrument: Instrument, 
         if over <= 0:
             break
         over -= leaves_qty(child.order)
-        if _may_cancel(child, ts):
+        if may_cancel(child, ts):
             surplus.append(child.child_id)
     return tuple(surplus)
 
@@ -80,7 +80,7 @@ def hold(resting: list[ChildOrder], demand: Demand, instrument: Instrument, ts: 
 
 def take_back(resting: list[ChildOrder], ts: int) -> Placement:
     """Cancel all that rests: the parent is paused, canceled or over."""
-    return Placement(tuple(c.child_id for c in resting if _may_cancel(c, ts)))
+    return Placement(tuple(c.child_id for c in resting if may_cancel(c, ts)))
 
 
 def _within(parent: ParentOrder, price: int) -> int:
@@ -90,13 +90,20 @@ def _within(parent: ParentOrder, price: int) -> int:
     return min(price, parent.price) if parent.side is Side.BUY else max(price, parent.price)
 
 
+def crosses_by_wish(parent: ParentOrder, market: Market) -> bool:
+    """Whether IWouldPrice is there and the limit lets us cross."""
+    far = markets.far(market, parent.side)
+    return is_wished(parent, market) and _within(parent, far) == far
+
+
 def is_wished(parent: ParentOrder, market: Market) -> bool:
     """Whether the far touch is at IWouldPrice or better."""
     wish, far = parent.params.i_would_price, markets.far(market, parent.side)
     return bool(wish and far) and (far - wish) * parent.side.sign <= 0
 
 
-def _may_cancel(child: ChildOrder, ts: int) -> bool:
+def may_cancel(child: ChildOrder, ts: int) -> bool:
+    """Whether a cancel may leave now: for a child that rests, that its venue has not just been asked for."""
     if child.is_unknown or child.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
         return False
     if ts - child.cancel_ts >= CANCEL_AGAIN_NS:

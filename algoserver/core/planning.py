@@ -5,9 +5,10 @@ Rule: a wish that can't be met as it stands is refused with what to change; only
 
 import msgspec
 
-from algoserver.core import auction, risk
+from algoserver.core import auction, dark, risk
 from algoserver.core import market as markets
 from algoserver.core.algos import ALGOS, close
+from algoserver.core.algos.liquidity import ALONE_PPM
 from algoserver.core.algos.schedule import Schedule, Window, Work, expected_share, slice_length
 from algoserver.core.orders import ParentOrder
 from algoserver.core.state import State
@@ -114,6 +115,8 @@ def plan(state: State, parent: ParentOrder, window: Window, forgiven: int = 0) -
     elif parent.strategy == Strategy.CLOSE:
         rate = close.pace(max_pct_vol, parent.params.urgency)
         full = msgspec.structs.replace(full, needed_ppm=close.needed_ppm(left, rate, state.instruments[parent.symbol].adv))
+    elif parent.strategy == Strategy.LIQUIDITY:
+        full = msgspec.structs.replace(full, alone_ppm=ALONE_PPM[parent.params.urgency - 1])
     schedule: Schedule = algo.plan(left, full)
     if done:
         schedule = Schedule(schedule.moments, tuple(done + total for total in schedule.totals))
@@ -179,7 +182,20 @@ def plan_text(parent: ParentOrder, work: Work, setup: PolicyLoaded) -> str:
     kept = f", {qty_text(work.auction_qty, parent.qty_decimals)} of it in the closing auction" if work.auction_qty else ""
     cap = f"at most {_percent(work.max_pct_vol)} % of volume"
     curve = f", {work.curve_text}" if work.curve_text else ""
-    return f"{name}: {parent.side.name} {quantity} {parent.symbol} {when}, {pace}{kept}, {cap}{curve}, then {parent.params.completion}."
+    hidden = _dark_text(parent, setup)
+    if parent.strategy == Strategy.LIQUIDITY and len(work.schedule.moments) > 2:
+        pace = f"lit from {clock_text(work.schedule.moments[1])}"
+    return f"{name}: {parent.side.name} {quantity} {parent.symbol} {when}, {hidden}{pace}{kept}, {cap}{curve}, then {parent.params.completion}."
+
+
+def _dark_text(parent: ParentOrder, setup: PolicyLoaded) -> str:
+    share = dark.share(parent.strategy, parent.params)
+    if not share:
+        return ""
+    if not any(v.kind == dark.DARK for v in setup.venues):
+        return "nothing in the dark (no such venue here), "
+    least = f" by {qty_text(parent.params.min_exec_qty, parent.qty_decimals)} at least" if parent.params.min_exec_qty else ""
+    return f"up to {_percent(share)} % of the remainder in the dark{least}, "
 
 
 def day_curve(state: State, setup: PolicyLoaded, symbol: str, ts: int) -> tuple[tuple[int, ...], str]:

@@ -13,7 +13,7 @@ from algoserver.core.market import Market
 from algoserver.domain.commands import SendChild
 from algoserver.domain.events import ParentRequested
 from algoserver.domain.policy import RiskPolicy
-from algoserver.domain.types import DAY, PPM_ONE, SECOND, Denied, Instrument, OrdType, Side, px_text, qty_text
+from algoserver.domain.types import DAY, MID_PEG, PPM_ONE, SECOND, Denied, Instrument, OrdType, Side, px_text, qty_text
 
 UNKNOWN_SYMBOL, EXCHANGE_CLOSED, EXCEEDS_LIMIT, DUPLICATE, UNSUPPORTED, INCORRECT_QTY, OTHER = 1, 2, 3, 6, 11, 13, 99
 # Denials that pass by themselves, by time or by the next quote: a parent waits for its next turn and not for a person.
@@ -202,8 +202,10 @@ def _child_limits(
     if exposure > parent.order_qty:
         text = f"filled {parent.filled} + open {parent.open} + child {child.order_qty} exceeds order_qty {parent.order_qty}"
         return _no("conservation", text, EXCEEDS_LIMIT, parent.order_qty, exposure)
-    if child.ord_type is not OrdType.LIMIT:
-        return _no("no_limit_price", "a child carries a limit price (40=2), or nothing bounds what it pays", UNSUPPORTED)
+    is_pegged = child.ord_type is OrdType.PEGGED and child.exec_inst == MID_PEG
+    if not child.price or not (child.ord_type is OrdType.LIMIT or is_pegged):
+        text = "a child carries a limit price (40=2, or 44 of a mid-peg), or nothing bounds what it pays"
+        return _no("no_limit_price", text, UNSUPPORTED)
     if parent.price and (child.price - parent.price) * child.side.sign > 0:
         text = f"child price {px_text(child.price)} is beyond the parent's limit {px_text(parent.price)}"
         return _no("beyond_limit", text, EXCEEDS_LIMIT, parent.price, child.price)
@@ -224,7 +226,7 @@ def _steps(instrument: Instrument, quantity: int, price: int, ord_type: OrdType,
     if quantity <= 0 or quantity % instrument.lot:
         text = f"{what} {qty_text(quantity, decimals)} is not a positive multiple of lot {qty_text(instrument.lot, decimals)}"
         return _no("wrong_lot", text, INCORRECT_QTY, instrument.lot, quantity)
-    if ord_type is OrdType.LIMIT and (price <= 0 or price % instrument.tick):
+    if (ord_type is OrdType.LIMIT or (ord_type is OrdType.PEGGED and price)) and (price <= 0 or price % instrument.tick):
         text = f"price {px_text(price)} is not a positive multiple of tick {px_text(instrument.tick)} of {instrument.symbol}"
         return _no("wrong_tick", text, OTHER, instrument.tick, price)
     if ord_type is OrdType.MARKET and price:
@@ -243,27 +245,31 @@ def _reference(policy: RiskPolicy, market: Market, ts: int) -> int | Denied:
     return reference
 
 
+def collar_bound(policy: RiskPolicy, instrument: Instrument, side: Side, reference: int) -> int:
+    """Dearest price around `reference`. The wider of both widths holds: a percentage of a cheap share is less than one tick."""
+    width = max(reference * policy.collar_ppm // PPM_ONE, policy.collar_ticks * instrument.tick)
+    return reference + side.sign * width
+
+
 def _collar(policy: RiskPolicy, instrument: Instrument, side: Side, price: int, reference: int) -> Denied | None:
-    bound = _bound(policy, instrument, side, reference)
+    # Only the dear side hurts: a buy far below the market rests, it does not trade.
+    bound = collar_bound(policy, instrument, side, reference)
     if (price - bound) * side.sign > 0:
         text = f"price {px_text(price)} is beyond the collar {px_text(bound)} around {px_text(reference)} of policy {policy.name}"
         return _no("price_collar", text, EXCEEDS_LIMIT, bound, price)
     return None
 
 
-def _bound(policy: RiskPolicy, instrument: Instrument, side: Side, reference: int) -> int:
-    # Only the dear side hurts: a buy far below the market rests, it does not trade. The wider of both widths holds,
-    # because a percentage of a cheap share is less than one tick.
-    return reference + side.sign * max(reference * policy.collar_ppm // PPM_ONE, policy.collar_ticks * instrument.tick)
-
-
-def collar_px(policy: RiskPolicy, instrument: Instrument, side: Side, market: Market, ts: int) -> int:
-    """The dearest price that the collar lets out now, in ticks; 0 without a fresh reference."""
+def dearest_px(policy: RiskPolicy, instrument: Instrument, side: Side, market: Market, limit: int, ts: int) -> int:
+    """The dearest price in ticks that collar and `limit` (0: none) let out now; 0 without a fresh reference."""
     reference = _reference(policy, market, ts)
     if isinstance(reference, Denied):
         return 0
-    bound = _bound(policy, instrument, side, reference)
-    return bound - side.sign * (bound % instrument.tick if side is Side.BUY else -bound % instrument.tick)
+    bound = collar_bound(policy, instrument, side, reference)
+    if side is Side.BUY:
+        bound -= bound % instrument.tick
+        return min(bound, limit) if limit else bound
+    return max(bound + -bound % instrument.tick, limit)
 
 
 def _twin(gate: Gate, policy: RiskPolicy, event: ParentRequested) -> Denied | None:

@@ -5,7 +5,7 @@ Rule 2: an alert is raised when something begins, not at every look at it.
 """
 
 from algoserver.core import market as markets
-from algoserver.core import planning
+from algoserver.core import planning, risk
 from algoserver.core.algos.schedule import Window, Work, expected_share
 from algoserver.core.market import Market
 from algoserver.core.orders import ParentOrder, leaves_qty
@@ -14,7 +14,7 @@ from algoserver.core.state import State
 from algoserver.domain.commands import Command
 from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.policy import RiskPolicy
-from algoserver.domain.types import PPM_ONE, SECOND, Instrument, Strategy, clock_text, ppm_text, px_text, qty_text
+from algoserver.domain.types import PPM_ONE, SECOND, Instrument, Side, Strategy, clock_text, ppm_text, px_text, qty_text
 
 # These have promised to be done by their end; POV follows the volume and ICEBERG waits for others.
 PROMISE = (Strategy.VWAP, Strategy.TWAP, Strategy.IS, Strategy.CLOSE)
@@ -28,7 +28,7 @@ def doubt(policy: RiskPolicy, instrument: Instrument, market: Market, ts: int) -
     if ts - max(confirmed_ts, market.resumed_ts) > policy.reference_age_ns_max:
         return f"nothing was heard of {market.symbol} for more than {policy.reference_age_ns_max // SECOND} s"
     bid, ask = markets.best(market)
-    width = max(reference * policy.collar_ppm // PPM_ONE, policy.collar_ticks * instrument.tick)
+    width = risk.collar_bound(policy, instrument, Side.BUY, reference) - reference
     if bid > ask > 0 and bid - ask > width:
         return f"the book of {market.symbol} is crossed: bid {px_text(bid)}, ask {px_text(ask)}"
     if market.last_px and abs(reference - market.last_px) > width:

@@ -3,9 +3,11 @@
 Read work() as the life of a parent: over -> stopped -> waiting -> ended -> at work. Every path sets the next turn.
 """
 
-from algoserver.core import amend, auction, halts, orders, placement, planning, risk, router, watch
+import msgspec
+
+from algoserver.core import amend, auction, dark, halts, orders, placement, planning, risk, router, watch
 from algoserver.core.algos import ALGOS
-from algoserver.core.algos.schedule import Demand, Due, Window, Work, demand, market_volume, slice_at
+from algoserver.core.algos.schedule import Demand, Due, Open, Window, Work, demand, market_volume, slice_at
 from algoserver.core.executions import ASK_AGAIN_NS, ask_status, count_refusal
 from algoserver.core.market import Market
 from algoserver.core.orders import ChildOrder, Order, ParentOrder
@@ -14,7 +16,7 @@ from algoserver.core.reports import CANCEL_ON_TRADING_HALT, alert, pause, reject
 from algoserver.core.state import State, open_children, wake
 from algoserver.domain.commands import CancelChild, Command, SendChild
 from algoserver.domain.events import PolicyLoaded
-from algoserver.domain.types import DAY, PPM_ONE, ExecType, Instrument, OnHalt, OrdStatus, OrdType, TimeInForce
+from algoserver.domain.types import DAY, MID_PEG, PPM_ONE, ExecType, Instrument, OnHalt, OrdStatus, OrdType, TimeInForce
 
 ENDED = {OrdStatus.CANCELED: ExecType.CANCELED, OrdStatus.DONE_FOR_DAY: ExecType.DONE_FOR_DAY, OrdStatus.EXPIRED: ExecType.EXPIRED}
 
@@ -86,17 +88,25 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     if own.slice_start_ts != slice_start_ts:
         watch.warn_if_late(state, setup, parent, own, ts, out)
     wake(state, parent.parent_id, min(wanted.next_ts, parent.end_ts if parent.end_ts > ts else wanted.next_ts))
+    lit, hidden = dark.split(auction.in_book(resting))
     if watch.is_doubted(setup.policy, instrument, market, ts, out):
-        _act(state, setup, parent, own, placement.hold(auction.in_book(resting), wanted, instrument, ts), ts, out)
+        _act(state, setup, parent, own, placement.hold(lit, wanted, instrument, ts), ts, out)
         return
     if own.i_would_keep < 0 and placement.is_wished(parent, market):
         # IWouldPct is of what remains when the price is first there; looking again must not take the same share anew.
         own.i_would_keep = orders.leaves_qty(parent.order) * (PPM_ONE - parent.params.i_would_pct) // PPM_ONE
-    placed = placement.place(parent, auction.in_book(resting), wanted, market, instrument, ts, max(0, own.i_would_keep))
+    keep = max(0, own.i_would_keep)
+    leaves = keep if placement.crosses_by_wish(parent, market) else parent.order.order_qty
+    rest = dark.rebalance(parent, hidden, wanted, leaves, setup.policy, market, instrument, ts)
+    for child_id in rest.cancels:
+        _cancel_child(state, setup, state.children[child_id], ts, out)
+    placed = placement.place(parent, lit, wanted, market, instrument, ts, keep)
     _act(state, setup, parent, own, placed, ts, out)
     if own.auction_qty:
-        resting = open_children(state, parent)
-        _act(state, setup, parent, own, auction.place(setup, parent, own, resting, market, instrument, ts), ts, out)
+        at_close = auction.place(setup, parent, own, open_children(state, parent), market, instrument, ts)
+        _act(state, setup, parent, own, at_close, ts, out)
+    if rest.quantity and not rest.cancels:
+        _hide(state, setup, parent, rest, wanted, ts, out)
 
 
 def _go_on(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, ts: int) -> None:
@@ -114,7 +124,8 @@ def _demand(
 ) -> Demand:
     algo = ALGOS[parent.strategy]
     start, end = slice_at(parent, own, ts)
-    open_qty, away_qty = sum(orders.leaves_qty(c.order) for c in auction.in_book(resting)), auction.away_qty(resting)
+    lit, hidden = dark.split(auction.in_book(resting))
+    open_qty = sum(orders.leaves_qty(c.order) for c in lit)
     is_new_slice = start != own.slice_start_ts
     if is_new_slice and own.slice_start_ts and not parent.params.catch_up:
         missed = algo.target(parent, own, market, ts, start) - own.forgiven - parent.order.cum_qty - open_qty
@@ -131,9 +142,14 @@ def _demand(
         # Past the end, by Completion: SOFT joins with all that is left, HARD crosses with it.
         whole = parent.order.order_qty
         start_qty, now_qty, end_qty = 0, whole, whole
-    wanted = demand(parent, own, market, open_qty, away_qty, Due(start_qty, now_qty, end_qty), setup.algo, instrument.round_lot, ts)
+    away_qty = auction.away_qty(resting)
+    kept_qty = max(0, own.auction_qty - away_qty) if ts < parent.end_ts else 0
+    hidden_qty = sum(orders.leaves_qty(c.order) for c in hidden)
+    stuck_qty = sum(orders.leaves_qty(c.order) for c in hidden if c.is_unknown)
+    out_qty = Open(open_qty, hidden_qty, stuck_qty, away_qty, kept_qty)
+    wanted = demand(parent, own, market, out_qty, Due(start_qty, now_qty, end_qty), setup.algo, instrument.round_lot, ts)
     if algo.is_patient or (ts >= parent.end_ts and parent.params.completion == "SOFT"):
-        return Demand(wanted.join, 0, wanted.most, wanted.next_ts)
+        return msgspec.structs.replace(wanted, cross=0)
     return wanted
 
 
@@ -156,7 +172,7 @@ def _act(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, plac
     if placed.quantity <= 0:
         return
     instrument, market = state.instruments[parent.symbol], state.markets[parent.symbol]
-    venues = [v for v in setup.venues if state.venues_up.get(v.name) and not halts.shut(state, v.name, parent.symbol)]
+    venues = [v for v in setup.venues if v.kind != dark.DARK and _takes_orders(state, v.name, parent.symbol)]
     most = router.child_most(setup.policy, instrument, placed.price, parent.params.display_qty)
     if placed.time_in_force is TimeInForce.DAY:
         routes = router.rest(parent.side, placed.quantity, placed.price, market, venues, instrument, most)
@@ -178,6 +194,29 @@ def _act(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, plac
         send_child(state, parent, child, ts, out)
 
 
+def _hide(state: State, setup: PolicyLoaded, parent: ParentOrder, rest: dark.Rest, wanted: Demand, ts: int, out: list[Command]) -> None:
+    """Send what is missing in the dark; what this turn has just sent to lit venues is out already."""
+    resting = open_children(state, parent)
+    lit, hidden = dark.split(auction.in_book(resting))
+    lit_qty, hidden_qty = (sum(orders.leaves_qty(c.order) for c in children) for children in (lit, hidden))
+    free = min(orders.leaves_qty(parent.order) - hidden_qty - auction.away_qty(resting), wanted.most - wanted.held) - lit_qty
+    venues = [v for v in setup.venues if v.kind == dark.DARK and _takes_orders(state, v.name, parent.symbol)]
+    for route, min_qty in dark.routes(rest, free, hidden_qty, parent, setup.policy, venues, state.instruments[parent.symbol]):
+        if parent.paused_by:
+            break
+        child = SendChild(
+            child_id=f"{parent.parent_id}.{parent.next_child}", venue=route.venue, symbol=parent.symbol, side=parent.side,
+            order_qty=route.quantity, ord_type=OrdType.PEGGED, price=route.price, time_in_force=TimeInForce.DAY, exec_inst=MID_PEG,
+            min_qty=min_qty,
+        )  # fmt: skip
+        parent.next_child += 1
+        send_child(state, parent, child, ts, out)
+
+
+def _takes_orders(state: State, venue: str, symbol: str) -> bool:
+    return bool(state.venues_up.get(venue)) and not halts.shut(state, venue, symbol)
+
+
 def send_child(state: State, parent: ParentOrder, child: SendChild, ts: int, out: list[Command]) -> None:
     """The only way out for an order: past the gate, into the books, onto the wire."""
     policy = state.setup.policy if state.setup else None
@@ -191,6 +230,7 @@ def send_child(state: State, parent: ParentOrder, child: SendChild, ts: int, out
     state.children[child.child_id] = ChildOrder(
         child_id=child.child_id, parent_id=parent.parent_id, venue=child.venue, symbol=child.symbol, side=child.side,
         price=child.price, time_in_force=child.time_in_force, order=Order(order_qty=child.order_qty), sent_ts=ts,
+        is_dark=child.ord_type is OrdType.PEGGED, min_qty=child.min_qty,
     )  # fmt: skip
     parent.open_children[child.child_id] = None
     out.append(child)

@@ -10,7 +10,7 @@ class Command(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 
 class SendChild(Command, frozen=True):
-    """NewOrderSingle (D) to a venue. Only the gate lets one out."""
+    """NewOrderSingle (D) to a venue. Only the gate lets one out. exec_inst (18) and min_qty (110) where they apply."""
 
     child_id: str
     venue: str
@@ -20,6 +20,8 @@ class SendChild(Command, frozen=True):
     ord_type: OrdType
     price: int
     time_in_force: TimeInForce
+    exec_inst: str = ""
+    min_qty: int = 0
 
 
 class CancelChild(Command, frozen=True):

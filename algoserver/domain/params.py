@@ -12,7 +12,10 @@ from algoserver.domain.types import Strategy
 
 
 class AlgoParams(msgspec.Struct, frozen=True):
-    """A parent's parameters, decoded. 0 or "" means not given; shares are ppm, prices and quantities in units."""
+    """A parent's parameters, decoded. 0 or "" means not given; shares are ppm, prices and quantities in units.
+
+    dark_pct: -1 is the strategy's own, all for LIQUIDITY and nothing for the others.
+    """
 
     start_ts: int = 0
     end_ts: int = 0
@@ -23,7 +26,7 @@ class AlgoParams(msgspec.Struct, frozen=True):
     i_would_price: int = 0
     i_would_pct: int = 1_000_000
     display_qty: int = 0
-    dark_pct: int = 0
+    dark_pct: int = -1
     min_exec_qty: int = 0
     open_auction: bool = False
     close_auction: bool = False
@@ -61,12 +64,15 @@ PARAMS = (
     Param("MaxPctVol", "max_pct_vol", "share", (), "cap on our share of the market's volume", "the desk's cap", 1, 1_000_000),
     Param("MinPctVol", "min_pct_vol", "share", (), "floor under our share of the market's volume", "none", 0, 1_000_000),
     Param("TargetPctVol", "target_pct_vol", "share", (849,), "our share of the market's volume that POV aims at", "none", 1, 1_000_000),
-    Param("Urgency", "urgency", "int", (), "1 patient to 5 urgent: how early a slice crosses the spread, how front-loaded IS is", "3", 1, 5),
+    Param(
+        "Urgency", "urgency", "int", (), "1 patient to 5 urgent: how early a slice crosses the spread, how front-loaded IS is, "
+        "how soon LIQUIDITY goes to lit venues", "3", 1, 5,
+    ),
     Param("IWouldPrice", "i_would_price", "price", (), "at this price or better complete at once, whatever the plan", "none"),
     Param("IWouldPct", "i_would_pct", "share", (), "share of the remainder that IWouldPrice completes", "1", 1, 1_000_000),
     Param("DisplayQty", "display_qty", "qty", (1138, 210, 111), "most that a child may show", "what the desk allows"),
-    Param("DarkPct", "dark_pct", "share", (), "share that may go to dark venues", "0", 0, 1_000_000, is_built=False),
-    Param("MinExecQty", "min_exec_qty", "qty", (110,), "least execution in a dark venue", "none", is_built=False),
+    Param("DarkPct", "dark_pct", "share", (), "share of the remainder that may rest in dark venues", "0; for LIQUIDITY 1", 0, 1_000_000),
+    Param("MinExecQty", "min_exec_qty", "qty", (110,), "least execution in a dark venue; rounded down to a lot", "none"),
     Param("OpenAuction", "open_auction", "flag", (), "take part in the opening auction", "N", is_built=False),
     Param("CloseAuction", "close_auction", "flag", (), "take part in the closing auction", "N"),
     Param(
@@ -96,9 +102,10 @@ USES = {
     Strategy.IS: Use((*_SCHEDULE, "MinPctVol")),
     Strategy.TWAP: Use((*_SCHEDULE, "CatchUp")),
     Strategy.CLOSE: Use(("StartTime", "MaxPctVol", "IWouldPrice", "IWouldPct", "Urgency", "DarkPct", "MinExecQty")),
+    Strategy.LIQUIDITY: Use((*_COMMON, "MinPctVol", "Urgency", "DisplayQty", "DarkPct", "MinExecQty", "Completion")),
     Strategy.ICEBERG: Use((*_COMMON, "DisplayQty"), needs=("DisplayQty",), needs_limit=True),
 }
-"""The strategies that are built, and their parameters. LIQUIDITY waits for dark venues."""
+"""The strategies, and their parameters."""
 
 NO_PARAMS = AlgoParams()
 

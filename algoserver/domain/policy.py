@@ -28,7 +28,10 @@ class RiskPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Venue(msgspec.Struct, frozen=True):
-    """A place that takes our children. fee_ppm: cost of taking, of the value; negative is a rebate. has_auctions: call auctions."""
+    """A place that takes our children. kind: "lit" has a book, "dark" trades at the mid of the lit ones and shows nothing.
+
+    fee_ppm: cost of taking, of the value; negative is a rebate. has_auctions: it opens and closes with call auctions.
+    """
 
     name: str
     kind: str = "lit"

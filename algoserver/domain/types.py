@@ -84,6 +84,9 @@ class OrdType(StrEnum):
     PEGGED = "P"  # to the mid (18=M), at dark venues; no client sends it
 
 
+MID_PEG = "M"  # ExecInst (18): pegged to the middle of the market
+
+
 class TimeInForce(StrEnum):
     """TimeInForce (59)."""
 

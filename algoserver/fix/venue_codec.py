@@ -154,6 +154,10 @@ def _book(text: str, symbol: str, venue: str, instruments: Mapping[str, Instrume
 def encode_child(c: SendChild, decimals: int, ts: int) -> str:
     """NewOrderSingle (D)."""
     price = f"44={px_text(c.price)}\x01" if c.price else ""
+    if c.exec_inst:
+        price += f"18={c.exec_inst}\x01"
+    if c.min_qty:
+        price += f"110={qty_text(c.min_qty, decimals)}\x01"
     return (
         f"35=D\x0111={c.child_id}\x0121=1\x0155={c.symbol}\x0154={c.side}\x0138={qty_text(c.order_qty, decimals)}\x01"
         f"40={c.ord_type}\x01{price}59={c.time_in_force}\x0160={utc_text(ts)}\x01"

@@ -13,8 +13,8 @@ from algoserver.core.orders import ParentOrder, is_open, leaves_qty
 from algoserver.core.state import State, dump, load
 from algoserver.domain import commands, events
 from algoserver.domain.events import Event
-from algoserver.domain.policy import InstrumentSetup
-from algoserver.domain.types import PPM_ONE, PX_ONE, SECOND, Instrument, OrdStatus, OrdType, TimeInForce
+from algoserver.domain.policy import InstrumentSetup, Venue
+from algoserver.domain.types import PPM_ONE, PX_ONE, SECOND, Instrument, OrdStatus, OrdType, Strategy, TimeInForce
 from tests.core.client_book import ENDS, ClientBook
 from tests.core.day import AAPL, POLICY, Day, policy_loaded
 
@@ -27,8 +27,11 @@ TIGHT = msgspec.structs.replace(
 )
 ONE = (InstrumentSetup(AAPL),)
 CLIENTS = ("CLIENT1", "CLIENT2")
+LIT, DARK = ("XLIT1", "XLIT2"), "XDARK1"
+KINDS = (*(Venue(name) for name in LIT), Venue(DARK, "dark"))
 SETUPS = tuple(
-    policy_loaded(clients=CLIENTS, **given) for given in ({"instruments": BOTH}, {"instruments": BOTH, "policy": TIGHT}, {"instruments": ONE})
+    policy_loaded(clients=CLIENTS, venues=KINDS, **given)
+    for given in ({"instruments": BOTH}, {"instruments": BOTH, "policy": TIGHT}, {"instruments": ONE})
 )
 # How often each thing happened in all machines of this process: a rule that never gets its turn proves nothing.
 HAPPENED: Counter[str] = Counter()
@@ -104,6 +107,8 @@ class Books(RuleBasedStateMachine):
             assert (child.price - parent.price) * parent.side.sign <= 0, "beyond the client's limit"
         assert child.child_id not in {s.child_id for s in self.sent}
         self._keeps_the_policy(child, SYMBOLS[child.symbol])
+        if child.venue == DARK:
+            self._may_hide(parent, child, SYMBOLS[child.symbol])
         self.sent.append(child)
 
     def _keeps_the_policy(self, child: commands.SendChild, instrument: Instrument) -> None:
@@ -111,7 +116,7 @@ class Books(RuleBasedStateMachine):
         assert setup is not None
         policy = setup.policy
         assert child.symbol in {i.instrument.symbol for i in setup.instruments}
-        assert child.ord_type is OrdType.LIMIT
+        assert (child.ord_type, child.exec_inst) == ((OrdType.PEGGED, "M") if child.venue == DARK else (OrdType.LIMIT, ""))
         assert child.order_qty > 0
         assert child.order_qty % instrument.lot == 0
         assert child.order_qty <= policy.child_qty_max * unit
@@ -131,6 +136,15 @@ class Books(RuleBasedStateMachine):
             left_at.popleft()
         assert len(left_at) <= 2 * policy.venue_messages_per_second_max, "more messages than the venue may have"
 
+    def _may_hide(self, parent: ParentOrder, child: commands.SendChild, instrument: Instrument) -> None:
+        """A dark child keeps DarkPct of the remainder and MinExecQty, when it leaves."""
+        share = parent.params.dark_pct if parent.params.dark_pct >= 0 else PPM_ONE * (parent.strategy == Strategy.LIQUIDITY)
+        hidden = sum(leaves_qty(c.order) for i in parent.open_children if (c := self.state.children[i]).is_dark)
+        assert hidden * PPM_ONE <= leaves_qty(parent.order) * share, "more in the dark than DarkPct of the remainder"
+        least = parent.params.min_exec_qty - parent.params.min_exec_qty % instrument.lot
+        assert child.min_qty == min(least, child.order_qty)
+        assert child.order_qty >= least or child.order_qty == leaves_qty(parent.order)
+
     def _is_within(self, parent: ParentOrder) -> None:
         """What is done and out is no more than the client, and the share of the market's volume since the order came, allow."""
         exposure = self.exposure(parent)
@@ -142,7 +156,7 @@ class Books(RuleBasedStateMachine):
         since = self.volume[parent.symbol] - self.volume_before.get(parent.parent_id, 0)
         assert exposure <= share * since // PPM_ONE, "more than MaxPctVol of the market"
         if parent.params.display_qty:
-            resting = [c for c in map(self.state.children.__getitem__, parent.open_children) if c.time_in_force is TimeInForce.DAY]
+            resting = [c for c in map(self.state.children.__getitem__, parent.open_children) if c.time_in_force is TimeInForce.DAY and not c.is_dark]
             assert sum(leaves_qty(c.order) for c in resting) <= parent.params.display_qty, "it shows more than DisplayQty"
 
     # ---- what always holds

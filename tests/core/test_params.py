@@ -9,9 +9,10 @@ from algoserver.core.orders import is_open, leaves_qty
 from algoserver.domain.commands import AskChildStatus, CancelChild, Command, SendChild
 from algoserver.domain.events import ParentRequested
 from algoserver.domain.params import BY_NAME, PARAMS, USES
+from algoserver.domain.policy import Venue
 from algoserver.domain.types import MINUTE, SECOND, Strategy, TimeInForce, px, utc
 from algoserver.fix.codec import decode_client
-from tests.core.day import AAPL, Day
+from tests.core.day import AAPL, Day, policy_loaded
 
 START_TS = utc("20190628-19:20:00")
 CLOSE_TS = utc("20190628-20:00:00")
@@ -19,19 +20,22 @@ STEP = 5 * SECOND
 # What is sent for each parameter, and what every strategy needs.
 VALUES = {
     "StartTime": "20190628-19:25:00", "EndTime": "20190628-19:40:00", "MaxPctVol": "0.01", "MinPctVol": "0.2", "TargetPctVol": "0.04",
-    "Urgency": "5", "IWouldPrice": "201", "IWouldPct": "0.1", "DisplayQty": "100", "CloseAuction": "Y", "Completion": "HARD", "CatchUp": "N",
+    "Urgency": "5", "IWouldPrice": "201", "IWouldPct": "0.1", "DisplayQty": "100", "DarkPct": "0.5", "MinExecQty": "300",
+    "CloseAuction": "Y", "Completion": "HARD", "CatchUp": "N",
 }  # fmt: skip
 NEEDED = {Strategy.POV: {"TargetPctVol": "0.01"}, Strategy.CLOSE: {"MaxPctVol": "0.005"}, Strategy.ICEBERG: {"DisplayQty": "500"}}
 # Some say something only beside another one.
-BESIDE = {"IWouldPct": {"IWouldPrice": "201"}, "Completion": {"EndTime": "20190628-19:40:00", "MaxPctVol": "0.01"}}
+BESIDE = {"DisplayQty": {"DarkPct": "0"}, "MinExecQty": {"DarkPct": "0.5"}, "IWouldPct": {"IWouldPrice": "201"}, "Completion": {"EndTime": "20190628-19:40:00", "MaxPctVol": "0.01"}}
 
 
 class Did(NamedTuple):
-    """A child that left: when, how much, at which price and how."""
+    """A child that left: when, where to, how much, at which price and how."""
 
     ts: int
+    venue: str
     quantity: int
     price: int
+    min_qty: int
     time_in_force: TimeInForce
 
 
@@ -40,8 +44,9 @@ def worked(strategy: Strategy, given: dict[str, str]) -> list[Did]:
 
     For the first ten minutes that price is above the order's limit.
     """
-    day = Day()
+    day = Day(policy_loaded(venues=(Venue("XLIT1", has_auctions=True), Venue("XLIT2"), Venue("XDARK1", "dark"))))
     day.now = START_TS
+    day.up("XDARK1")
     day.quote()
     event = decode_client(message(strategy, given), "CLIENT1", {"AAPL": AAPL})
     assert isinstance(event, ParentRequested), event
@@ -65,7 +70,7 @@ def answer(day: Day, out: list[Command], did: list[Did], resting: list[tuple[int
     """The venues: immediate orders are filled, the others rest, cancels are done at once."""
     for c in out:
         if isinstance(c, SendChild):
-            did.append(Did(day.now // SECOND, c.order_qty, c.price, c.time_in_force))
+            did.append(Did(day.now // SECOND, c.venue, c.order_qty, c.price, c.min_qty, c.time_in_force))
             day.accept(c)
             if c.time_in_force is TimeInForce.IOC:
                 answer(day, day.fill(c, c.order_qty), did, resting)

@@ -14,7 +14,6 @@ from tests.core.day import OPEN_TS, POLICY, Day, policy_loaded
 REFUSALS: list[tuple[str, int, dict[str, Any]]] = [
     ("unknown_symbol", 1, {"symbol": "NONE"}),
     ("unknown_strategy", 11, {"strategy": 77}),
-    ("unknown_strategy", 11, {"strategy": Strategy.LIQUIDITY}),
     ("missing_parameter", 99, {"strategy": Strategy.POV}),
     ("contradictory_parameter", 99, {"target_pct_vol": 100_000}),
     ("contradictory_parameter", 99, {"max_pct_vol": 100_000, "min_pct_vol": 100_001}),

@@ -308,6 +308,30 @@ def test_control_15_a_child_without_a_limit_price_never_leaves(side: Side):
     assert _check(child, _gate(side=side, ord_type=OrdType.MARKET, price=0)) == "no_limit_price"
 
 
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({}, ""), ({"exec_inst": ""}, "no_limit_price"), ({"exec_inst": "R"}, "no_limit_price"), ({"price": 0}, "no_limit_price"),
+        ({"price": MID + CENT}, "beyond_limit"), ({"price": MID - CENT // 2}, "wrong_tick"), ({"order_qty": 50_001}, "child_qty_max"),
+    ],
+    ids=lambda v: str(v),
+)  # fmt: skip
+def test_a_child_pegged_to_the_mid_is_checked_at_its_limit(change: dict[str, Any], code: str):
+    """As any other: quantity, value, collar, the parent's limit; only to the mid, and never without a price in 44."""
+    child = _child(**{"ord_type": OrdType.PEGGED, "exec_inst": "M", **change})
+    assert _check(child, _gate(order_qty=100_000)) == code
+
+
+@pytest.mark.parametrize(("side", "beyond"), [(Side.BUY, 1), (Side.SELL, -1)])
+def test_a_peg_keeps_the_collar(side: Side, beyond: int):
+    """5 % holds at equality; a cent beyond is denied, though a peg would hardly trade there."""
+    at = MID + beyond * 10 * PX_ONE
+    peg = {"side": side, "ord_type": OrdType.PEGGED, "exec_inst": "M"}
+    gate = _gate(side=side, ord_type=OrdType.MARKET, price=0)
+    assert _check(_child(**peg, price=at + beyond * CENT), gate) == "price_collar"
+    assert _check(_child(**peg, price=at), gate) == ""
+
+
 def test_control_16_a_venue_that_is_down_or_unknown_gets_nothing():
     """XLIT2's session is down, XDARK is not configured."""
     assert _check(_child(venue="XLIT2")) == "venue_unusable"

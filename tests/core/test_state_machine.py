@@ -20,10 +20,9 @@ from algoserver.core.state import dump, load
 from algoserver.domain import commands, events
 from algoserver.domain.params import AlgoParams
 from algoserver.domain.types import MINUTE, PX_ONE, SECOND, ExecType, OrdStatus, OrdType, Side, TimeInForce, date_text
-from tests.core.books import CLIENTS, HAPPENED, SETUPS, SYMBOLS, Books
+from tests.core.books import CLIENTS, DARK, HAPPENED, LIT, SETUPS, SYMBOLS, Books
 from tests.core.day import FLAT_26
 
-VENUES = ("XLIT1", "XLIT2")
 ENDS = (OrdStatus.CANCELED, OrdStatus.EXPIRED, OrdStatus.DONE_FOR_DAY)
 INDEX = st.integers(0, 1_000)
 FEW = st.integers(0, 3)
@@ -46,11 +45,13 @@ class Street(Books):
 
     @initialize()
     def market_opens(self) -> None:
+        self.tell(SETUPS[0])
+        self.tell(events.SessionUp(session=DARK))
         for symbol in SYMBOLS:
-            for venue in VENUES:
+            for venue in LIT:
                 self.quoted(venue, symbol, 199_99, 3, 5_000)
-        for number, side in ((1, Side.BUY), (2, Side.SELL)):
-            self.asks(CLIENTS[0], number, 1001, "AAPL", 4_000, side, 0, TimeInForce.DAY, 0, 600, 0, 2)
+        for number, strategy, side, extra in ((1, 1001, Side.BUY, 2), (2, 1003, Side.SELL, 2), (3, 1001, Side.BUY, 12)):
+            self.asks(CLIENTS[0], number, strategy, "AAPL", 4_000, side, 0, TimeInForce.DAY, 0, 600, 0, extra)
         self.trades_a_while()
 
     @rule()
@@ -68,16 +69,16 @@ class Street(Books):
     @rule(
         session=CLIENT,
         number=st.integers(0, 99),
-        strategy=st.sampled_from([1001, 1, 2, 1001, 1, 3, 1004] * 3 + [1002, 77]),
+        strategy=st.sampled_from([1001, 1, 2, 1001, 1, 3, 1004, 1003, 1003] * 3 + [1002, 77]),
         symbol=st.sampled_from(["AAPL", "COIN"] * 9 + ["NONE"]),
         qty=NUMBERS,
         side=st.sampled_from(list(Side)),
         price=st.one_of(st.just(0), PRICES),
-        tif=st.sampled_from([*TimeInForce, *[TimeInForce.DAY] * 6]),
+        tif=st.sampled_from([TimeInForce.IOC, TimeInForce.FOK, *[TimeInForce.DAY] * 7]),
         start=st.sampled_from([0, 0, 0, -60, 30]),
         end=st.sampled_from([60, 600, 600, 40, 0, 60, 600, -5]),
         flags=FEW,
-        extra=st.integers(0, 10),
+        extra=st.integers(0, 14),
     )
     def asks(
         self, session: str, number: int, strategy: int, symbol: str, qty: int, side: Side, price: int, tif: TimeInForce, start: int,
@@ -88,6 +89,9 @@ class Street(Books):
             {}, {}, {"max_pct_vol": 1_000_000}, {"catch_up": False}, {"completion": "HARD"}, {"completion": "SOFT", "max_pct_vol": 900_000},
             {"i_would_price": 200 * PX_ONE, "max_pct_vol": 1_000_000}, {"display_qty": 100}, {"urgency": 5, "min_pct_vol": 100_000},
             {"max_pct_vol": 10_000}, {"i_would_price": 200 * PX_ONE, "max_pct_vol": 20_000},
+            {"dark_pct": 500_000}, {"dark_pct": 1_000_000, "max_pct_vol": 1_000_000, "min_exec_qty": 255},
+            {"dark_pct": 300_000, "completion": "HARD", "max_pct_vol": 900_000},
+            {"dark_pct": 800_000, "i_would_price": 200 * PX_ONE, "i_would_pct": 500_000, "max_pct_vol": 1_000_000},
         ][extra]  # fmt: skip
         params = AlgoParams(
             start_ts=now + start * SECOND if start else 0, end_ts=now + end * SECOND if end else 0,
@@ -128,8 +132,12 @@ class Street(Books):
     @rule(
         session=CLIENT, index=INDEX, replace=st.integers(0, 60), is_stale=st.booleans(), qty=st.one_of(st.just(0), NUMBERS),
         price=st.one_of(st.just(0), PRICES), end=st.sampled_from([0, 0, 30, 600, -5]), wrong=st.integers(0, 20), poss_dup=st.booleans(),
+        dark=st.sampled_from([{}, {}, {"dark_pct": 0}, {"dark_pct": 700_000}, {"min_exec_qty": 150}, {"min_exec_qty": 0}]),
     )  # fmt: skip
-    def amends(self, session: str, index: int, replace: int, is_stale: bool, qty: int, price: int, end: int, wrong: int, poss_dup: bool) -> None:
+    def amends(
+        self, session: str, index: int, replace: int, is_stale: bool, qty: int, price: int, end: int, wrong: int, poss_dup: bool,
+        dark: dict[str, int],
+    ) -> None:  # fmt: skip
         cl_ord_id = self.any_id(session, index)
         known = self.find(session, cl_ord_id)
         self.says(
@@ -143,8 +151,8 @@ class Street(Books):
                 order_qty=qty * (10 if known and known.symbol == "COIN" else 1),
                 price=price,
                 strategy=77 if wrong == 3 else 0,
-                params=AlgoParams(end_ts=self.day.now + end * SECOND if end else 0),
-                given=("end_ts",) if end else (),
+                params=AlgoParams(end_ts=self.day.now + end * SECOND if end else 0, **dark),
+                given=(("end_ts",) if end else ()) + tuple(dark),
                 poss_dup=poss_dup,
             )
         )
@@ -279,7 +287,7 @@ class Street(Books):
         if how == "D":
             self.tell(events.ChildRejected(session=c.venue, child_id=c.child_id, ord_rej_reason=99, text="no"))
         elif how == "wrong venue":
-            other = VENUES[c.venue == VENUES[0]]
+            other = LIT[c.venue == LIT[0]]
             self.tell(events.ChildFilled(session=other, child_id=c.child_id, exec_id="E0", last_px=1, last_qty=1))
         elif how == "garbled":
             self.tell(events.Garbled(session=c.venue, msg_type="8", code="bad", text="", reject_reason=0, cl_ord_id=c.child_id))
@@ -307,18 +315,22 @@ class Street(Books):
             events.ChildStatusReported(session=c.venue, child_id=c.child_id, is_known=is_known, ord_status=status, cum_qty=cum_qty, leaves_qty=0)
         )
 
-    @rule(venue=st.sampled_from(VENUES))
+    @rule(venue=st.sampled_from([*LIT, *LIT, DARK]), symbol=st.sampled_from(["AAPL", "AAPL", "COIN", ""]), is_halted=st.booleans())
+    def trading_is_halted(self, venue: str, symbol: str, is_halted: bool) -> None:
+        self.tell(events.StatusChanged(session=venue, venue=venue, symbol=symbol, is_halted=is_halted))
+
+    @rule(venue=st.sampled_from(LIT))
     def tells_of_a_stranger(self, venue: str) -> None:
         self.tell(events.ChildFilled(session=venue, child_id="nobody.1", exec_id="E1", last_px=PX_ONE, last_qty=5))
 
-    @rule(name=st.sampled_from([*VENUES, *VENUES, *CLIENTS, "XLIT1.md"]), change=st.sampled_from(["up", "up", "up", "down", "restart"]))
+    @rule(name=st.sampled_from([*LIT, *LIT, DARK, *CLIENTS, "XLIT1.md"]), change=st.sampled_from(["up", "up", "up", "down", "restart"]))
     def session_changes(self, name: str, change: str) -> None:
         if change == "up":
             self.tell(events.SessionUp(session=name))
         else:
             self.tell(events.SessionDown(session=name, is_restart=change == "restart"))
 
-    @rule(venue=st.sampled_from(VENUES), is_late=st.booleans())
+    @rule(venue=st.sampled_from([*LIT, DARK]), is_late=st.booleans())
     def venue_comes_back(self, venue: str, is_late: bool) -> None:
         """Gone and back: it is asked about every child that it may hold, and answers truly."""
         self.tell(events.SessionDown(session=venue, reason="cut"))
@@ -335,11 +347,11 @@ class Street(Books):
         """A new process on the old state: every session was up and is not; nobody trades before all his children are known."""
         self.day.state = load(dump(self.state))
         self.tell(msgspec.structs.replace(self.state.setup))
-        for name in (*VENUES, *CLIENTS):
+        for name in (*LIT, DARK, *CLIENTS):
             if self.state.sessions.get(name):
                 self.tell(events.SessionDown(session=name, reason="restart", is_restart=True))
         asked = []
-        for name in VENUES:
+        for name in (*LIT, DARK):
             asked += [c.child_id for c in self.tell(events.SessionUp(session=name)) if isinstance(c, commands.AskChildStatus)]
         self.unheard = {c for p in self.state.parents.values() for c in p.open_children}
         assert set(asked) == self.unheard
@@ -390,7 +402,7 @@ class Street(Books):
         self.tell(events.ForecastReady(symbol=symbol, date=date, model="m", curve=() if is_empty else FLAT_26, trained_through="2019-06-27"))
 
     @rule(
-        venue=st.sampled_from(VENUES), symbol=st.sampled_from(list(SYMBOLS)), bid=st.sampled_from([0, 199_99, 200_00, 200_00, 200_05]),
+        venue=st.sampled_from(LIT), symbol=st.sampled_from(list(SYMBOLS)), bid=st.sampled_from([0, 199_99, 200_00, 200_00, 200_05]),
         spread=st.sampled_from([0, 1, 2, 3, -4, None]), size=NUMBERS,
     )  # fmt: skip
     def quoted(self, venue: str, symbol: str, bid: int, spread: int | None, size: int) -> None:
@@ -399,7 +411,7 @@ class Street(Books):
         self.tell(events.QuoteUpdated(venue=venue, symbol=symbol, bid_px=bid_px, bid_qty=size if bid_px else 0, ask_px=ask_px, ask_qty=size))
 
     @rule(
-        venue=st.sampled_from(VENUES),
+        venue=st.sampled_from(LIT),
         symbol=st.sampled_from(list(SYMBOLS)),
         price=PRICES,
         quantity=NUMBERS,

@@ -87,7 +87,7 @@ def _encode(e: ParentRequested, by_tag: bool) -> str:
 
 @st.composite
 def parents(draw: Any) -> ParentRequested:
-    ord_type = draw(st.sampled_from(list(OrdType)))
+    ord_type = draw(st.sampled_from([OrdType.MARKET, OrdType.LIMIT]))
     chosen = draw(st.lists(st.sampled_from(built), unique_by=lambda p: p.name))
     return ParentRequested(
         session="C1", msg_seq=draw(st.integers(0, 10**9)), cl_ord_id=draw(ids), symbol=draw(st.sampled_from(list(INSTRUMENTS))),
@@ -197,7 +197,9 @@ def _code(**changes: object) -> tuple[str, int]:
         ({"t849": "0"}, ("bad_parameter", 99)),
         ({"t849": "1"}, ("", 0)),
         ({"t1138": "-1"}, ("bad_parameter", 99)),
-        ({"t110": "100"}, ("unsupported_parameter", 11)),
+        ({"t110": "100"}, ("", 0)),
+        ({"t110": "-100"}, ("bad_parameter", 99)),
+        ({"extra": _fix((957, 1), (958, "DarkPct"), (960, "1.01"))}, ("bad_parameter", 99)),
         ({"t35": "E"}, ("unsupported_message_type", 3)),
         ({"t35": None}, ("unsupported_message_type", 3)),
         ({"t58": "x" * TEXT_CHARS_MAX}, ("too_long", 99)),

@@ -215,6 +215,16 @@ def test_a_child_is_said_exactly(price: int, quantity: int, side: Side, tif: Tim
     }  # fmt: skip
 
 
+def test_a_child_pegged_to_the_mid_has_its_instruction_limit_and_min_qty():
+    """40=P, 18=M, 44 and 110, in the instrument's units."""
+    child = SendChild(
+        child_id="P.1", venue="V", symbol="COIN", side=Side.BUY, order_qty=300_000, ord_type=OrdType.PEGGED, price=PX_ONE,
+        time_in_force=TimeInForce.DAY, exec_inst="M", min_qty=150_000,
+    )  # fmt: skip
+    said = fields(encode_child(child, 5, 0))
+    assert {t: said[t] for t in ("40", "18", "44", "38", "110")} == {"40": "P", "18": "M", "44": "1", "38": "3", "110": "1.5"}
+
+
 def test_a_cancel_and_a_status_request_name_the_child():
     """F has its own id in 11 and the child in 41; H has the child in 11."""
     cancel = CancelChild(child_id="P.1", cancel_id="P.1.c1", venue="V", symbol="COIN", side=Side.BUY, order_qty=150_000)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from algoserver.core.algos import close, iceberg, pov, shortfall, twap, vwap
+from algoserver.core.algos import close, iceberg, liquidity, pov, shortfall, twap, vwap
 from algoserver.core.algos.schedule import Schedule, Window, Work
 from algoserver.core.market import Market
 from algoserver.core.orders import ParentOrder
@@ -29,4 +29,5 @@ ALGOS: dict[int, Algo] = {
     Strategy.ICEBERG: Algo(iceberg.plan, iceberg.target, is_patient=True),
     Strategy.TWAP: Algo(twap.plan, twap.target),
     Strategy.POV: Algo(pov.plan, pov.target),
+    Strategy.LIQUIDITY: Algo(liquidity.plan, liquidity.target),
 }

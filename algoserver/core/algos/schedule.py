@@ -35,6 +35,7 @@ class Window(msgspec.Struct, frozen=True):
 
     haste_ppm: (kappa T)^2 of an IS plan: 0 follows the curve, 4_000_000 has traded two thirds when half of the volume is over.
     needed_ppm: of a CLOSE plan, the share of a day's volume in which it is done at its pace.
+    alone_ppm: share of a LIQUIDITY plan's time that belongs to the dark alone.
     """
 
     start_ts: int
@@ -43,6 +44,7 @@ class Window(msgspec.Struct, frozen=True):
     hours: SessionHours
     haste_ppm: int = 0
     needed_ppm: int = 0
+    alone_ppm: int = 0
 
 
 class Schedule(msgspec.Struct, frozen=True):
@@ -88,12 +90,29 @@ class Work(msgspec.Struct):
 
 
 class Demand(msgspec.Struct, frozen=True):
-    """What to do now: quantity to join with, or to cross the spread with; most: all that the cap allows. next_ts: look again then."""
+    """What to do now: quantity to join with, or to cross the spread with; most: all that the cap allows. next_ts: look again then.
+
+    held: of `most`, what a dark child still has while it is taken back. dark, dark_room: what plan and cap leave to the dark.
+    """
 
     join: int
     cross: int
     most: int
     next_ts: int
+    held: int = 0
+    dark: int = 0
+    dark_room: int = 0
+
+
+class Open(msgspec.Struct, frozen=True):
+    """What a parent has out: in lit venues, in the dark, and of that what can't be taken back now; what waits in an auction, and is
+    for the books no more, and what is kept for one beside that, and is not for the dark."""
+
+    lit: int
+    dark: int = 0
+    stuck: int = 0
+    away: int = 0
+    kept: int = 0
 
 
 def slice_length(start_ts: int, end_ts: int, slice_ns: int) -> int:
@@ -163,19 +182,15 @@ def market_volume(work: Work, market: Market) -> int:
     return market.volume.total - work.base_volume
 
 
-def demand(
-    parent: ParentOrder, work: Work, market: Market, open_qty: int, away_qty: int, due: "Due", defaults: AlgoDefaults, round_lot: int, ts: int
-) -> Demand:
-    """What the plan asks of the books now, inside the cap. `due` has the algo's targets for this slice.
-
-    open_qty rests in the books already; away_qty is out elsewhere, and not for the books to trade.
-    """
+def demand(parent: ParentOrder, work: Work, market: Market, out: Open, due: "Due", defaults: AlgoDefaults, round_lot: int, ts: int) -> Demand:
+    """What the plan asks for now, inside the cap. `due` has the algo's targets for this slice; `out` is out already."""
     slice_start, slice_end = slice_at(parent, work, ts)
     cross_ts = slice_start + (slice_end - slice_start) * _cross_after_ppm(parent, defaults) // PPM_ONE
     is_last = slice_end >= parent.end_ts
-    whole = leaves_qty(parent.order) - away_qty
-    remaining = whole - open_qty
-    allowed = _allowed(parent, work, market, round_lot, ts) - open_qty
+    open_qty, whole = out.lit, leaves_qty(parent.order) - out.away
+    remaining = whole - open_qty - out.dark
+    capped = _allowed(parent, work, market, round_lot, ts)
+    allowed = capped - open_qty - out.dark
     # The factor bounds the whole slice, not each look at it: what the slice has done already counts.
     catch_up = max(defaults.catch_up_factor * (due.at_end - due.at_start), round_lot) - (parent.order.cum_qty - work.slice_cum)
     join = min(due.at_end - parent.order.cum_qty - open_qty, remaining, allowed, catch_up - open_qty)
@@ -186,10 +201,16 @@ def demand(
         # In the last slice the end is the due time; before, only what is behind the plan now, to the nearest lot: rounded
         # down, a thin order would stay a lot behind and that may be more than a slice.
         late = due.at_end - parent.order.cum_qty if is_last else due.now - parent.order.cum_qty + round_lot // 2
-        cross = min(late, whole, allowed + open_qty, catch_up)
+        cross = min(late, whole - out.dark, allowed + open_qty, catch_up)
     next_ts = min([ts + defaults.refresh_ns] + [moment for moment in (cross_ts, slice_end) if moment > ts])
-    most = in_lots(min(whole, allowed + open_qty), whole, round_lot)
-    return Demand(in_lots(join, remaining, round_lot), in_lots(cross, whole, round_lot), most, next_ts)
+    # Lit comes first with what is due in this slice or rests already. Of the rest the dark keeps what it may or can't give back.
+    lit = max(open_qty, due.at_end - parent.order.cum_qty)
+    dark, dark_room = whole - lit - out.kept, capped - lit
+    stays = min(out.dark, max(out.stuck, dark, 0), max(out.stuck, dark_room, 0))
+    most = in_lots(min(whole, capped) - stays, whole, round_lot)
+    return Demand(
+        in_lots(join, remaining, round_lot), in_lots(cross, whole - out.dark, round_lot), most, next_ts, out.dark - stays, dark, dark_room
+    )
 
 
 class Due(msgspec.Struct, frozen=True):

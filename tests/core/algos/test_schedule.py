@@ -115,6 +115,11 @@ def test_participation_is_within_the_cap_in_every_window(strategy: Strategy, cat
     day.parent("P1", 40_000, strategy=strategy, minutes=30, max_pct_vol=100_000, catch_up=catch_up, **more)
     rows = _work_through(day, 30, volume)
     assert rows[-1][2] > 0
+    assert_within_a_tenth(rows)
+
+
+def assert_within_a_tenth(rows: list[tuple[int, int, int]]) -> None:
+    """Of (ts, market's, ours): ours is at most a tenth, since the start and whenever we trade."""
     for ts, market, ours in rows:
         assert ours * 10 <= market
         window = [(m, o) for at, m, o in rows if at <= ts - 5 * MINUTE]
