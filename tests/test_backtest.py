@@ -209,6 +209,31 @@ def test_vwap_takes_part_in_the_auction_where_it_is_asked_to() -> None:
     assert 0.25 < kept / order.order.order_qty < 0.55  # 8 % in the auction, 11 to 16 % in the last half hour by the curve
 
 
+def test_liquidity_has_the_dark_alone_first_and_finishes_in_the_light() -> None:
+    """Half an hour by Urgency 3: until a minute before half time only XDARK1 fills, by MinExecQty at least; then lit does the rest."""
+    run = Run("ADBE", "2019-06-14", at=100, minutes=30, share="0.08", cap="0.3", strategy=Strategy.LIQUIDITY, min_exec_qty=250)
+
+    hidden = [f for f in run.bt.fills if f.venue == "XDARK1"]
+    shown = [f for f in run.bt.fills if f.venue != "XDARK1"]
+    assert (run.cum_qty, run.status, run.above_cap()) == (run.qty, OrdStatus.FILLED, [])
+    assert sum(f.last_qty for f in hidden) > run.qty // 5
+    assert min(f.ts for f in shown) >= run.start + 14 * MINUTE
+    tails = [run.bt.state.children[f.child_id].order for f in hidden if f.last_qty < 250]
+    assert all(o.cum_qty == o.order_qty for o in tails), "a small execution that was not a child's last"
+    assert run.bt.alerts == []
+
+
+def test_a_vwap_with_a_dark_share_finishes_below_its_cap() -> None:
+    """A third of what remains rests at XDARK1, and everything is done in time; the venue hears of it now and then, not each second."""
+    run = Run("AAPL", "2019-06-28", at=100, minutes=20, share="0.06", cap="0.2", dark_pct=330_000, min_exec_qty=1_000)
+
+    assert (run.cum_qty, run.status, run.above_cap()) == (run.qty, OrdStatus.FILLED, [])
+    children = [c for c in run.bt.state.children.values() if c.is_dark]
+    assert sum(c.order.cum_qty for c in children) > run.qty // 5
+    assert len(children) < 20 * 60 / 15
+    assert run.bt.alerts == []
+
+
 def test_completion_hard_finishes_what_cancel_gives_up() -> None:
     """What the cap kept back until the end is traded after it with HARD, still below the cap, and canceled without."""
     wish = {"symbol": "AAPL", "day": "2019-06-28", "at": 100, "minutes": 10, "share": "0.12", "cap": "0.1"}

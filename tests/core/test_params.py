@@ -25,7 +25,10 @@ VALUES = {
 }  # fmt: skip
 NEEDED = {Strategy.POV: {"TargetPctVol": "0.01"}, Strategy.CLOSE: {"MaxPctVol": "0.005"}, Strategy.ICEBERG: {"DisplayQty": "500"}}
 # Some say something only beside another one.
-BESIDE = {"DisplayQty": {"DarkPct": "0"}, "MinExecQty": {"DarkPct": "0.5"}, "IWouldPct": {"IWouldPrice": "201"}, "Completion": {"EndTime": "20190628-19:40:00", "MaxPctVol": "0.01"}}
+BESIDE = {
+    "DisplayQty": {"DarkPct": "0"}, "MinExecQty": {"DarkPct": "0.5"}, "IWouldPct": {"IWouldPrice": "201"},
+    "Completion": {"EndTime": "20190628-19:40:00", "MaxPctVol": "0.01"},
+}  # fmt: skip
 
 
 class Did(NamedTuple):

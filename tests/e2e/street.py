@@ -181,7 +181,7 @@ class Street:
         self.server = Process(*serve, "--venue-port", str(reached), *clock)
         self.client = Client(folder / "client", client_port)
 
-    def wait_for_quotes(self) -> None:
+    def await_market(self) -> None:
         """Until there are prices to check an order against."""
         deadline = time.monotonic() + 20
         while not all(v["quotes"] for v in call(self.folder / "server", {"verb": "venue.ls"})["venues"]):
@@ -190,7 +190,7 @@ class Street:
 
     def order(self, qty: int, max_pct_vol: str = "0.25") -> None:
         """A VWAP over the half hour."""
-        self.wait_for_quotes()
+        self.await_market()
         self.client.send(
             f"35=D|11=K1|21=1|55=AAPL|54=1|60={START}|38={qty}|40=1|59=0|847=1|168={START}|126={END}|957=1|958=MaxPctVol|960={max_pct_vol}"
         )

@@ -60,7 +60,7 @@ BAD = {
     "unknown symbol": ({"t55": "NOSUCH"}, (), (), "unknown_symbol", "1"),
     "unknown side": ({"t54": "Z"}, (), (), "unknown_side", "11"),
     "unknown strategy": ({"t847": 77}, (), (), "unknown_strategy", "11"),
-    "strategy not built": ({"t847": 1002}, (), (), "unknown_strategy", "11"),
+    "strategy not built": ({"t847": 1999}, (), (), "unknown_strategy", "11"),
     "missing strategy": ({}, (847,), (), "missing_field", "99"),
     "missing parameter": ({"t847": 2}, (), (), "missing_parameter", "99"),
     "contradictory parameter": ({"t847": 2, "t849": "0.1"}, (), ((957, 1), (958, "TargetPctVol"), (960, "0.2")), "contradictory_parameter", "99"),
