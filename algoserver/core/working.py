@@ -43,7 +43,7 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     is_past_end = _should_end(parent, setup, ts)
     if parent.amendment is not None and not parent.order.is_cancel_pending:
         # Past the old end everything is taken back: no child outlives its parent, whatever the new end may be.
-        stays = is_past_end or parent.paused_by or state.gate.killed
+        stays = is_past_end or parent.ended_as or parent.paused_by or state.gate.killed
         doomed = [c.child_id for c in resting] if stays else amend.in_the_way(parent, resting)
         _act(state, setup, parent, own, placement.take_back([state.children[c] for c in doomed], ts), ts, out)
         return

@@ -81,6 +81,8 @@ class Books(RuleBasedStateMachine):
             elif isinstance(c, commands.CancelChild):
                 assert is_open(self.state.children[c.child_id].order), "a cancel for a child that is over"
                 assert not self.state.children[c.child_id].is_unknown, "a cancel before the venue has told how the child stands"
+            elif isinstance(c, commands.RaiseAlert) and c.code == "gate_conservation":
+                assert c.subject.rpartition(".")[0] in self.strange, "the gate had to stop a quantity that was not there"
             elif isinstance(c, commands.ReportParent) and c.exec_type in ENDS:
                 assert not self.state.parents[c.order_id].open_children, "a child outlives its parent"
         for parent_id in {c.child_id.rpartition(".")[0] for c in out if isinstance(c, commands.SendChild)}:

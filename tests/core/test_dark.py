@@ -2,15 +2,18 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from algoserver.core.algos.schedule import Demand
+from algoserver.core.dark import rebalance
 from algoserver.core.orders import is_open, leaves_qty
 from algoserver.domain.commands import CancelChild, Command, SendChild
 from algoserver.domain.events import ReplaceRequested
 from algoserver.domain.params import AlgoParams
 from algoserver.domain.policy import Venue
 from algoserver.domain.types import PPM_ONE, SECOND, ExecType, OrdStatus, OrdType, Side, Strategy, TimeInForce, px
-from tests.core.day import Day, policy_loaded
+from tests.core.day import AAPL, POLICY, Day, policy_loaded
 
 KINDS = (Venue("XLIT1"), Venue("XLIT2"), Venue("XDARK1", "dark"))
 HALF = {"dark_pct": 500_000, "max_pct_vol": PPM_ONE}
@@ -103,7 +106,8 @@ def test_two_dark_venues_share_it():
 
 def test_without_dark_pct_nothing_goes_there_and_lit_splits_pay_no_heed():
     """The cheapest venue of all takes no lit child, whatever it costs."""
-    day = street(venues=(Venue("XLIT1", fee_ppm=20), Venue("XLIT2", fee_ppm=30), Venue("XDARK1", "dark", -50)), dark_pct=-1)
+    cheap = (Venue("XLIT1", fee_ppm=20), Venue("XLIT2", fee_ppm=30), Venue("XDARK1", "dark", -50))
+    day = street(venues=cheap, dark_pct=-1, ord_type=OrdType.LIMIT, price=px("199"))  # where no venue shows anything
     lively(day, 120)
     assert {c.venue for c in day.sent()} <= {"XLIT1", "XLIT2"}
     assert day.sent()
@@ -128,6 +132,55 @@ def test_cap_counts_the_dark():
         day.wait(SECOND)
         day.quote()
         assert out_qty(day) <= 2_000
+
+
+@pytest.mark.parametrize("is_down", [False, True])
+def test_cap_holds_while_the_dark_does_not_let_go(is_down: bool):
+    """Lit is due and the cap is full of a dark child that its venue keeps, or that is unknown: lit gets what the cap has left."""
+    day = Day(policy_loaded(venues=KINDS))
+    day.up("XDARK1")
+    day.quote()
+    day.parent("P1", 10_000, Strategy.LIQUIDITY, minutes=10, max_pct_vol=100_000)
+    for second in range(500):
+        day.trade(334 if second < 400 else 1)
+        day.wait(SECOND)
+        day.quote()
+        if second == 200 and is_down:
+            day.down("XDARK1")
+        for c in lit(day):
+            if day.child(c).cancels or c.time_in_force is TimeInForce.IOC:
+                day.canceled(c)
+        assert out_qty(day) <= 2_000 + 100 or (second >= 400 and lit(day) == [])
+    assert sum(c.order_qty for c in dark(day)) >= 1_500
+    assert lit(day) == []
+
+
+def test_a_wish_takes_no_more_than_the_dark_has_left():
+    """IWouldPrice comes in the last slice while the dark child is being taken back: the gate need not stop anything."""
+    day = street(20_000, minutes=10, i_would_price=px("199.50"))
+    played(day, 8 * 60 + 50)
+    (child,) = dark(day)
+    lively(day, 15)
+    day.quote("199.40", "199.42", size=50_000)
+    for _ in range(5):
+        day.wait(SECOND)
+        for c in lit(day):
+            day.fill(c, leaves_qty(day.child(c).order))
+        day.quote("199.40", "199.42", size=50_000)
+    assert day.order().order.cum_qty == 20_000 - child.order_qty
+    assert [a for a in day.alerts() if a.startswith("gate_")] == []
+
+
+def test_the_last_odd_lot_is_taken_back_too():
+    """Less than a round lot is left of a dark child when the plan wants everything."""
+    day = street(10_000)
+    (sent,) = dark(day)
+    day.fill(sent, 4_950)
+    child, parent = day.child(sent), day.order()
+    market, some = day.state.markets["AAPL"], Demand(join=0, cross=0, most=50, next_ts=0, dark_room=10**6)
+    wanted = [msgspec.structs.replace(some, dark=left) for left in (0, 10)]
+    rests = [rebalance(parent, [child], demand, 10**6, POLICY, market, AAPL, day.now) for demand in wanted]
+    assert [r.cancels for r in rests] == [(child.child_id,), ()]
 
 
 def test_it_is_not_rebalanced_for_nothing():
@@ -282,6 +335,15 @@ def test_a_replace_waits_for_the_dark_child_that_does_not_fit(change: dict[str, 
     assert day.reports()[-1].exec_type is ExecType.REPLACED
     day.wait(2 * SECOND)
     assert [c.min_qty for c in dark(day)] == [] if "dark_pct" in change else [change.get("min_exec_qty", 700)]
+
+
+def test_an_order_that_ends_while_a_replace_waits_for_the_dark_takes_everything_back():
+    """The replace waits for the dark child alone; a cancel by the desk does not wait with it."""
+    day = street(10_000)
+    assert lit(day)
+    amend(day, dark_pct=0)
+    out = day.operator("cancel", day.order().parent_id)
+    assert {c.child_id for c in out if isinstance(c, CancelChild)} == {c.child_id for c in lit(day)}
 
 
 def test_a_cancel_of_the_parent_takes_the_dark_child_back():

@@ -26,6 +26,14 @@ def test_an_empty_side_is_no_price():
     assert markets.reference(market) == (102, 9)
 
 
+def test_an_empty_book_confirms_no_price():
+    """A dark venue's feed that logs on again does not make an old price young."""
+    market = Market("AAPL")
+    markets.on_quote(market, "A", 100, 5, 104, 5, 1)
+    markets.on_quote(market, "DARK", 0, 0, 0, 0, 9)
+    assert markets.reference(market) == (102, 1)
+
+
 def test_nothing_known_is_zero():
     """No quote, no trade: no reference."""
     market = Market("AAPL")

@@ -263,6 +263,8 @@ class Street(Books):
         exec_id = f"E{self.exec_count}"
         common = {"session": c.venue, "child_id": child_id}
         if kind == "again":
+            if ref_id not in c.order.fills and ref_id not in c.order.seen:
+                return  # a correction of what was taken back: as a trade it would be a new one
             out = self.tell(events.ChildFilled(**common, exec_id=ref_id, last_px=c.price, last_qty=quantity))
             assert not [r for r in out if isinstance(r, commands.ReportParent) and r.exec_type is ExecType.TRADE], "a trade twice"
         elif kind == "correct":

@@ -206,7 +206,7 @@ def demand(parent: ParentOrder, work: Work, market: Market, out: Open, due: "Due
     # Lit comes first with what is due in this slice or rests already. Of the rest the dark keeps what it may or can't give back.
     lit = max(open_qty, due.at_end - parent.order.cum_qty)
     dark, dark_room = whole - lit - out.kept, capped - lit
-    stays = min(out.dark, max(out.stuck, dark, 0), max(out.stuck, dark_room, 0))
+    stays = min(out.dark, max(dark, 0), max(out.stuck, dark_room, 0))
     most = in_lots(min(whole, capped) - stays, whole, round_lot)
     return Demand(
         in_lots(join, remaining, round_lot), in_lots(cross, whole - out.dark, round_lot), most, next_ts, out.dark - stays, dark, dark_room
