@@ -13,7 +13,7 @@ from algoserver.core.algos.schedule import Work, band, market_volume, planned
 from algoserver.core.market import best
 from algoserver.core.orders import ChildOrder, ParentOrder
 from algoserver.core.planning import NAMES, plan_text
-from algoserver.core.state import State, open_children
+from algoserver.core.state import ForeignOrder, State, open_children
 from algoserver.core.tally import SECONDS_KEPT
 from algoserver.domain.params import PARAMS, Param
 from algoserver.domain.types import SECOND, TimeInForce, ppm_text, px_text, qty_text, utc_text
@@ -75,11 +75,38 @@ def venue_list(state: State) -> Answer:
                 "state": _up(state.venues_up.get(name, False)),
                 "children_open": len(children),
                 "children_unknown": sum(c.is_unknown for c in children),
+                "stopped": list(dict.fromkeys(f.symbol or "everything" for f in state.foreign.values() if f.venue == name and not f.released_by)),
                 "halted": [symbol or "everything" for symbol in state.halts.get(name, ())],
                 "quotes": _quotes(state, name),
             }
             for name, children in own.items()
         ]
+    }
+
+
+def foreign_list(state: State) -> Answer:
+    """The latest orders at venues that we did not send, oldest first. stops: what we do not trade because of it."""
+    shown = list(islice(reversed(state.foreign.values()), ROWS_MAX))[::-1]
+    return {"total": len(state.foreign), "foreign": [foreign_row(state, f) for f in shown]}
+
+
+def foreign_row(state: State, order: ForeignOrder) -> Answer:
+    """What a venue told of one of them, and who said what about it."""
+    instrument = state.instruments.get(order.symbol)
+    d = instrument.qty_decimals if instrument else 0
+    stops = "" if order.released_by else f"{order.symbol or 'everything'} at {order.venue}"
+    return {
+        "venue": order.venue,
+        "cl_ord_id": order.cl_ord_id,
+        "symbol": order.symbol,
+        "side": order.side,
+        "order_qty": qty_text(order.order_qty, d),
+        "cum_qty": qty_text(order.cum_qty, d),
+        "ord_status": order.ord_status.name,
+        "since": utc_text(order.since_ts),
+        "stops": stops,
+        "released_by": order.released_by,
+        "canceled_by": order.canceled_by,
     }
 
 

@@ -22,7 +22,7 @@ import structlog
 
 from algoserver import answers
 from algoserver.answers import Answer
-from algoserver.core import orders
+from algoserver.core import foreign, orders
 from algoserver.core.operator import FIRM, STOPPING
 from algoserver.core.orders import ParentOrder
 from algoserver.core.state import State, find
@@ -45,10 +45,14 @@ class Unreachable(Exception):
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a peer may ask. target: OrderID or ClOrdID of a parent, or the scope of a kill. is_open: orders that are not over."""
+    """What a peer may ask. target: OrderID or ClOrdID of a parent, the scope of a kill, or the ClOrdID of a foreign order at `venue`.
+
+    is_open: orders that are not over.
+    """
 
     verb: str
     target: str = ""
+    venue: str = ""
     reason: str = ""
     dry_run: bool = False
     is_open: bool = False
@@ -177,6 +181,10 @@ def _answer(state: State, asked: Request, operator: str, alerts: int | None) -> 
         return answers.session_list(state), None
     if verb == "venue.ls":
         return answers.venue_list(state), None
+    if verb == "venue.foreign":
+        return answers.foreign_list(state), None
+    if verb in ("venue.adopt", "venue.cancel"):
+        return _foreign(state, asked, operator)
     if verb in ("kill", "release"):
         return _firm(state, asked, operator)
     if verb not in ORDER_VERBS:
@@ -220,6 +228,24 @@ def _firm(state: State, asked: Request, operator: str) -> Reply:
     # A second kill is news as well: it says who, and a kill while the server stops outlives its restart.
     reach = {"parents_open": len(state.works), "children_open": state.gate.open_children}
     return _done(asked, operator, asked.verb, FIRM, reach)
+
+
+def _foreign(state: State, asked: Request, operator: str) -> Reply:
+    name = foreign.key(asked.venue, asked.target)
+    known = state.foreign.get(name)
+    if known is None:
+        return error("not_found", f"no foreign order {asked.target[:64]!r} is known at venue {asked.venue[:64]!r}"), None
+    if asked.verb == "venue.adopt":
+        if known.released_by:
+            return error("nothing_to_do", f"{name} stops nothing any more, by the word of {known.released_by}"), None
+        return _done(asked, operator, foreign.ADOPT, name, answers.foreign_row(state, known))
+    if not foreign.is_open(known):
+        return error("already_over", f"{name} is over: {known.ord_status.name}; adopt it when you know what it was"), None
+    if not foreign.is_nameable(known):
+        return error("refused", f"{name} has no ClOrdID, symbol or side that a cancel could name; call the venue"), None
+    if not state.venues_up.get(asked.venue):
+        return error("refused", f"venue {asked.venue} is down; cancel it when its session is up, or call the venue"), None
+    return _done(asked, operator, foreign.CANCEL, name, answers.foreign_row(state, known))
 
 
 def _order(state: State, parent: ParentOrder, asked: Request, operator: str) -> Reply:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 EXITS = {
-    "failed": 1, "usage": 2, "ambiguous": 2, "not_found": 3, "denied": 4, "already_over": 5, "nothing_to_do": 5, "not_built": 5,
+    "failed": 1, "usage": 2, "ambiguous": 2, "not_found": 3, "denied": 4, "already_over": 5, "nothing_to_do": 5, "not_built": 5, "refused": 5,
     "timeout": 7, "unreachable": 8,
 }  # fmt: skip
 CONFIRMATION_MISSING = 2
@@ -48,6 +48,8 @@ OUTPUT_HELP = "table or json; default: table on a terminal, json when piped."
 State = Annotated[Path | None, typer.Option("--state", help=STATE_HELP)]
 Format = Annotated[Output | None, typer.Option("-o", "--output", help=OUTPUT_HELP)]
 Target = Annotated[str, typer.Argument(help="OrderID or ClOrdID.")]
+Venue = Annotated[str, typer.Argument(help="Name of the venue.")]
+Foreign = Annotated[str, typer.Argument(help="ClOrdID at the venue, as `algoctl venue foreign` shows it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the journal.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Let the server judge it and do nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -165,6 +167,31 @@ def venue_ls(ctx: typer.Context, state: State = None, output: Format = None) -> 
     desk.show(desk.ask({"verb": "venue.ls"}))
 
 
+@venue_app.command("foreign")
+def venue_foreign(ctx: typer.Context, state: State = None, output: Format = None) -> None:
+    """Orders at venues that we did not send; each stops our trading in its symbol there until a person adopts or cancels it."""
+    desk = _desk(ctx, state, output)
+    desk.show(desk.ask({"verb": "venue.foreign"}))
+
+
+@venue_app.command("adopt")
+def venue_adopt(
+    ctx: typer.Context, venue: Venue, order: Foreign, reason: Reason = "", dry_run: DryRun = False, state: State = None, output: Format = None,
+) -> None:  # fmt: skip
+    """Say that a foreign order is known and may live: we trade its symbol there again. It belongs to no client's order."""
+    desk = _desk(ctx, state, output)
+    desk.show(desk.ask({"verb": "venue.adopt", "venue": venue, "target": order, "reason": reason, "dry_run": dry_run}))
+
+
+@venue_app.command("cancel")
+def venue_cancel(
+    ctx: typer.Context, venue: Venue, order: Foreign, reason: Reason = "", dry_run: DryRun = False, yes: Yes = False,
+    state: State = None, output: Format = None,
+) -> None:  # fmt: skip
+    """Cancel a foreign order: we trade its symbol there again when the venue confirms it."""
+    _bulk(_desk(ctx, state, output), {"verb": "venue.cancel", "venue": venue, "target": order, "reason": reason}, dry_run, yes)
+
+
 def main() -> None:
     """Entry point."""
     app()
@@ -226,6 +253,8 @@ def _confirm(question: str) -> None:
 def _reach(ahead: dict[str, Any]) -> str:
     if not ahead:
         return "nobody knows how much: the server is slow to answer"
+    if "cum_qty" in ahead:
+        return f"{ahead['side']} {ahead['order_qty']} {ahead['symbol']}, {ahead['cum_qty']} of it done"
     return f"{ahead['parents_open']} open parents and {ahead['children_open']} open children"
 
 

@@ -242,9 +242,13 @@ class Server:
         if name.endswith(FEED_SUFFIX):
             return venue_codec.decode_feed(text, name.removesuffix(FEED_SUFFIX), self._instruments)
         if name in self.state.venues_up:
-            event = venue_codec.decode_venue(text, name, self._instruments)
+            event = venue_codec.decode_venue(text, name, self._instruments, lambda child_id: self._is_at(child_id, name))
             return [event] if event is not None else []
         return [codec.decode_client(text, name, self._instruments)]
+
+    def _is_at(self, child_id: str, venue: str) -> bool:
+        child = self.state.children.get(child_id)
+        return child is not None and child.venue == venue
 
     def _answer(self, item: Item, answers: list[tuple[queue.SimpleQueue[dict[str, Any]], dict[str, Any]]]) -> list[e.Event]:
         from algoserver.control import answer

@@ -17,7 +17,7 @@ from algoserver import control
 from algoserver.answers import ROWS_MAX
 from algoserver.control import Door, Unreachable, answer, call
 from algoserver.core import operator
-from algoserver.domain.events import OperatorCommanded
+from algoserver.domain.events import ForeignOrderReported, OperatorCommanded
 from algoserver.domain.types import MINUTE, SECOND, OrdStatus, Strategy
 from tests.core.day import Day, policy_loaded
 
@@ -203,7 +203,52 @@ def test_sessions_and_venues_are_listed():
     assert (second["state"], second["children_open"]) == ("down", 0)
 
 
+def foreign(day: Day, child_id: str = "WHO1", status: OrdStatus = OrdStatus.NEW, cum: int = 0) -> None:
+    """XLIT1 reports on an order of 500 AAPL that we never sent."""
+    told = ForeignOrderReported(session="XLIT1", child_id=child_id, ord_status=status, symbol="AAPL", side="1", order_qty=500, cum_qty=cum)
+    day.feed(told)
+
+
+def test_foreign_orders_are_listed_with_what_they_stop():
+    """And by whose word they stop nothing any more; venues list what is stopped and halted there."""
+    day = Day()
+    foreign(day)
+    foreign(day, "WHO2", OrdStatus.PARTIALLY_FILLED, 200)
+    day.operator("adopt", "XLIT1 WHO2")
+    day.halt("XLIT2")
+    listed = said(day, "venue.foreign")
+    assert [(f["cl_ord_id"], f["order_qty"], f["cum_qty"], f["stops"], f["released_by"]) for f in listed["foreign"]] == [
+        ("WHO1", "500", "0", "AAPL at XLIT1", ""), ("WHO2", "500", "200", "", "ann"),
+    ]  # fmt: skip
+    assert [(v["stopped"], v["halted"]) for v in said(day, "venue.ls")["venues"]] == [(["AAPL"], []), ([], ["AAPL"])]
+
+
 # Commands.
+
+
+def test_a_word_about_a_foreign_order_becomes_an_event():
+    """The target names venue and order; a dry run does nothing."""
+    day = Day()
+    foreign(day)
+    for verb, does in (("venue.adopt", "adopt"), ("venue.cancel", "cancel_foreign")):
+        event = commanded(day, verb, "WHO1", venue="XLIT1", reason="voice order")
+        assert event == OperatorCommanded(operator="ann", verb=does, target="XLIT1 WHO1", reason="voice order")
+        assert said(day, verb, "WHO1", venue="XLIT1", dry_run=True)["order_qty"] == "500"
+
+
+def test_a_word_about_a_foreign_order_that_makes_no_sense_is_refused():
+    """Unknown, released already, over, without a name, and at a venue that is down."""
+    day = Day()
+    foreign(day)
+    foreign(day, "#V7")
+    foreign(day, "WHO2", OrdStatus.FILLED, 500)
+    assert refused(day, "venue.cancel", "WHO1", venue="XLIT2") == "not_found"
+    assert refused(day, "venue.cancel", "#V7", venue="XLIT1") == "refused"
+    assert refused(day, "venue.cancel", "WHO2", venue="XLIT1") == "already_over"
+    day.operator("adopt", "XLIT1 WHO2")
+    assert refused(day, "venue.adopt", "WHO2", venue="XLIT1") == "nothing_to_do"
+    day.down("XLIT1")
+    assert refused(day, "venue.cancel", "WHO1", venue="XLIT1") == "refused"
 
 
 @pytest.mark.parametrize("verb", ["pause", "cancel"])

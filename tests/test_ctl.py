@@ -17,6 +17,8 @@ from typer.testing import CliRunner, Result
 from algoserver import control
 from algoserver.control import Door, answer
 from algoserver.ctl import app
+from algoserver.domain.events import ForeignOrderReported
+from algoserver.domain.types import OrdStatus
 from tests.core.day import Day
 
 
@@ -87,6 +89,7 @@ def on_terminal(street: Street, typed: str, *arguments: str) -> tuple[int, str, 
         (("order", "plan", "P1"), "slices"),
         (("session", "ls"), "sessions"),
         (("venue", "ls"), "venues"),
+        (("venue", "foreign"), "foreign"),
     ],
 )
 def test_every_question_has_json_when_piped_and_a_table_when_asked_for(street, arguments, key):
@@ -221,3 +224,18 @@ def test_help_loads_neither_engine_nor_model():
     code = "import sys, algoserver.control; print([m for m in ('quickfix', 'lightgbm', 'numpy', 'sklearn') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_foreign_order_is_shown_adopted_and_canceled(street):
+    """Adopt asks nothing; a cancel needs --yes, and sends nothing before it."""
+    for name in ("WHO1", "WHO2"):
+        common = {"session": "XLIT1", "child_id": name, "symbol": "AAPL", "side": "1", "order_qty": 500, "cum_qty": 0}
+        street.day.feed(ForeignOrderReported(**common, ord_status=OrdStatus.NEW))
+    assert [f["cl_ord_id"] for f in street.json("venue", "foreign")["foreign"]] == ["WHO1", "WHO2"]
+    assert street.json("venue", "adopt", "XLIT1", "WHO1", "--reason", "voice order")["target"] == "XLIT1 WHO1"
+    refused = street.ctl("venue", "cancel", "XLIT1", "WHO2")
+    assert (refused.exit_code, "--yes" in refused.stderr) == (2, True)
+    assert not street.day.state.foreign["XLIT1 WHO2"].canceled_by
+    assert street.json("venue", "cancel", "XLIT1", "WHO2", "--yes")["order_qty"] == "500"
+    assert street.day.state.foreign["XLIT1 WHO2"].canceled_by
+    assert street.ctl("venue", "cancel", "XLIT1", "WHO3", "--yes").exit_code == 3

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from heapq import heappop
 from typing import Any
 
-from algoserver.core import amend, executions, halts, market, mass, operator, requests
+from algoserver.core import amend, executions, foreign, halts, market, mass, operator, requests
 from algoserver.core.market import Market
 from algoserver.core.planning import ask_forecast
 from algoserver.core.reports import alert
@@ -109,6 +109,7 @@ BOOK: dict[type[events.Event], Callable[[State, Any, list[Command]], None]] = {
     events.ChildRejected: executions.child_rejected,
     events.CancelRejected: executions.cancel_rejected,
     events.ChildStatusReported: executions.child_status_reported,
+    events.ForeignOrderReported: foreign.reported,
     events.SessionUp: executions.session_up,
     events.SessionDown: executions.session_down,
     events.SendFailed: executions.send_failed,

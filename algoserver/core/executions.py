@@ -6,7 +6,7 @@ Rule 3: nothing here sends a new child. A parent is touched where it may go on a
 nobody asked for it waits for its next turn, or a venue that refuses everything would set our pace.
 """
 
-from algoserver.core import orders, risk
+from algoserver.core import foreign, orders, risk
 from algoserver.core.market import forget
 from algoserver.core.orders import ChildOrder, ParentOrder
 from algoserver.core.reports import alert, next_exec_id, pause, report
@@ -159,6 +159,10 @@ def child_rejected(state: State, event: ChildRejected, out: list[Command]) -> No
 
 def cancel_rejected(state: State, event: CancelRejected, out: list[Command]) -> None:
     """A cancel was refused. If the child should have been over by now, the venue is asked how it stands."""
+    stranger = state.foreign.get(foreign.key(event.session, event.child_id))
+    if stranger is not None:
+        foreign.cancel_rejected(state, stranger, event, out)
+        return
     child = _child(state, event, out)
     if child is None:
         return
@@ -205,6 +209,7 @@ def session_up(state: State, event: SessionUp, out: list[Command]) -> None:
         for child in _open_at(state, event.session):
             child.is_unknown = True
             ask_status(state, child, event.ts, out)
+        foreign.ask_all(state, event.session, out)
 
 
 def session_down(state: State, event: SessionDown, out: list[Command]) -> None:

@@ -1,9 +1,9 @@
-"""What a person may do to the running machine: kill, release, pause, resume, cancel.
+"""What a person may do to the running machine: kill, release, pause, resume, cancel; foreign orders have their own room.
 
 Rule: a kill shuts the gate first; every child is then taken back, and it is said aloud when none is left.
 """
 
-from algoserver.core import orders
+from algoserver.core import foreign, orders
 from algoserver.core.reports import alert
 from algoserver.core.state import State, touch
 from algoserver.domain.commands import Command
@@ -32,6 +32,9 @@ def operator_commanded(state: State, event: OperatorCommanded, out: list[Command
         state.is_kill_unverified = False
         alert(out, "released", FIRM, f"by {event.operator}: {event.reason}")
         _touch_all(state)
+        return
+    if event.verb in (foreign.ADOPT, foreign.CANCEL):
+        foreign.commanded(state, event, out)
         return
     parent = state.parents.get(event.target)
     if parent is None:

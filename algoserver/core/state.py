@@ -12,9 +12,27 @@ from algoserver.core.market import Market
 from algoserver.core.orders import ChildOrder, ParentOrder
 from algoserver.core.risk import Gate
 from algoserver.domain.events import ForecastReady, PolicyLoaded
-from algoserver.domain.types import SECOND, Instrument
+from algoserver.domain.types import SECOND, Instrument, OrdStatus
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+class ForeignOrder(msgspec.Struct):
+    """An order at a venue that we did not send, as the venue last told. symbol "": it did not say.
+
+    released_by: the operator whose word lets us trade there again; canceled_by: who wants it canceled.
+    """
+
+    venue: str
+    cl_ord_id: str
+    symbol: str
+    side: str
+    order_qty: int
+    since_ts: int
+    ord_status: OrdStatus = OrdStatus.NEW
+    cum_qty: int = 0
+    released_by: str = ""
+    canceled_by: str = ""
 
 
 class State(msgspec.Struct):
@@ -22,8 +40,8 @@ class State(msgspec.Struct):
 
     by_cl_ord_id: "session cl_ord_id" -> parent_id, cancels' ids too; "" for a mass cancel's. sessions: name -> is it up.
     heard: session -> MsgSeqNum last heard. halts: venue -> symbol, "" for all of them -> why no order may go there.
-    forecasts_asked: symbol -> date of the last request. due: heap of (ts, parent_id). touched: parents that this step must look at;
-    empty between steps. working: parents that have Work.
+    foreign: "venue cl_ord_id" -> an order there that is not ours. forecasts_asked: symbol -> date of the last request.
+    due: heap of (ts, parent_id). touched: parents that this step must look at; empty between steps. working: parents that have Work.
     """
 
     seq: int = 0
@@ -36,6 +54,7 @@ class State(msgspec.Struct):
     sessions: dict[str, bool] = {}
     heard: dict[str, int] = {}
     halts: dict[str, dict[str, str]] = {}
+    foreign: dict[str, ForeignOrder] = {}
     markets: dict[str, Market] = {}
     forecasts: dict[str, ForecastReady] = {}
     forecasts_asked: dict[str, str] = {}

@@ -5,7 +5,7 @@ Read work() as the life of a parent: over -> stopped -> waiting -> ended -> at w
 
 import msgspec
 
-from algoserver.core import amend, auction, dark, halts, orders, placement, planning, risk, router, watch
+from algoserver.core import amend, auction, dark, foreign, halts, orders, placement, planning, risk, router, watch
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Demand, Due, Open, Window, Work, demand, market_volume, slice_at
 from algoserver.core.executions import ASK_AGAIN_NS, ask_status, count_refusal
@@ -69,17 +69,12 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     if parent.time_in_force is not TimeInForce.DAY:
         _work_at_once(state, setup, parent, own, resting, market, ts, out)
         return
+    _act(state, setup, parent, own, placement.take_back(_stranded(state, parent, resting), ts), ts, out)
     if is_halted:
         own.halted_ts = own.halted_ts or ts
-        # What would rest on would trade in the reopening auction, which only 18=J asks for.
-        _act(state, setup, parent, own, placement.take_back([] if parent.on_halt is OnHalt.REINSTATE else resting, ts), ts, out)
         return
     if own.halted_ts:
         _go_on(state, setup, parent, own, ts)
-    stranded = [c for c in resting if halts.shut(state, c.venue, c.symbol)]
-    if stranded and parent.on_halt is not OnHalt.REINSTATE:
-        _act(state, setup, parent, own, placement.take_back(stranded, ts), ts, out)  # the symbol trades elsewhere
-        return
     if own.base_volume < 0:
         own.base_volume = market.volume.total
         own.capped_volume = own.capped_volume if own.capped_volume >= 0 else market.volume.total
@@ -107,6 +102,12 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
         _act(state, setup, parent, own, at_close, ts, out)
     if rest.quantity and not rest.cancels:
         _hide(state, setup, parent, rest, wanted, ts, out)
+
+
+def _stranded(state: State, parent: ParentOrder, resting: list[ChildOrder]) -> list[ChildOrder]:
+    """Children where nothing of ours should rest now. Through a halt it would trade in a reopening auction: only 18=J asks for that."""
+    stays = parent.on_halt is OnHalt.REINSTATE
+    return [c for c in resting if foreign.shut(state, c.venue, c.symbol) or (not stays and halts.shut(state, c.venue, c.symbol))]
 
 
 def _go_on(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, ts: int) -> None:
@@ -214,13 +215,17 @@ def _hide(state: State, setup: PolicyLoaded, parent: ParentOrder, rest: dark.Res
 
 
 def _takes_orders(state: State, venue: str, symbol: str) -> bool:
-    return bool(state.venues_up.get(venue)) and not halts.shut(state, venue, symbol)
+    return bool(state.venues_up.get(venue)) and not _shut(state, venue, symbol)
+
+
+def _shut(state: State, venue: str, symbol: str) -> str:
+    return halts.shut(state, venue, symbol) or foreign.shut(state, venue, symbol)
 
 
 def send_child(state: State, parent: ParentOrder, child: SendChild, ts: int, out: list[Command]) -> None:
     """The only way out for an order: past the gate, into the books, onto the wire."""
     policy = state.setup.policy if state.setup else None
-    shut = halts.shut(state, child.venue, child.symbol)
+    shut = _shut(state, child.venue, child.symbol)
     denied = risk.check(state.gate, policy, state.instruments, state.venues_up, state.markets.get(child.symbol), child, ts, shut)
     if denied is not None:
         alert(out, f"gate_{denied.code}", child.child_id, denied.text)

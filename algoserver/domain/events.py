@@ -197,6 +197,19 @@ class ChildStatusReported(ChildMessage, frozen=True, kw_only=True):
     leaves_qty: int
 
 
+class ForeignOrderReported(ChildMessage, frozen=True, kw_only=True):
+    """A venue reports on an order that is none of our children. child_id: its ClOrdID, or # and its OrderID (37) without one.
+
+    symbol, side: "" where the venue does not say them. Quantities are 0 where they are no numbers.
+    """
+
+    ord_status: OrdStatus
+    symbol: str
+    side: str
+    order_qty: int
+    cum_qty: int
+
+
 class QuoteUpdated(Event, frozen=True, kw_only=True):
     """Best bid and ask of a venue; 0 where a side is empty."""
 
@@ -250,7 +263,8 @@ class PolicyLoaded(Event, frozen=True, kw_only=True):
 
 
 class OperatorCommanded(Event, frozen=True, kw_only=True):
-    """A person at algoctl: verb kill, release, pause, resume or cancel; target a parent id or "firm"."""
+    """A person at algoctl: verb kill or release of "firm"; pause, resume or cancel of a parent id; adopt or cancel_foreign of
+    "venue cl_ord_id"."""
 
     operator: str
     verb: str
@@ -303,6 +317,7 @@ ANY = (
     | ChildRejected
     | CancelRejected
     | ChildStatusReported
+    | ForeignOrderReported
     | QuoteUpdated
     | TradePrinted
     | StatusChanged

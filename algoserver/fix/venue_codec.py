@@ -3,9 +3,10 @@
 The child is the order of OrigClOrdID (41) where there is one: the answer to our cancel carries the cancel's id in 11.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from algoserver.core.executions import FEED_SUFFIX
+from algoserver.core.foreign import NAMELESS
 from algoserver.domain.commands import AskChildStatus, CancelChild, SendChild
 from algoserver.domain.events import (
     CancelRejected,
@@ -18,6 +19,7 @@ from algoserver.domain.events import (
     Event,
     FillBusted,
     FillCorrected,
+    ForeignOrderReported,
     Garbled,
     QuoteUpdated,
     StatusChanged,
@@ -40,12 +42,16 @@ IS_HALTED = {
 ENDED = {"4": OrdStatus.CANCELED, "C": OrdStatus.EXPIRED, "3": OrdStatus.DONE_FOR_DAY}
 
 
-def decode_venue(text: str, session: str, instruments: Mapping[str, Instrument]) -> Event | None:
-    """The event that a venue's application message is; None for a step in between."""
+def decode_venue(
+    text: str, session: str, instruments: Mapping[str, Instrument], is_ours: Callable[[str], bool] = lambda child_id: True
+) -> Event | None:
+    """The event that a venue's application message is; None for a step in between. is_ours: whether we sent this child there."""
     f = fields(text)
     msg_type = f.get(t.MSG_TYPE, "")
     msg_seq = count(f.get(t.MSG_SEQ_NUM, "0"))
     try:
+        if msg_type == "8" and not is_ours(_child_id(f)):
+            return _foreign(f, session, msg_seq, instruments)
         if msg_type == "8":
             return _report(f, session, msg_seq, instruments)
         if msg_type in IS_HALTED:
@@ -62,13 +68,33 @@ def decode_venue(text: str, session: str, instruments: Mapping[str, Instrument])
         code, problem = "unexpected_message", f"35={msg_type} {f.get(t.TEXT, '')[:200]}"
     except (KeyError, ValueError) as e:
         code, problem = "unreadable_message", f"35={msg_type}: {type(e).__name__} {e}"
-    child_id = f.get(t.ORIG_CL_ORD_ID) or f.get(t.CL_ORD_ID, "")
-    return Garbled(session=session, msg_seq=msg_seq, msg_type=msg_type, code=code, text=problem, reject_reason=0, cl_ord_id=child_id)
+    return Garbled(session=session, msg_seq=msg_seq, msg_type=msg_type, code=code, text=problem, reject_reason=0, cl_ord_id=_child_id(f))
+
+
+def _child_id(f: dict[str, str]) -> str:
+    return f.get(t.ORIG_CL_ORD_ID) or f.get(t.CL_ORD_ID, "")
+
+
+def _foreign(f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[str, Instrument]) -> Event:
+    symbol = f.get(t.SYMBOL, "")
+    decimals = instruments[symbol].qty_decimals if symbol in instruments else 0
+    return ForeignOrderReported(
+        session=session, msg_seq=msg_seq, child_id=_child_id(f) or f"{NAMELESS}{f[t.ORDER_ID]}", ord_status=OrdStatus(f[t.ORD_STATUS]),
+        symbol=symbol, side=f.get(t.SIDE, ""), order_qty=_whatever(f.get(t.ORDER_QTY, ""), decimals),
+        cum_qty=_whatever(f.get(t.CUM_QTY, ""), decimals),
+    )  # fmt: skip
+
+
+def _whatever(text: str, decimals: int) -> int:
+    try:
+        return qty(text, decimals)
+    except ValueError:
+        return 0
 
 
 def _report(f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[str, Instrument]) -> Event | None:
     exec_type = f[t.EXEC_TYPE]
-    child_id = f.get(t.ORIG_CL_ORD_ID) or f.get(t.CL_ORD_ID, "")
+    child_id = _child_id(f)
     decimals = instruments[f[t.SYMBOL]].qty_decimals if f[t.SYMBOL] in instruments else 0
     if exec_type == "F":
         return ChildFilled(

@@ -78,6 +78,8 @@ class Books(RuleBasedStateMachine):
             if isinstance(c, commands.SendChild):
                 assert c.child_id.rpartition(".")[0] not in was_paused - {resumed}, "a paused parent sends"
                 self._may_leave(c)
+            elif isinstance(c, commands.CancelChild) and c.child_id.startswith("WHO"):
+                assert f"{c.venue} {c.child_id}" in self.state.foreign, "a cancel for an order that nobody knows"
             elif isinstance(c, commands.CancelChild):
                 assert is_open(self.state.children[c.child_id].order), "a cancel for a child that is over"
                 assert not self.state.children[c.child_id].is_unknown, "a cancel before the venue has told how the child stands"
@@ -98,6 +100,9 @@ class Books(RuleBasedStateMachine):
         parent = self.state.parents[child.child_id.rpartition(".")[0]]
         assert not self.state.gate.killed
         assert self.state.venues_up[child.venue], "a child to a venue that is down"
+        assert not {"", child.symbol} & set(self.state.halts.get(child.venue, ())), "a child into a halt"
+        strangers = [f for f in self.state.foreign.values() if f.venue == child.venue and f.symbol in ("", child.symbol)]
+        assert all(f.released_by for f in strangers), "a child where an order is not ours"
         assert is_open(parent.order)
         assert not parent.order.is_cancel_pending
         assert parent.amendment is None, "a child leaves while a replace is pending"

@@ -19,7 +19,7 @@ from algoserver.core.orders import ChildOrder, ParentOrder, is_open, leaves_qty,
 from algoserver.core.state import dump, load
 from algoserver.domain import commands, events
 from algoserver.domain.params import AlgoParams
-from algoserver.domain.types import MINUTE, PX_ONE, SECOND, ExecType, OrdStatus, OrdType, Side, TimeInForce, date_text
+from algoserver.domain.types import MINUTE, PX_ONE, SECOND, ExecType, OnHalt, OrdStatus, OrdType, Side, TimeInForce, date_text
 from tests.core.books import CLIENTS, DARK, HAPPENED, LIT, SETUPS, SYMBOLS, Books
 from tests.core.day import FLAT_26
 
@@ -109,6 +109,7 @@ class Street(Books):
                 time_in_force=tif,
                 strategy=strategy,
                 params=params,
+                on_halt=list(OnHalt)[number % 3],
                 poss_dup=flags == 1,
                 poss_resend=flags == 2,
             )
@@ -317,9 +318,29 @@ class Street(Books):
             events.ChildStatusReported(session=c.venue, child_id=c.child_id, is_known=is_known, ord_status=status, cum_qty=cum_qty, leaves_qty=0)
         )
 
-    @rule(venue=st.sampled_from([*LIT, *LIT, DARK]), symbol=st.sampled_from(["AAPL", "AAPL", "COIN", ""]), is_halted=st.booleans())
-    def trading_is_halted(self, venue: str, symbol: str, is_halted: bool) -> None:
-        self.tell(events.StatusChanged(session=venue, venue=venue, symbol=symbol, is_halted=is_halted))
+    @rule(
+        venue=st.sampled_from(LIT), number=FEW, symbol=st.sampled_from(["AAPL", "COIN", "GE", ""]), side=st.sampled_from(["1", ""]),
+        status=st.sampled_from(list(OrdStatus)), cum=NUMBERS, what=st.sampled_from(["report", "adopt", "cancel_foreign", "refuse"]),
+    )  # fmt: skip
+    def has_a_foreign_order(self, venue: str, number: int, symbol: str, side: str, status: OrdStatus, cum: int, what: str) -> None:
+        name = f"WHO{number}"
+        if what == "report" and number == 0:  # rarely, or nothing would ever trade
+            common = {"session": venue, "child_id": name, "symbol": symbol, "side": side}
+            self.tell(events.ForeignOrderReported(**common, ord_status=status, order_qty=25_000, cum_qty=cum))
+        elif what == "refuse":
+            self.tell(events.CancelRejected(session=venue, child_id=name, cxl_rej_reason=number, ord_status=status))
+        else:
+            verb = "adopt" if what == "report" else what
+            self.tell(events.OperatorCommanded(operator="ann", verb=verb, target=f"{venue} WHO0", reason="test"))
+
+    @rule(venue=st.sampled_from([*LIT, DARK]), symbol=st.sampled_from(["AAPL", "COIN", ""]), is_halted=st.sampled_from([True, False, False]))
+    def halts(self, venue: str, symbol: str, is_halted: bool) -> None:
+        self.tell(events.StatusChanged(session=f"{venue}.md", venue=venue, symbol=symbol, is_halted=is_halted))
+
+    @rule(is_halted=st.sampled_from([True, False, False]))
+    def everybody_halts(self, is_halted: bool) -> None:
+        for venue in (*LIT, DARK):
+            self.halts(venue, "AAPL", is_halted)
 
     @rule(venue=st.sampled_from(LIT))
     def tells_of_a_stranger(self, venue: str) -> None:

@@ -95,10 +95,10 @@ class Venue:
         assert self._fed.wait(MESSAGE_S_MAX), "the server asked for no market data"
         self._fed.clear()
 
-    def quote(self, bid: str, ask: str, size: int, symbol: str = "AAPL") -> None:
-        """A book at XLIT1."""
+    def quote(self, bid: str, ask: str, size: int, symbol: str = "AAPL", venue: str = "XLIT1") -> None:
+        """A book at XLIT1, or at the other venue."""
         entries = ((269, 0), (270, bid), (271, size), (269, 1), (270, ask), (271, size))
-        self._feeds["XLIT1"].send("W", (262, symbol), (55, symbol), (268, 2), *entries)
+        self._feeds[venue].send("W", (262, symbol), (55, symbol), (268, 2), *entries)
 
     def trade(self, qty: int, px: str, symbol: str = "AAPL") -> None:
         """A market print at XLIT1."""

@@ -19,6 +19,7 @@ from algoserver.domain.events import (
     Event,
     FillBusted,
     FillCorrected,
+    ForeignOrderReported,
     Garbled,
     QuoteUpdated,
     StatusChanged,
@@ -143,6 +144,18 @@ def test_a_sequence_number_of_thousands_of_digits_is_no_number():
 
 
 # ---- market data
+
+
+@pytest.mark.parametrize("exec_type", ["0", "F", "4", "8", "I", "A"])
+def test_a_report_on_an_order_that_is_not_ours_is_about_a_foreign_order(exec_type: str):
+    """Whatever it says happened: what counts is how the order stands. Without a ClOrdID it goes by its OrderID; numbers need not be any."""
+    text = _fix((35, 8), (34, 5), (37, "V1"), (11, "WHO1"), (150, exec_type), (39, 1), (55, "COIN"), (54, 1), (38, "1.5"), (14, "0.5"), (17, "E"))
+    told = {"session": "XLIT1", "msg_seq": 5, "ord_status": OrdStatus.PARTIALLY_FILLED}
+    event = ForeignOrderReported(**told, child_id="WHO1", symbol="COIN", side="1", order_qty=150_000, cum_qty=50_000)
+    assert decode_venue(text, "XLIT1", INSTRUMENTS, lambda child_id: child_id == "P.1") == event
+    bare = decode_venue(_fix((35, 8), (34, 5), (37, "V1"), (39, 1), (38, "many")), "XLIT1", INSTRUMENTS, lambda child_id: False)
+    assert bare == ForeignOrderReported(**told, child_id="#V1", symbol="", side="", order_qty=0, cum_qty=0)
+    assert isinstance(decode_venue(_fix((35, 8), (37, "V1")), "XLIT1", INSTRUMENTS, lambda child_id: False), Garbled)
 
 
 @pytest.mark.parametrize(
