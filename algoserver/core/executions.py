@@ -58,8 +58,8 @@ def child_filled(state: State, event: ChildFilled, out: list[Command]) -> None:
     orders.on_fill(parent.order, exec_id, event.last_px, event.last_qty)
     _book_at_gate(state, parent, child, event.last_qty, event.ts)
     report(
-        out, parent, ExecType.TRADE, event.ts, last_px=event.last_px, last_qty=event.last_qty, last_mkt=child.venue,
-        last_liquidity_ind=event.last_liquidity_ind, exec_id=exec_id,
+        out, parent, ExecType.TRADE, event.ts, last_px=event.last_px, last_qty=event.last_qty, last_mkt=event.last_mkt or child.venue,
+        last_liquidity_ind=event.last_liquidity_ind, last_capacity=event.last_capacity, exec_id=exec_id,
     )  # fmt: skip
     _settle(state, parent, child)
     if not was_open:
@@ -85,8 +85,8 @@ def fill_busted(state: State, event: FillBusted, out: list[Command]) -> None:
     orders.on_bust(parent.order, exec_id, ref_id)
     _book_at_gate(state, parent, child, -fill[1], event.ts)
     report(
-        out, parent, ExecType.TRADE_CANCEL, event.ts, last_px=fill[0], last_qty=fill[1], last_mkt=child.venue, exec_ref_id=ref_id,
-        exec_id=exec_id,
+        out, parent, ExecType.TRADE_CANCEL, event.ts, last_px=fill[0], last_qty=fill[1], last_mkt=event.last_mkt or child.venue,
+        last_capacity=event.last_capacity, exec_ref_id=ref_id, exec_id=exec_id,
     )  # fmt: skip
     pause(out, parent, "bust", f"{child.venue} took back {fill[1]} of {child.child_id}; resume to trade it again")
     _settle_anew(state, parent, child)
@@ -109,8 +109,8 @@ def fill_corrected(state: State, event: FillCorrected, out: list[Command]) -> No
     if event.last_qty != old[1]:
         _book_at_gate(state, parent, child, event.last_qty - old[1], event.ts)
     report(
-        out, parent, ExecType.TRADE_CORRECT, event.ts, last_px=event.last_px, last_qty=event.last_qty, last_mkt=child.venue,
-        exec_ref_id=ref_id, exec_id=exec_id,
+        out, parent, ExecType.TRADE_CORRECT, event.ts, last_px=event.last_px, last_qty=event.last_qty, last_mkt=event.last_mkt or child.venue,
+        last_liquidity_ind=event.last_liquidity_ind, last_capacity=event.last_capacity, exec_ref_id=ref_id, exec_id=exec_id,
     )  # fmt: skip
     pause(out, parent, "correction", f"{child.venue} changed a fill of {child.child_id}; resume to go on")
     _settle_anew(state, parent, child)
@@ -128,7 +128,8 @@ def child_canceled(state: State, event: ChildCanceled, out: list[Command]) -> No
     if was_asked or not parent.open_children:
         touch(state, child.parent_id)
     if not was_asked:
-        alert(out, "unsolicited_cancel", child.child_id, f"{child.venue} ended it ({event.ord_status.name}): {event.text}")
+        why = _why(event.exec_restatement_reason)
+        alert(out, "unsolicited_cancel", child.child_id, f"{child.venue} ended it ({event.ord_status.name}{why}): {event.text}")
 
 
 def child_replaced(state: State, event: ChildReplaced, out: list[Command]) -> None:
@@ -138,7 +139,10 @@ def child_replaced(state: State, event: ChildReplaced, out: list[Command]) -> No
         return
     if event.order_qty > child.order.order_qty:
         parent = state.parents[child.parent_id]
-        pause(out, parent, "unsolicited_increase", f"{child.venue} raised {child.child_id} to {event.order_qty}")
+        pause(out, parent, "unsolicited_increase", f"{child.venue} raised {child.child_id} to {event.order_qty}{_why(event.exec_restatement_reason)}")
+    elif event.order_qty < child.order.order_qty:
+        text = f"{child.venue} cut {child.child_id} to {event.order_qty}{_why(event.exec_restatement_reason)}; the rest is worked elsewhere"
+        alert(out, "unsolicited_decrease", child.child_id, text)
     orders.on_replaced(child.order, event.order_qty)
     risk.on_resized(state.gate, child.child_id, orders.leaves_qty(child.order))
     _settle(state, state.parents[child.parent_id], child)
@@ -276,6 +280,10 @@ def _child(state: State, event: ChildMessage, out: list[Command]) -> ChildOrder 
         alert(out, "unknown_child", event.child_id, f"{event.session} reports {type(event).__name__} of an order that is not ours")
         return None
     return child
+
+
+def _why(exec_restatement_reason: int) -> str:
+    return f", 378={exec_restatement_reason}" if exec_restatement_reason >= 0 else ""
 
 
 def _open_at(state: State, venue: str) -> list[ChildOrder]:

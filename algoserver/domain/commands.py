@@ -48,7 +48,8 @@ class ReportParent(Command, frozen=True):
     """ExecutionReport (8) to a client. order_qty to leaves_qty in units of qty_decimals; avg_px in price units, rounded once.
 
     mass_status_req_id (584), tot_num_reports (911) and is_last_report (912) answer an AF. orig_cl_ord_id, last_px and
-    last_qty, last_mkt (30), exec_ref_id (19), ord_rej_reason (103), exec_restatement_reason (378) where they apply.
+    last_qty, last_mkt (30), last_liquidity_ind (851), last_capacity (29), exec_ref_id (19), ord_rej_reason (103) and
+    exec_restatement_reason (378) where they apply.
     """
 
     session: str
@@ -70,6 +71,7 @@ class ReportParent(Command, frozen=True):
     last_qty: int = 0
     last_mkt: str = ""
     last_liquidity_ind: int = 0
+    last_capacity: str = ""
     exec_ref_id: str = ""
     ord_rej_reason: int = -1
     exec_restatement_reason: int = -1

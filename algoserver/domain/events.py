@@ -136,12 +136,15 @@ class ChildAccepted(ChildMessage, frozen=True, kw_only=True):
 
 
 class ChildFilled(ChildMessage, frozen=True, kw_only=True):
-    """A trade of a child (150=F). last_liquidity_ind: 851, 1 added 2 removed 0 unsaid."""
+    """A trade of a child (150=F), as the venue says it. last_liquidity_ind: 851, 1 added 2 removed 3 routed out; last_mkt: 30;
+    last_capacity: 29, 1 agent to 4 principal. 0 or "": unsaid."""
 
     exec_id: str
     last_px: int
     last_qty: int
     last_liquidity_ind: int = 0
+    last_mkt: str = ""
+    last_capacity: str = ""
 
 
 class FillBusted(ChildMessage, frozen=True, kw_only=True):
@@ -149,6 +152,8 @@ class FillBusted(ChildMessage, frozen=True, kw_only=True):
 
     exec_id: str
     exec_ref_id: str
+    last_mkt: str = ""
+    last_capacity: str = ""
 
 
 class FillCorrected(ChildMessage, frozen=True, kw_only=True):
@@ -158,19 +163,27 @@ class FillCorrected(ChildMessage, frozen=True, kw_only=True):
     exec_ref_id: str
     last_px: int
     last_qty: int
+    last_liquidity_ind: int = 0
+    last_mkt: str = ""
+    last_capacity: str = ""
 
 
 class ChildCanceled(ChildMessage, frozen=True, kw_only=True):
-    """The child ended with a rest: ord_status CANCELED, EXPIRED or DONE_FOR_DAY; asked for or not."""
+    """The child ended with a rest: ord_status CANCELED, EXPIRED or DONE_FOR_DAY; asked for or not.
+
+    exec_restatement_reason: 378, the venue's reason where nobody asked; -1 unsaid.
+    """
 
     ord_status: OrdStatus
     text: str = ""
+    exec_restatement_reason: int = -1
 
 
 class ChildReplaced(ChildMessage, frozen=True, kw_only=True):
-    """The venue changed the child's quantity (150=5 or D)."""
+    """The venue changed the child's quantity (150=5 or D), which we never ask for. exec_restatement_reason: 378, -1 unsaid."""
 
     order_qty: int
+    exec_restatement_reason: int = -1
 
 
 class ChildRejected(ChildMessage, frozen=True, kw_only=True):

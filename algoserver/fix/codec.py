@@ -82,6 +82,8 @@ def _report(c: ReportParent, states: str) -> str:
         body += f"31={px_text(c.last_px)}\x0132={qty_text(c.last_qty, d)}\x0130={c.last_mkt}\x01"
         if c.last_liquidity_ind:
             body += f"851={c.last_liquidity_ind}\x01"
+        if c.last_capacity:
+            body += f"29={c.last_capacity}\x01"
     if c.exec_ref_id:
         body += f"19={c.exec_ref_id}\x01"
     if c.ord_rej_reason >= 0:

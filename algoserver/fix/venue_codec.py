@@ -100,16 +100,23 @@ def _report(f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[
         return ChildFilled(
             session=session, msg_seq=msg_seq, child_id=child_id, exec_id=f[t.EXEC_ID], last_px=px(f[t.LAST_PX]),
             last_qty=_positive(f[t.LAST_QTY], decimals), last_liquidity_ind=int(f.get(t.LAST_LIQUIDITY_IND, "0")),
+            last_mkt=f.get(t.LAST_MKT, ""), last_capacity=f.get(t.LAST_CAPACITY, ""),
         )  # fmt: skip
     if exec_type == "0":
         return ChildAccepted(session=session, msg_seq=msg_seq, child_id=child_id, order_id=f[t.ORDER_ID])
     if exec_type in ENDED:
-        return ChildCanceled(session=session, msg_seq=msg_seq, child_id=child_id, ord_status=ENDED[exec_type], text=f.get(t.TEXT, ""))
+        return ChildCanceled(
+            session=session, msg_seq=msg_seq, child_id=child_id, ord_status=ENDED[exec_type], text=f.get(t.TEXT, ""),
+            exec_restatement_reason=int(f.get(t.EXEC_RESTATEMENT_REASON, "-1")),
+        )  # fmt: skip
     if exec_type == "8":
         reason = int(f.get(t.ORD_REJ_REASON, "99"))
         return ChildRejected(session=session, msg_seq=msg_seq, child_id=child_id, ord_rej_reason=reason, text=f.get(t.TEXT, ""))
     if exec_type in ("5", "D"):
-        return ChildReplaced(session=session, msg_seq=msg_seq, child_id=child_id, order_qty=qty(f[t.ORDER_QTY], decimals))
+        return ChildReplaced(
+            session=session, msg_seq=msg_seq, child_id=child_id, order_qty=qty(f[t.ORDER_QTY], decimals),
+            exec_restatement_reason=int(f.get(t.EXEC_RESTATEMENT_REASON, "-1")),
+        )  # fmt: skip
     if exec_type == "I":
         status = OrdStatus(f[t.ORD_STATUS])
         return ChildStatusReported(
@@ -117,11 +124,15 @@ def _report(f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[
             cum_qty=qty(f[t.CUM_QTY], decimals), leaves_qty=qty(f[t.LEAVES_QTY], decimals),
         )  # fmt: skip
     if exec_type == "H":
-        return FillBusted(session=session, msg_seq=msg_seq, child_id=child_id, exec_id=f[t.EXEC_ID], exec_ref_id=f[t.EXEC_REF_ID])
+        return FillBusted(
+            session=session, msg_seq=msg_seq, child_id=child_id, exec_id=f[t.EXEC_ID], exec_ref_id=f[t.EXEC_REF_ID],
+            last_mkt=f.get(t.LAST_MKT, ""), last_capacity=f.get(t.LAST_CAPACITY, ""),
+        )  # fmt: skip
     if exec_type == "G":
         return FillCorrected(
             session=session, msg_seq=msg_seq, child_id=child_id, exec_id=f[t.EXEC_ID], exec_ref_id=f[t.EXEC_REF_ID],
             last_px=px(f[t.LAST_PX]), last_qty=_positive(f[t.LAST_QTY], decimals),
+            last_liquidity_ind=int(f.get(t.LAST_LIQUIDITY_IND, "0")), last_mkt=f.get(t.LAST_MKT, ""), last_capacity=f.get(t.LAST_CAPACITY, ""),
         )  # fmt: skip
     if exec_type in IN_BETWEEN:
         return None

@@ -29,6 +29,8 @@ REQUESTS = ("D", "F", "G", "H")
 # Far above any real order and far below 64 bits, which the ledger's numbers must fit.
 QTY_MAX = 10**15
 PX_MAX = 10**17
+# LastCapacity (29): a venue brings orders together, it takes no side.
+AGENT = "1"
 # Instructions on D and G that change what an order does: MaxFloor, StopPx, PegOffsetValue, MaxShow, EffectiveTime.
 UNSUPPORTED = {"111": "MaxFloor", "99": "StopPx", "211": "PegOffsetValue", "210": "MaxShow", "168": "EffectiveTime"}
 
@@ -144,7 +146,7 @@ def report(answer: AnyReport, instruments: Mapping[str, Instrument], poss_resend
     if answer.min_qty:
         body += f"110={qty_text(answer.min_qty, d)}\x01"
     if isinstance(answer, Trade):
-        body += f"32={qty_text(answer.last_qty, d)}\x0131={px_text(answer.last_px)}\x01"
+        body += f"32={qty_text(answer.last_qty, d)}\x0131={px_text(answer.last_px)}\x0130={answer.venue}\x0129={AGENT}\x01"
         if answer.last_liquidity_ind:
             body += f"851={answer.last_liquidity_ind}\x01"
     elif isinstance(answer, Canceled) and answer.exec_restatement_reason is not None:

@@ -19,7 +19,9 @@ def test_a_fill_goes_up_the_tree_with_its_venue_and_price():
     day = Day()
     child = day.resting()
     out = day.feed(
-        events.ChildFilled(session="XLIT1", child_id=child.child_id, exec_id="E1", last_px=child.price, last_qty=300, last_liquidity_ind=1)
+        events.ChildFilled(
+            session="XLIT1", child_id=child.child_id, exec_id="E1", last_px=child.price, last_qty=300, last_liquidity_ind=1, last_capacity="4",
+        )  # fmt: skip
     )
     (report,) = [c for c in out if isinstance(c, ReportParent)]
     assert (report.exec_type, report.ord_status, report.cum_qty, report.leaves_qty) == (
@@ -29,7 +31,36 @@ def test_a_fill_goes_up_the_tree_with_its_venue_and_price():
         700,
     )
     assert (report.last_qty, report.last_px, report.last_mkt, report.last_liquidity_ind) == (300, child.price, "XLIT1", 1)
+    assert report.last_capacity == "4"
     assert leaves_qty(day.child(child).order) == 700
+
+
+def test_where_a_trade_was_made_is_the_venues_word():
+    """LastMkt of a venue that routes on goes up as it is, of the fill as of its correction and its bust; capacity too."""
+    day = Day()
+    child = day.resting()
+    common = {"session": "XLIT1", "child_id": child.child_id, "last_mkt": "XNAS", "last_capacity": "1"}
+    priced = {"last_px": child.price, "last_qty": 300, "last_liquidity_ind": 3}
+    out = day.feed(events.ChildFilled(**common, **priced, exec_id="E1"))
+    out += day.feed(events.FillCorrected(**common, **priced, exec_id="E2", exec_ref_id="E1"))
+    out += day.feed(events.FillBusted(**common, exec_id="E3", exec_ref_id="E2"))
+    told = [(c.exec_type, c.last_mkt, c.last_capacity, c.last_liquidity_ind) for c in out if isinstance(c, ReportParent)]
+    assert told == [(ExecType.TRADE, "XNAS", "1", 3), (ExecType.TRADE_CORRECT, "XNAS", "1", 3), (ExecType.TRADE_CANCEL, "XNAS", "1", 0)]
+
+
+def test_what_a_venue_does_of_its_own_will_is_told_with_its_reason():
+    """E.1.b, E.1.d and E.1.e of a child: the desk hears 378, the quantity that was cut is worked on, the client hears nothing."""
+    day = Day()
+    child = day.resting()
+    common = {"session": "XLIT1", "child_id": child.child_id}
+    out = day.feed(events.ChildReplaced(**common, order_qty=400, exec_restatement_reason=5))
+    assert [(c.code, "378=5" in c.text) for c in out if isinstance(c, RaiseAlert)] == [("unsolicited_decrease", True)]
+    out = day.feed(events.ChildCanceled(**common, ord_status=OrdStatus.CANCELED, exec_restatement_reason=9))
+    assert [(c.code, "378=9" in c.text) for c in out if isinstance(c, RaiseAlert)] == [("unsolicited_cancel", True)]
+    day.quote()
+    day.wait(3 * SECOND)
+    assert sum(c.order_qty for c in day.sent()[1:]) == 1_000
+    assert [r.exec_type for r in day.reports()] == [ExecType.NEW]
 
 
 def test_the_same_exec_id_is_booked_once():

@@ -60,8 +60,9 @@ def test_an_order_that_we_did_not_send_stops_its_venue_until_it_is_canceled(tmp_
     scripted.venue.trade(20_000, "200.01")
     second = scripted.venue.next("D", order_id)
     assert second["56"] == "XLIT1"
-    scripted.venue.report(second, "F", "2", 100, 0, 100)
-    assert client.next()["39"] == "2"
+    scripted.venue.report(second, "F", "2", 100, 0, 100, (29, 4), (30, "XNAS"), (851, 3))
+    filled = client.next()
+    assert (filled["39"], filled["29"], filled["30"], filled["851"]) == ("2", "4", "XNAS", "3")  # as the venue says it
     client.close()
     assert scripted.close() == 0
     operated = [r.payload for r in read(scripted.state / "journal") if type(r.payload).__name__ == "OperatorCommanded"]

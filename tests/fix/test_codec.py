@@ -27,6 +27,7 @@ from algoserver.domain.types import (
 from algoserver.fix.codec import decode_client, encode_cancel_reject, encode_message_reject, encode_report
 from algoserver.fix.read import TIMES_IN_FORCE
 from algoserver.fix.text import TEXT_CHARS_MAX, fields, group
+from algoserver.fix.versions import V42
 
 AAPL = Instrument(symbol="AAPL", tick=1, lot=1, round_lot=100, qty_decimals=0, adv=1)
 COIN = Instrument(symbol="COIN", tick=1, lot=1, round_lot=100, qty_decimals=5, adv=1)
@@ -241,20 +242,31 @@ def test_a_report_says_each_thing_once_and_only_what_it_has():
     report = ReportParent(
         session="C1", exec_id="P.r1", order_id="P", cl_ord_id="X", exec_type=ExecType.TRADE, ord_status=OrdStatus.PARTIALLY_FILLED,
         symbol="COIN", side="1", order_qty=150_000, cum_qty=50_000, leaves_qty=100_000, avg_px=PX_ONE // 2, qty_decimals=5, ts=0,
-        last_px=PX_ONE // 2, last_qty=50_000, last_mkt="XLIT1", last_liquidity_ind=2,
+        last_px=PX_ONE // 2, last_qty=50_000, last_mkt="XLIT1", last_liquidity_ind=2, last_capacity="1",
     )  # fmt: skip
     text = encode_report(report)
     assert len(fields(text)) == text.count("\x01")
     assert fields(text) == {
         "35": "8", "37": "P", "11": "X", "17": "P.r1", "150": "F", "39": "1", "55": "COIN", "54": "1", "38": "1.5", "14": "0.5", "151": "1",
-        "6": "0.5", "60": "19700101-00:00:00.000", "31": "0.5", "32": "0.5", "30": "XLIT1", "851": "2",
+        "6": "0.5", "60": "19700101-00:00:00.000", "31": "0.5", "32": "0.5", "30": "XLIT1", "851": "2", "29": "1",
     }  # fmt: skip
     status = msgspec.structs.replace(
         report, last_qty=0, orig_cl_ord_id="W", exec_ref_id="P.r0", ord_rej_reason=0, ord_status_req_id="S", text="why"
     )  # fmt: skip
     said = fields(encode_report(status))
     assert {t: said[t] for t in ("41", "19", "103", "790", "58")} == {"41": "W", "19": "P.r0", "103": "0", "790": "S", "58": "why"}
-    assert not {"31", "32", "30", "851"} & said.keys()
+    assert not {"31", "32", "30", "851", "29", "378"} & said.keys()
+
+
+def test_a_reason_that_fix_42_does_not_have_is_the_brokers_option():
+    """378=6 of a halt is 4 there; 2 is what it is."""
+    report = ReportParent(
+        session="C1", exec_id="P.r1", order_id="P", cl_ord_id="X", exec_type=ExecType.CANCELED, ord_status=OrdStatus.CANCELED,
+        symbol="AAPL", side="1", order_qty=100, cum_qty=0, leaves_qty=0, avg_px=0,
+    )  # fmt: skip
+    for reason, in_42 in ((6, "4"), (2, "2")):
+        halted = msgspec.structs.replace(report, exec_restatement_reason=reason)
+        assert (fields(encode_report(halted))["378"], fields(encode_report(halted, V42))["378"]) == (str(reason), in_42)
 
 
 def test_a_reject_says_what_it_refuses():

@@ -64,6 +64,8 @@ def test_executions_are_understood_as_they_were_meant(price: int, quantity: int,
     [
         ("0", (), ChildAccepted(**COMMON, order_id="V1")),
         ("4", ((58, "why"),), ChildCanceled(**COMMON, ord_status=OrdStatus.CANCELED, text="why")),
+        ("4", ((378, 6),), ChildCanceled(**COMMON, ord_status=OrdStatus.CANCELED, exec_restatement_reason=6)),
+        ("D", ((38, "1.5"), (378, 5)), ChildReplaced(**COMMON, order_qty=150_000, exec_restatement_reason=5)),
         ("C", (), ChildCanceled(**COMMON, ord_status=OrdStatus.EXPIRED)),
         ("3", (), ChildCanceled(**COMMON, ord_status=OrdStatus.DONE_FOR_DAY)),
         ("8", ((103, 3), (58, "no")), ChildRejected(**COMMON, ord_rej_reason=3, text="no")),

@@ -56,7 +56,7 @@ def test_an_order_lives_over_fix(client):
     client.report(_35="8", _150="8", _39="8", _103="1")
     client.send(order("f9", "400", qty=10))
     client.report(_35="8", _150="0", _11="f9")
-    filled = client.report(_35="8", _150="F", _39="2", _14="10", _151="0", _32="10", _851="2")
+    filled = client.report(_35="8", _150="F", _39="2", _14="10", _151="0", _32="10", _851="2", _30="XLIT1", _29="1")
     assert filled["6"] == filled["31"]
 
 
