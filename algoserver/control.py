@@ -23,10 +23,14 @@ import structlog
 from algoserver import answers
 from algoserver.answers import Answer
 from algoserver.core import foreign, orders
+from algoserver.core.amend import judge
 from algoserver.core.operator import FIRM, STOPPING
 from algoserver.core.orders import ParentOrder
+from algoserver.core.risk import Gate
 from algoserver.core.state import State, find
-from algoserver.domain.events import OperatorCommanded
+from algoserver.domain.events import OperatorAmended, OperatorCommanded
+from algoserver.domain.params import BY_NAME, NO_PARAMS, AlgoParams, parse
+from algoserver.domain.types import OrdType, px, qty
 
 SOCKET_NAME = "control.sock"
 REQUEST_BYTES_MAX = 65_536
@@ -37,7 +41,7 @@ PEER_TIMEOUT_S = 5.0
 CALL_TIMEOUT_S = 12.0  # a free place and the core's answer may take five seconds each
 REASON_CHARS_MAX = 200
 
-Reply = tuple[Answer, OperatorCommanded | None]
+Reply = tuple[Answer, OperatorCommanded | OperatorAmended | None]
 
 
 class Unreachable(Exception):
@@ -47,7 +51,7 @@ class Unreachable(Exception):
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a peer may ask. target: OrderID or ClOrdID of a parent, the scope of a kill, or the ClOrdID of a foreign order at `venue`.
 
-    is_open: orders that are not over.
+    is_open: orders that are not over. values: what an amend changes, name -> text. is_verbal: the client has asked for it.
     """
 
     verb: str
@@ -56,6 +60,8 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str = ""
     dry_run: bool = False
     is_open: bool = False
+    is_verbal: bool = False
+    values: dict[str, str] = {}
 
 
 class Door:
@@ -200,10 +206,12 @@ def _answer(state: State, asked: Request, operator: str, alerts: int | None) -> 
     if verb == "order.plan":
         said = answers.order_plan(state, parents[0])
         return said or error("already_over", f"order {parents[0].parent_id} is over; its plan is forgotten"), None
+    if verb == "order.amend":
+        return _amend(state, parents[0], asked, operator)
     return _order(state, parents[0], asked, operator)
 
 
-ORDER_VERBS = ("order.show", "order.plan", "order.pause", "order.resume", "order.cancel")
+ORDER_VERBS = ("order.show", "order.plan", "order.pause", "order.resume", "order.cancel", "order.amend")
 
 
 def _found(state: State, target: str) -> list[ParentOrder]:
@@ -262,10 +270,55 @@ def _order(state: State, parent: ParentOrder, asked: Request, operator: str) -> 
     return _done(asked, operator, verb, parent.parent_id, {"parents_open": 1, "children_open": len(parent.open_children)})
 
 
+def _amend(state: State, parent: ParentOrder, asked: Request, operator: str) -> Reply:
+    if not asked.values:
+        return error("usage", f"say what to change, NAME=VALUE; names are {', '.join(AMENDABLE)}"), None
+    said: dict[str, Any] = {"operator": operator, "target": parent.parent_id, "reason": asked.reason, "is_verbal": asked.is_verbal}
+    params: dict[str, Any] = {}
+    for name, text in asked.values.items():
+        try:
+            if name in OF_THE_ORDER:
+                field, value = _of_the_order(name, text, parent.qty_decimals)
+                said[field] = value
+            elif name in AMENDABLE:
+                params[BY_NAME[name].field] = parse(BY_NAME[name], text, parent.qty_decimals)
+            else:
+                return error("usage", f"{name[:32]!r} can't be amended; names are {', '.join(AMENDABLE)}"), None
+        except ValueError as wrong:
+            return error("usage", f"{name}: {wrong}"), None
+    event = OperatorAmended(**said, params=AlgoParams(**params) if params else NO_PARAMS, given=tuple(params))
+    # Judged on the gate's word, but on nobody's rate: a question must not change the state.
+    gate = Gate(killed=state.gate.killed, parents=state.gate.parents)
+    judged = judge(state, parent, msgspec.structs.replace(event, ts=state.ts), gate)
+    if isinstance(judged, str):
+        code, _, text = judged.partition(": ")
+        return error("refused", f"{code}: {text}"), None
+    reach = {"parents_open": 1, "children_open": len(parent.open_children), "values": asked.values, "is_verbal": asked.is_verbal}
+    done, _ = _done(asked, operator, "amend", parent.parent_id, reach)
+    return done, None if asked.dry_run else event
+
+
+OF_THE_ORDER = ("OrderQty", "Price", "OrdType")
+AMENDABLE = (*OF_THE_ORDER, *(p.name for p in BY_NAME.values() if p.is_built and p.is_mutable))
+
+
+def _of_the_order(name: str, text: str, decimals: int) -> tuple[str, Any]:
+    if name == "OrdType":
+        if text not in OrdType.__members__:
+            raise ValueError(f"{text[:16]!r} is not one of {', '.join(OrdType.__members__)}")
+        return "ord_type", OrdType[text].value
+    value = qty(text, decimals) if name == "OrderQty" else px(text)
+    if value <= 0:
+        raise ValueError(f"{text} is not above 0")
+    return ("order_qty" if name == "OrderQty" else "price"), value
+
+
 def _done(asked: Request, operator: str, verb: str, target: str, reach: Answer) -> Reply:
     """reach: what is open before the command, that is what it touches."""
     said = {"verb": asked.verb, "target": target, "operator": operator, "reason": asked.reason, "dry_run": asked.dry_run, **reach}
-    return said, None if asked.dry_run else OperatorCommanded(operator=operator, verb=verb, target=target, reason=asked.reason)
+    return said, None if asked.dry_run else OperatorCommanded(
+        operator=operator, verb=verb, target=target, reason=asked.reason, is_verbal=asked.is_verbal
+    )
 
 
 # The socket.

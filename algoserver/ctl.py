@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
 EXITS = {
     "failed": 1, "usage": 2, "ambiguous": 2, "not_found": 3, "denied": 4, "already_over": 5, "nothing_to_do": 5, "not_built": 5, "refused": 5,
@@ -52,6 +53,8 @@ Venue = Annotated[str, typer.Argument(help="Name of the venue.")]
 Foreign = Annotated[str, typer.Argument(help="ClOrdID at the venue, as `algoctl venue foreign` shows it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the journal.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Let the server judge it and do nothing.")]
+Verbal = Annotated[bool, typer.Option("--verbal", help="The client asked for it, by telephone: 378=2.")]
+Values = Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="What changes; the rest stays.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Scope = Annotated[str, typer.Option("--scope", help="firm; other scopes are not built yet.")]
 
@@ -146,11 +149,37 @@ def order_resume(ctx: typer.Context, order: Target, reason: Reason = "", dry_run
 
 @order_app.command("cancel")
 def order_cancel(
-    ctx: typer.Context, order: Target, reason: Reason = "", dry_run: DryRun = False, yes: Yes = False,
+    ctx: typer.Context, order: Target, reason: Reason = "", verbal: Verbal = False, dry_run: DryRun = False, yes: Yes = False,
     state: State = None, output: Format = None,
 ) -> None:  # fmt: skip
     """End the order: its children are canceled, the client is told."""
-    _bulk(_desk(ctx, state, output), {"verb": "order.cancel", "target": order, "reason": reason}, dry_run, yes)
+    _bulk(_desk(ctx, state, output), {"verb": "order.cancel", "target": order, "reason": reason, "is_verbal": verbal}, dry_run, yes)
+
+
+class Amend(TyperCommand):
+    """Its help ends with the parameters' own declarations, which are loaded only for it: help is instant everywhere else."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """See above."""
+        from algoserver.domain.params import PARAMS, bounds
+
+        lines = [f"{p.name} ({p.kind}{', ' + bounds(p) if bounds(p) else ''}): {p.meaning}" for p in PARAMS if p.is_built and p.is_mutable]
+        self.epilog = "\n\n".join(("NAME is one of:", "OrderQty (qty), Price (price), OrdType (MARKET, LIMIT)", *lines))
+        super().format_help(ctx, formatter)
+
+
+@order_app.command("amend", cls=Amend)
+def order_amend(
+    ctx: typer.Context, order: Target, values: Values, reason: Reason = "", verbal: Verbal = False, dry_run: DryRun = False, yes: Yes = False,
+    state: State = None, output: Format = None,
+) -> None:  # fmt: skip
+    """Change the order as its client could by a G; he hears Restated (150=D) under the ClOrdID that he knows."""
+    pairs = [v.partition("=") for v in values]
+    if any(not equals for _, equals, _ in pairs) or len({name for name, _, _ in pairs}) < len(pairs):
+        _stop("order.amend: each change is NAME=VALUE, each name once", EXITS["usage"])
+    given = {name: value for name, _, value in pairs}
+    request = {"verb": "order.amend", "target": order, "values": given, "reason": reason, "is_verbal": verbal}
+    _bulk(_desk(ctx, state, output), request, dry_run, yes)
 
 
 @session_app.command("ls")

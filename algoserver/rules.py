@@ -5,8 +5,7 @@ A table stands between `<!-- generated: NAME -->` and `<!-- end: NAME -->`; the 
 
 from collections.abc import Callable, Sequence
 
-from algoserver.domain.params import PARAMS, USES, Param, Use
-from algoserver.domain.types import ppm_text
+from algoserver.domain.params import PARAMS, USES, Param, Use, bounds
 
 TYPES = {
     "time": "UTCTimestamp", "share": "fraction", "int": "whole number", "price": "price", "qty": "quantity", "flag": "Y or N", "choice": "choice",
@@ -31,7 +30,7 @@ def render(document: str) -> str:
 
 def parameters() -> str:
     """Every parameter: how it is sent, what may be sent, what it means."""
-    rows = [(p.name, _tags(p), TYPES[p.kind], _range(p), p.default, _amendable(p), p.meaning) for p in PARAMS]
+    rows = [(p.name, _tags(p), TYPES[p.kind], bounds(p) or "-", p.default, _amendable(p), p.meaning) for p in PARAMS]
     return _table(("parameter (958)", "or tag", "type", "range", "default", "G may change it", "meaning"), rows)
 
 
@@ -47,16 +46,6 @@ TABLES: dict[str, Callable[[], str]] = {"parameters": parameters, "strategies": 
 
 def _tags(param: Param) -> str:
     return ", ".join(str(tag) for tag in param.tags) or "-"
-
-
-def _range(param: Param) -> str:
-    if not param.is_built:
-        return "not built: refused"
-    if param.kind == "share":
-        return f"{ppm_text(param.least)} to {ppm_text(param.most)}"
-    if param.kind == "int":
-        return f"{param.least} to {param.most}"
-    return ", ".join(param.choices) or "-"
 
 
 def _amendable(param: Param) -> str:

@@ -17,8 +17,10 @@ from algoserver import control
 from algoserver.answers import ROWS_MAX
 from algoserver.control import Door, Unreachable, answer, call
 from algoserver.core import operator
-from algoserver.domain.events import ForeignOrderReported, OperatorCommanded
-from algoserver.domain.types import MINUTE, SECOND, OrdStatus, Strategy
+from algoserver.core.state import dump
+from algoserver.domain.events import ForeignOrderReported, OperatorAmended, OperatorCommanded
+from algoserver.domain.params import AlgoParams
+from algoserver.domain.types import MINUTE, PX_ONE, SECOND, OrdStatus, Strategy
 from tests.core.day import Day, policy_loaded
 
 ROW = [
@@ -38,7 +40,7 @@ def refused(day: Day, verb: str, target: str = "", **more: Any) -> str:
     return said(day, verb, target, **more)["error"]["code"]
 
 
-def commanded(day: Day, verb: str, target: str = "", **more: Any) -> OperatorCommanded:
+def commanded(day: Day, verb: str, target: str = "", **more: Any) -> OperatorCommanded | OperatorAmended:
     """The event that a command becomes."""
     answered, event = answer(day.state, {"verb": verb, "target": target, **more}, "ann")
     assert event is not None, answered
@@ -249,6 +251,39 @@ def test_a_word_about_a_foreign_order_that_makes_no_sense_is_refused():
     assert refused(day, "venue.adopt", "WHO2", venue="XLIT1") == "nothing_to_do"
     day.down("XLIT1")
     assert refused(day, "venue.cancel", "WHO1", venue="XLIT1") == "refused"
+
+
+def test_an_amend_becomes_an_event_and_is_judged_before():
+    """Texts become values in the order's units; a dry run, and judging, leave the state as it is."""
+    day = Day()
+    day.resting()
+    before = dump(day.state)
+    values = {"OrderQty": "1500", "Price": "201.5", "OrdType": "LIMIT", "MaxPctVol": "0.3", "CatchUp": "N"}
+    event = commanded(day, "order.amend", "P1", values=values, is_verbal=True, reason="client called")
+    assert event == OperatorAmended(
+        operator="ann", target=day.order().parent_id, order_qty=1_500, price=201 * PX_ONE + PX_ONE // 2, ord_type="2", is_verbal=True,
+        params=AlgoParams(max_pct_vol=300_000, catch_up=False), given=("max_pct_vol", "catch_up"), reason="client called",
+    )  # fmt: skip
+    assert said(day, "order.amend", "P1", values=values, dry_run=True)["children_open"] == 1
+    assert dump(day.state) == before
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "text"),
+    [
+        ({}, "usage", "NAME=VALUE"), ({"Side": "2"}, "usage", "MaxPctVol"), ({"DarkPct": "0.1"}, "usage", "can't be amended"),
+        ({"OrderQty": "many"}, "usage", "OrderQty: not a number"), ({"OrderQty": "0"}, "usage", "not above 0"),
+        ({"Urgency": "9"}, "usage", "Urgency: 9 is not within 1 and 5"), ({"OrdType": "PEG"}, "usage", "MARKET, LIMIT"),
+        ({"MaxPctVol": "20"}, "usage", "a fraction"), ({"OrderQty": "2000000"}, "refused", "parent_qty_max"),
+        ({"TargetPctVol": "0.1"}, "refused", "not for TWAP"), ({"EndTime": "20190101-00:00:00"}, "refused", "end_in_the_past"),
+    ],
+)  # fmt: skip
+def test_an_amend_that_makes_no_sense_is_refused_with_what_to_change(values, code, text):
+    """By the declarations of the parameters and the checks of a client's G."""
+    day = Day()
+    day.resting()
+    refusal = said(day, "order.amend", "P1", values=values)["error"]
+    assert (refusal["code"], text in refusal["text"]) == (code, True), refusal
 
 
 @pytest.mark.parametrize("verb", ["pause", "cancel"])

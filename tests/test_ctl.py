@@ -239,3 +239,16 @@ def test_a_foreign_order_is_shown_adopted_and_canceled(street):
     assert street.json("venue", "cancel", "XLIT1", "WHO2", "--yes")["order_qty"] == "500"
     assert street.day.state.foreign["XLIT1 WHO2"].canceled_by
     assert street.ctl("venue", "cancel", "XLIT1", "WHO3", "--yes").exit_code == 3
+
+
+def test_an_order_is_amended_by_name_and_value(street):
+    """--yes without a terminal; the help lists the parameters as they are declared, and a mistake is usage."""
+    done = street.json("order", "amend", "P1", "OrderQty=1200", "MaxPctVol=0.5", "--yes", "--verbal", "--reason", "client called")
+    assert (done["values"], done["is_verbal"]) == ({"OrderQty": "1200", "MaxPctVol": "0.5"}, True)
+    assert (street.day.order().order.order_qty, street.day.order().params.max_pct_vol) == (1_200, 500_000)
+    assert street.day.reports()[-1].exec_restatement_reason == 2
+    for wrong in (("OrderQty",), ("OrderQty=1", "OrderQty=2"), ("Urgency=9",)):
+        assert street.ctl("order", "amend", "P1", *wrong, "--yes").exit_code == 2
+    assert street.ctl("order", "amend", "P1", "OrderQty=1300").exit_code == 2  # nobody said yes
+    assert street.ctl("order", "amend", "P1", "OrderQty=9000000", "--yes").exit_code == 5
+    assert "Urgency (int, 1 to 5)" in street.ctl("order", "amend", "--help").stdout

@@ -3,7 +3,8 @@
 Rule 1: what the replace leaves out stays. The strategy, side and symbol stay anyway, and a start that has come.
 Rule 2: Pending Replace at once; nothing new leaves until it is decided. Replaced when the open children fit the new quantity and
 limit; those that do not are canceled, the youngest first.
-Rule 3: a fill on the way counts: the quantity never falls below what is done (C.3.c), and a filled order takes no new price (C.2.a).
+Rule 3: an operator's amend is judged alike, but nobody asked for it by message: no Pending Replace, then Restated under the same ClOrdID.
+Rule 4: a fill on the way counts: the quantity never falls below what is done (C.3.c), and a filled order takes no new price (C.2.a).
 """
 
 import msgspec
@@ -14,19 +15,24 @@ from algoserver.core.algos.schedule import Window
 from algoserver.core.orders import Amendment, ChildOrder, ParentOrder
 from algoserver.core.reports import (
     ALREADY_PENDING,
+    BROKER_OPTION,
     CXL_OTHER,
     DUPLICATE_CL_ORD_ID,
+    PARTIAL_DECLINE,
     TOO_LATE,
     UNKNOWN_ORDER,
+    VERBAL_CHANGE,
+    alert,
     reject_cancel,
     report,
 )
 from algoserver.core.state import State, find, is_used, touch
 from algoserver.domain.commands import Command
-from algoserver.domain.events import ParentRequested, ReplaceRequested
+from algoserver.domain.events import OperatorAmended, ParentRequested, ReplaceRequested
 from algoserver.domain.types import Denied, ExecType, OnHalt, OrdStatus, OrdType, TimeInForce
 
 REPLACE = "2"  # CxlRejResponseTo (434)
+OPERATOR = "operator"  # whose rate of requests an operator's amends use up
 
 
 def replace_requested(state: State, event: ReplaceRequested, out: list[Command]) -> None:
@@ -38,7 +44,7 @@ def replace_requested(state: State, event: ReplaceRequested, out: list[Command])
     refusal = _refusal(event, parent, is_known)
     amended: Amendment | tuple[int, str] | None = None
     if refusal is None and parent is not None:
-        amended = _amendment(state, parent, event)
+        amended = _amendment(state, parent, event, state.gate)
         refusal = amended if isinstance(amended, tuple) else None
     if refusal is not None or parent is None or not isinstance(amended, Amendment):
         reason, text = refusal or (CXL_OTHER, "")
@@ -49,6 +55,34 @@ def replace_requested(state: State, event: ReplaceRequested, out: list[Command])
     orders.on_replace_requested(parent.order)
     report(out, parent, ExecType.PENDING_REPLACE, event.ts)
     touch(state, parent.parent_id)
+
+
+def operator_amended(state: State, event: OperatorAmended, out: list[Command]) -> None:
+    """Begin what an operator wants. What makes no sense is refused before this, by control."""
+    parent = state.parents.get(event.target)
+    judged = judge(state, parent, event, state.gate) if parent is not None else "no order has this OrderID"
+    if parent is None or isinstance(judged, str):
+        alert(out, "amend_refused", event.target, f"{event.operator} asked to amend it; {judged}")
+        return
+    parent.amendment = judged
+    alert(out, "amended", parent.parent_id, f"by {event.operator}: {event.reason}")
+    touch(state, parent.parent_id)
+
+
+def judge(state: State, parent: ParentOrder, event: OperatorAmended, gate: risk.Gate) -> Amendment | str:
+    """What an operator's amend would make of a parent, or the refusal that a client's G would get. gate: its rates are used up."""
+    as_client = ReplaceRequested(
+        session=OPERATOR, cl_ord_id=parent.cl_ord_id, orig_cl_ord_id=parent.cl_ord_id, symbol=parent.symbol, side=parent.side,
+        ord_type=OrdType(event.ord_type or (OrdType.LIMIT if event.price else parent.ord_type)), order_qty=event.order_qty,
+        price=event.price, params=event.params, given=event.given, ts=event.ts,
+    )  # fmt: skip
+    refusal = _refusal(state, as_client, parent, None)
+    amended = refusal or _amendment(state, parent, as_client, gate)
+    if not isinstance(amended, Amendment):
+        return amended[1]
+    is_cut_alone = amended.order_qty < parent.order.order_qty and not (event.ord_type or event.price or event.given)
+    reason = VERBAL_CHANGE if event.is_verbal else PARTIAL_DECLINE if is_cut_alone else BROKER_OPTION
+    return msgspec.structs.replace(amended, exec_restatement_reason=reason)
 
 
 def in_the_way(parent: ParentOrder, resting: list[ChildOrder]) -> list[str]:
@@ -81,7 +115,9 @@ def complete(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> 
     parent.amendment = None
     orders.on_replaced(order, wanted.order_qty)
     risk.note_amended(state.gate, parent.parent_id, order.order_qty, wanted.price)
-    parent.orig_cl_ord_id, parent.cl_ord_id = parent.cl_ord_id, wanted.cl_ord_id
+    is_asked = wanted.exec_restatement_reason < 0
+    if is_asked:
+        parent.orig_cl_ord_id, parent.cl_ord_id = parent.cl_ord_id, wanted.cl_ord_id
     parent.ord_type, parent.price, parent.params = wanted.ord_type, wanted.price, wanted.params
     has_begun = parent.start_ts <= ts
     parent.start_ts = parent.start_ts if has_begun else wanted.start_ts
@@ -92,15 +128,20 @@ def complete(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> 
         window = Window(max(ts, parent.start_ts), max(parent.end_ts, ts + 1), (), setup.hours)
         work = state.works[parent.parent_id] = planning.plan(state, parent, window)
         text = planning.plan_text(parent, work, setup)
-    report(out, parent, ExecType.REPLACED, ts, text=text)
+    exec_type = ExecType.REPLACED if is_asked else ExecType.RESTATED
+    report(out, parent, exec_type, ts, text=text, exec_restatement_reason=wanted.exec_restatement_reason)
 
 
 def give_up(parent: ParentOrder, text: str, ts: int, out: list[Command], reason: int = CXL_OTHER) -> None:
     """Refuse the pending replace, if there is one: the order is what it was."""
-    if parent.amendment is not None:
-        cl_ord_id, parent.amendment = parent.amendment.cl_ord_id, None
+    pending, parent.amendment = parent.amendment, None
+    if pending is None:
+        return
+    if pending.exec_restatement_reason >= 0:
+        alert(out, "amend_given_up", parent.parent_id, text)
+    else:
         orders.on_replace_rejected(parent.order)
-        reject_cancel(out, parent.session, parent, cl_ord_id, parent.cl_ord_id, reason, text, ts, REPLACE)
+        reject_cancel(out, parent.session, parent, pending.cl_ord_id, parent.cl_ord_id, reason, text, ts, REPLACE)
 
 
 def _refusal(event: ReplaceRequested, parent: ParentOrder | None, is_known: bool) -> tuple[int, str] | None:
@@ -112,7 +153,8 @@ def _refusal(event: ReplaceRequested, parent: ParentOrder | None, is_known: bool
     if not orders.is_open(parent.order) or parent.ended_as:
         return TOO_LATE, f"too_late: the order is {orders.ord_status(parent.order).name}"
     if parent.order.is_cancel_pending or parent.amendment is not None:
-        pending = parent.cancel_cl_ord_id or (parent.amendment.cl_ord_id if parent.amendment else "")
+        own = parent.amendment.cl_ord_id if parent.amendment and parent.amendment.exec_restatement_reason < 0 else ""
+        pending = parent.cancel_cl_ord_id or own or "a change by the desk"
         return ALREADY_PENDING, f"already_pending: {pending} is under way; wait for its answer"
     if event.orig_cl_ord_id != parent.cl_ord_id:
         return CXL_OTHER, f"stale_orig_cl_ord_id: the order is {parent.cl_ord_id} now; send that as OrigClOrdID (41)"
@@ -128,7 +170,7 @@ def _refusal(event: ReplaceRequested, parent: ParentOrder | None, is_known: bool
     return None
 
 
-def _amendment(state: State, parent: ParentOrder, event: ReplaceRequested) -> Amendment | tuple[int, str]:
+def _amendment(state: State, parent: ParentOrder, event: ReplaceRequested, gate: risk.Gate) -> Amendment | tuple[int, str]:
     """The order that the replace would make, or why it may not be: (CxlRejReason, text)."""
     order = _as_new(parent, event)
     has_begun = parent.start_ts <= event.ts
@@ -145,7 +187,7 @@ def _amendment(state: State, parent: ParentOrder, event: ReplaceRequested) -> Am
     if isinstance(window, Denied):
         return CXL_OTHER, f"{window.code}: {window.text}"
     instrument, market = state.instruments[parent.symbol], state.markets[parent.symbol]
-    denied = risk.admit_amended(state.gate, state.setup.policy, instrument, market, parent.parent_id, order)
+    denied = risk.admit_amended(gate, state.setup.policy, instrument, market, parent.parent_id, order)
     if denied is not None:
         return CXL_OTHER, f"{denied.code}: {denied.text}"
     return Amendment(event.cl_ord_id, order.order_qty, order.ord_type, order.price, order.params, window.start_ts, window.end_ts)

@@ -119,5 +119,6 @@ BOOK: dict[type[events.Event], Callable[[State, Any, list[Command]], None]] = {
     events.ForecastReady: _forecast,
     events.PolicyLoaded: _policy,
     events.OperatorCommanded: operator.operator_commanded,
+    events.OperatorAmended: amend.operator_amended,
     events.Wakeup: _nothing,
 }

@@ -1,10 +1,10 @@
-"""What a person may do to the running machine: kill, release, pause, resume, cancel; foreign orders have their own room.
+"""What a person may do to the running machine: kill, release, pause, resume, cancel; amend and foreign orders have their own rooms.
 
 Rule: a kill shuts the gate first; every child is then taken back, and it is said aloud when none is left.
 """
 
 from algoserver.core import foreign, orders
-from algoserver.core.reports import alert
+from algoserver.core.reports import BROKER_OPTION, VERBAL_CHANGE, alert
 from algoserver.core.state import State, touch
 from algoserver.domain.commands import Command
 from algoserver.domain.events import OperatorCommanded
@@ -45,7 +45,7 @@ def operator_commanded(state: State, event: OperatorCommanded, out: list[Command
     elif event.verb == "resume":
         parent.paused_by = ""
     elif event.verb == "cancel" and orders.is_open(parent.order):
-        parent.ended_as = OrdStatus.CANCELED
+        parent.ended_as, parent.end_reason = OrdStatus.CANCELED, VERBAL_CHANGE if event.is_verbal else BROKER_OPTION
         parent.end_text = f"canceled by operator {event.operator}: {event.reason}"
     touch(state, parent.parent_id)
 

@@ -37,7 +37,10 @@ class Order(msgspec.Struct):
 
 
 class Amendment(msgspec.Struct, frozen=True):
-    """What a parent is going to be once its children fit. cl_ord_id: of the replace; start_ts and end_ts: its new window."""
+    """What a parent is going to be once its children fit. cl_ord_id: of the replace; start_ts and end_ts: its new window.
+
+    exec_restatement_reason: 378, where an operator wants it and no client has asked by message; -1 of a client's.
+    """
 
     cl_ord_id: str
     order_qty: int
@@ -46,6 +49,7 @@ class Amendment(msgspec.Struct, frozen=True):
     params: AlgoParams
     start_ts: int
     end_ts: int
+    exec_restatement_reason: int = -1
 
 
 class ParentOrder(msgspec.Struct):
@@ -53,7 +57,7 @@ class ParentOrder(msgspec.Struct):
 
     open_children: ids of children that may still trade. next_child, next_exec: what the next id will be.
     orig_cl_ord_id: the ClOrdID that its last replace took the place of. cancel_cl_ord_id: ClOrdID of the client's pending cancel.
-    amendment: the client's pending replace. amended_ts, amended_px: time and mid of the last one, a benchmark beside the
+    amendment: a pending replace, the client's or an operator's. amended_ts, amended_px: time and mid of the last one, a benchmark beside the
     arrival. ended_as: the state to end in once no child is open; end_text and end_reason (378) say why.
     paused_by: who or what stopped it from sending; empty while it works. awaits_status: a restart left children whose
     state their venue must first tell.

@@ -278,7 +278,8 @@ def _finish(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> N
         orders.on_ended(order, OrdStatus.CANCELED if order.is_cancel_pending else parent.ended_as or OrdStatus.CANCELED)
         left = order.order_qty - order.cum_qty
         parent.end_text = parent.end_text or ("" if parent.cancel_cl_ord_id else f"end of the window, {left} left")
-        report(out, parent, ENDED[order.status], ts, text=parent.end_text, exec_restatement_reason=parent.end_reason)
+        reason = -1 if parent.cancel_cl_ord_id else parent.end_reason
+        report(out, parent, ENDED[order.status], ts, text=parent.end_text, exec_restatement_reason=reason)
     elif order.is_cancel_pending:
         orders.on_cancel_rejected(order)
         cancel_id, parent.cancel_cl_ord_id = parent.cancel_cl_ord_id, ""

@@ -277,12 +277,27 @@ class PolicyLoaded(Event, frozen=True, kw_only=True):
 
 class OperatorCommanded(Event, frozen=True, kw_only=True):
     """A person at algoctl: verb kill or release of "firm"; pause, resume or cancel of a parent id; adopt or cancel_foreign of
-    "venue cl_ord_id"."""
+    "venue cl_ord_id". is_verbal: the client asked for it, not by message."""
 
     operator: str
     verb: str
     target: str
     reason: str = ""
+    is_verbal: bool = False
+
+
+class OperatorAmended(Event, frozen=True, kw_only=True):
+    """A person at algoctl changes a parent. Values as in ReplaceRequested; ord_type "": as it is. is_verbal: the client asked for it."""
+
+    operator: str
+    target: str
+    ord_type: str = ""
+    order_qty: int = 0
+    price: int = 0
+    params: AlgoParams = NO_PARAMS
+    given: tuple[str, ...] = ()
+    reason: str = ""
+    is_verbal: bool = False
 
 
 class Wakeup(Event, frozen=True):
@@ -337,6 +352,7 @@ ANY = (
     | ForecastReady
     | PolicyLoaded
     | OperatorCommanded
+    | OperatorAmended
     | Wakeup
     | SendFailed
     | Garbled

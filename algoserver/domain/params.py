@@ -8,7 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from algoserver.domain.types import Strategy
+from algoserver.domain import types
+from algoserver.domain.types import Strategy, ppm_text
 
 
 class AlgoParams(msgspec.Struct, frozen=True):
@@ -110,6 +111,46 @@ USES = {
 NO_PARAMS = AlgoParams()
 
 
+def bounds(param: Param) -> str:
+    """What may be sent, for a person; empty where that is said by the type."""
+    if not param.is_built:
+        return "not built: refused"
+    if param.kind == "share":
+        return f"{ppm_text(param.least)} to {ppm_text(param.most)}"
+    if param.kind == "int":
+        return f"{param.least} to {param.most}"
+    return ", ".join(param.choices)
+
+
 def given(params: AlgoParams) -> list[Param]:
     """The parameters that say something else than their default."""
     return [p for p in PARAMS if getattr(params, p.field) != getattr(NO_PARAMS, p.field)]
+
+
+def parse(param: Param, text: str, decimals: int) -> int | str | bool:
+    """A parameter's text as its value, quantities in units of 10**-decimals. A ValueError says what is wrong with it."""
+    if param.kind == "time":
+        return types.utc(text)
+    if param.kind == "flag":
+        if text not in ("Y", "N"):
+            raise ValueError(f"{text[:16]!r} is not Y or N")
+        return text == "Y"
+    if param.kind == "choice":
+        if text not in param.choices:
+            raise ValueError(f"{text[:16]!r} is not one of {', '.join(param.choices)}")
+        return text
+    if param.kind == "price":
+        value = types.px(text)
+    elif param.kind == "qty":
+        value = types.qty(text, decimals)
+    elif param.kind == "share":
+        value = types.ppm(text)
+    else:
+        value = types.qty(text)
+    if param.kind in ("share", "int") and not param.least <= value <= param.most:
+        show = types.ppm_text if param.kind == "share" else str
+        unit = " (a fraction: 0.15 is 15 %)" if param.kind == "share" else ""
+        raise ValueError(f"{text} is not within {show(param.least)} and {show(param.most)}{unit}")
+    if value < 0:
+        raise ValueError(f"{text} is negative")
+    return value

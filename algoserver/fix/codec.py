@@ -7,10 +7,9 @@ Rule 2: a body is the message from MsgType (35) up to the trailer; the session a
 from collections.abc import Mapping
 from typing import Any
 
-from algoserver.domain import types
 from algoserver.domain.commands import RejectCancel, RejectMessage, ReportParent
 from algoserver.domain.events import CancelRequested, Event, Garbled, ParentRequested, ReplaceRequested, StatusRequested
-from algoserver.domain.params import BY_NAME, BY_TAG, NO_PARAMS, AlgoParams, Param
+from algoserver.domain.params import BY_NAME, BY_TAG, NO_PARAMS, AlgoParams, Param, parse
 from algoserver.domain.types import Instrument, OrdType, px_text, qty_text, utc_text
 from algoserver.fix import mass_codec
 from algoserver.fix import tags as t
@@ -214,37 +213,9 @@ def _params(text: str, f: dict[str, str], decimals: int) -> dict[str, Any]:
 
 def _value(param: Param, text: str, decimals: int) -> int | str | bool:
     try:
-        value = _parse(param, text, decimals)
+        value = parse(param, text, decimals)
     except ValueError as e:
         raise Unusable("bad_parameter", f"{param.name}: {e}") from e
     if not param.is_built and value:
         raise Unusable("unsupported_parameter", f"{param.name} is not supported yet; leave it out", UNSUPPORTED_CHARACTERISTIC)
-    return value
-
-
-def _parse(param: Param, text: str, decimals: int) -> int | str | bool:
-    if param.kind == "time":
-        return types.utc(text)
-    if param.kind == "flag":
-        if text not in ("Y", "N"):
-            raise ValueError(f"{text[:16]!r} is not Y or N")
-        return text == "Y"
-    if param.kind == "choice":
-        if text not in param.choices:
-            raise ValueError(f"{text[:16]!r} is not one of {', '.join(param.choices)}")
-        return text
-    if param.kind == "price":
-        value = types.px(text)
-    elif param.kind == "qty":
-        value = types.qty(text, decimals)
-    elif param.kind == "share":
-        value = types.ppm(text)
-    else:
-        value = types.qty(text)
-    if param.kind in ("share", "int") and not param.least <= value <= param.most:
-        show = types.ppm_text if param.kind == "share" else str
-        unit = " (a fraction: 0.15 is 15 %)" if param.kind == "share" else ""
-        raise ValueError(f"{text} is not within {show(param.least)} and {show(param.most)}{unit}")
-    if value < 0:
-        raise ValueError(f"{text} is negative")
     return value

@@ -158,9 +158,9 @@ class Day:
         """A session is gone."""
         return self.feed(events.SessionDown(session=session, reason="gone", is_restart=is_restart))
 
-    def operator(self, verb: str, target: str = "firm", reason: str = "test") -> list[commands.Command]:
+    def operator(self, verb: str, target: str = "firm", reason: str = "test", is_verbal: bool = False) -> list[commands.Command]:
         """Ann at algoctl."""
-        return self.feed(events.OperatorCommanded(operator="ann", verb=verb, target=target, reason=reason))
+        return self.feed(events.OperatorCommanded(operator="ann", verb=verb, target=target, reason=reason, is_verbal=is_verbal))
 
     def resting(self, qty: int = 1_000, venue: str = "XLIT1", **more: Any) -> commands.SendChild:
         """P1, a buy past its end with Completion SOFT, whose whole quantity has just gone to rest in one child."""

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pytest
+
 from algoserver.core.orders import leaves_qty
-from algoserver.domain.commands import CancelChild, Command, RejectCancel, ReportParent
-from algoserver.domain.events import ReplaceRequested
+from algoserver.domain.commands import CancelChild, Command, RaiseAlert, RejectCancel, ReportParent
+from algoserver.domain.events import OperatorAmended, ReplaceRequested
 from algoserver.domain.params import AlgoParams
 from algoserver.domain.types import MINUTE, PX_ONE, SECOND, ExecType, OrdStatus, OrdType, Side, Strategy, TimeInForce
 from tests.core.day import Day
@@ -192,3 +194,93 @@ def test_a_repeated_replace_is_answered_once_and_a_second_one_waits():
     amend(day, order_qty=400)
     assert amend(day, order_qty=400, poss_dup=True) == []
     assert refusal(amend(day, cl_ord_id="R2", order_qty=300)) == (3, "already_pending")
+
+
+def desk(day: Day, **changes: Any) -> list[Command]:
+    """Ann amends P1; keywords are fields of the event, those of AlgoParams included."""
+    params = {k: v for k, v in changes.items() if k in AlgoParams.__struct_fields__}
+    fields = {k: v for k, v in changes.items() if k not in params}
+    return day.feed(OperatorAmended(operator="ann", target=day.order().parent_id, params=AlgoParams(**params), given=tuple(params), **fields))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"order_qty": 800}, 5), ({"order_qty": 800, "is_verbal": True}, 2), ({"order_qty": 2_000}, 4), ({"order_qty": 800, "urgency": 5}, 4),
+        ({"price": 201 * PX_ONE}, 4), ({"max_pct_vol": 500_000, "is_verbal": True}, 2),
+    ],
+)  # fmt: skip
+def test_what_the_desk_amends_is_restated_under_the_id_that_the_client_knows(changes, reason):
+    """E.1.c, E.1.d: no Pending Replace; 378 says whose will it was, and the plan stands in 58."""
+    day = Day()
+    child = day.resting()
+    out = desk(day, **changes)
+    if any(isinstance(c, CancelChild) for c in out):
+        out += day.canceled(child)
+    (report,) = [c for c in out if isinstance(c, ReportParent)]
+    assert (report.exec_type, report.cl_ord_id, report.orig_cl_ord_id) == (ExecType.RESTATED, "P1", "")
+    assert report.exec_restatement_reason == reason
+    assert report.text.startswith("TWAP: BUY")
+    assert report.order_qty == changes.get("order_qty", 1_000)
+    assert day.alerts()[:1] == ["amended"]
+
+
+def test_an_increase_by_the_desk_works_on_at_once():
+    """What is out stays out, the rest is sent beside it; the gate knows the new quantity."""
+    day = Day()
+    day.resting()
+    desk(day, order_qty=1_500)
+    day.quote()
+    day.trade(50_000)
+    day.wait(2 * SECOND)
+    assert sum(c.order_qty for c in day.sent()) == 1_500
+
+
+def test_what_a_client_could_not_amend_the_desk_can_not_either():
+    """The same refusals, as an alert; nothing changes and the client hears nothing."""
+    day = Day()
+    child = day.resting()
+    for changes, code in (
+        ({"order_qty": 2_000_000}, "parent_qty_max"), ({"price": 300 * PX_ONE}, "price_collar"), ({"target_pct_vol": 1}, "contradictory_parameter"),
+        ({"start_ts": day.now + MINUTE}, "not_amendable"),
+    ):  # fmt: skip
+        (alert,) = desk(day, **changes)
+        assert isinstance(alert, RaiseAlert)
+        assert (alert.code, code in alert.text) == ("amend_refused", True), alert.text
+    day.fill(child, 1_000)
+    (alert,) = desk(day, order_qty=2_000)
+    assert isinstance(alert, RaiseAlert)
+    assert "too_late" in alert.text
+
+
+def test_while_the_desk_amends_a_clients_replace_waits_and_its_cancel_wins():
+    """One change at a time; a cancel gives the desk's up with an alert, and no reject of a request that nobody sent."""
+    day = Day()
+    child = day.resting()
+    desk(day, order_qty=800)
+    assert refusal(amend(day, order_qty=700)) == (3, "already_pending")
+    out = day.cancel()
+    assert [c.code for c in out if isinstance(c, RaiseAlert)] == ["amend_given_up"]
+    out = day.canceled(child)
+    assert told(out) == [(ExecType.CANCELED, "C1", "P1")]
+    assert day.order().order.order_qty == 1_000
+
+
+def test_after_the_desk_a_client_amends_the_id_that_he_knows():
+    """Restated has changed no ClOrdID."""
+    day = Day()
+    day.resting()
+    desk(day, order_qty=1_200)
+    assert told(amend(day, order_qty=1_300)) == [(PENDING, "R1", "P1"), (DONE, "R1", "P1")]
+    (report,) = [c for c in desk(day, order_qty=1_400) if isinstance(c, ReportParent)]
+    assert (report.exec_type, report.cl_ord_id, report.orig_cl_ord_id) == (ExecType.RESTATED, "R1", "")
+
+
+def test_a_fill_that_comes_first_ends_what_the_desk_wanted():
+    """Everything but a new quantity is too late for a filled order: an alert, no report."""
+    day = Day()
+    child = day.resting()
+    desk(day, price=199 * PX_ONE)
+    out = day.fill(child, 1_000)
+    assert [c.code for c in out if isinstance(c, RaiseAlert)] == ["amend_given_up"]
+    assert [t for t, *_ in told(out)] == [ExecType.TRADE]

@@ -415,6 +415,15 @@ class Street(Books):
             target = names[-1 - index % len(names)]
         self.tell(events.OperatorCommanded(operator="ann", verb=verb, target=target, reason="test"))
 
+    @precondition(lambda self: self.state.parents)
+    @rule(index=INDEX, qty=st.one_of(st.just(0), NUMBERS), price=st.one_of(st.just(0), PRICES), end=st.sampled_from([0, 0, 30, 600, -5]))
+    def operator_amends(self, index: int, qty: int, price: int, end: int) -> None:
+        ids = list(self.state.parents)
+        params = AlgoParams(end_ts=self.day.now + end * SECOND if end else 0)
+        given = ("end_ts",) if end else ()
+        target = ids[-1 - index % len(ids)]
+        self.tell(events.OperatorAmended(operator="ann", target=target, order_qty=qty * 10, price=price, params=params, given=given))
+
     @rule(setup=st.sampled_from([0, 0, 0, 1, 0, 2]))
     def policy_changes(self, setup: int) -> None:
         self.tell(SETUPS[setup])

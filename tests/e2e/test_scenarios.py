@@ -82,7 +82,14 @@ class Played:
                     self._fills = []
                     self._await_child()
         elif step.act == "phoned":
-            call(self._scripted.state, {"verb": "order.cancel", "target": self._order_id, "reason": "by phone"})
+            call(self._scripted.state, {"verb": "order.cancel", "target": self._order_id, "reason": "by phone", "is_verbal": True})
+        elif step.act == "restated":
+            amend = {"values": {"OrderQty": str(step.number)}, "is_verbal": step.exec_restatement_reason == 2}
+            assert "error" not in call(self._scripted.state, {"verb": "order.amend", "target": self._order_id, **amend})
+            if step.number < int(child["38"]):  # the child is in the way: it ends, and the next one has the new size
+                venue.report(child, "4", "4", self._cum, 0)
+                self._new = self._client.next()
+                self._await_child()
         elif step.act in ("halted", "resumed"):
             self._scripted.halt(step.act == "halted")
         elif step.act in ("bust", "correct"):

@@ -349,25 +349,25 @@ E_1_B = """
 client new      10000  New/New            0      10000   (X)
 venue  trade    1000   Trade/Partial      1000   9000    (X)
 client phoned   0      -
-venue  canceled 0      Canceled/Canceled  1000   0       (X)
+venue  canceled 0      Canceled/Canceled  1000   0       (X)      378=2
 """
 E_1_C = """
 # E.1.c Unsolicited replacement of an order
 client new      10000  New/New            0      10000   (X)
-venue  restated 11000  Restated/New       0      11000   (X)
+venue  restated 11000  Restated/New       0      11000   (X)      378=2
 venue  trade    1000   Trade/Partial      1000   10000   (X)
-venue  restated 12000  Restated/Partial   1000   11000   (X)
+venue  restated 12000  Restated/Partial   1000   11000   (X)      378=2
 """
 E_1_D = """
 # E.1.d Unsolicited reduction of order quantity by sell side
 client new      10000  New/New            0      10000   (X)
-venue  restated 9000   Restated/New       0      9000    (X)
+venue  restated 9000   Restated/New       0      9000    (X)      378=5
 venue  trade    9000   Trade/Filled       9000   0       (X)
 """
 E_1_E = """
 # E.1.e Unsolicited cancel of a 'cancel if not best' order
 client new      10000  New/New            0      10000   (X)
-venue  canceled 0      Canceled/Canceled  0      0       (X)
+venue  canceled 0      Canceled/Canceled  0      0       (X)      378=9
 """
 J_1_A = """
 # J.1.a Filled order, followed by correction and cancelation of executions

@@ -3,6 +3,7 @@
 import pytest
 
 from algoserver.core.orders import is_open, leaves_qty, ord_status
+from algoserver.core.reports import VERBAL_CHANGE
 from algoserver.domain import events
 from algoserver.domain.commands import Command, RejectCancel, ReportParent, SendChild
 from algoserver.domain.types import MINUTE, PX_ONE, SECOND, ExecType, OnHalt, OrdStatus, OrdType, Side
@@ -20,7 +21,6 @@ NOT_OF_A_PARENT = {
     "C.1.c": "a filled order is not increased (C.1.c-refused)",
     **dict.fromkeys(("D.1.c", "D.2.c"), "what was found good is not refused afterwards, but for a cancel or a fill"),
     "D.2.b": "a second replace is refused while one is pending (D.2.d)",
-    **dict.fromkeys(("E.1.c", "E.1.d"), "we do not restate an order of our own will"),
     "E.1.e": "what a venue cancels, its parent goes on with elsewhere",
 }
 # We never send a ClOrdID twice, never ask about one that we did not send, and cancel instead of replacing. A child that its venue
@@ -71,13 +71,16 @@ def _play_parent(day: Day, step: Step) -> None:
             ord_type=OrdType.MARKET, order_qty=step.number, strategy=77 if step.act == "misreplace" else 0,
         )  # fmt: skip
         day.feed(event)
-    elif step.act == "replaced":
+    elif step.act in ("replaced", "restated"):
+        if step.act == "restated":
+            is_verbal = step.exec_restatement_reason == VERBAL_CHANGE
+            day.feed(events.OperatorAmended(operator="ann", target=day.order("X").parent_id, order_qty=step.number, is_verbal=is_verbal))
         if day.order("X").amendment is not None:
             day.canceled(next(c for c in day.sent() if is_open(day.child(c).order)))
         day.trade(20_000)
         day.wait(SECOND)
     elif step.act == "phoned":
-        day.operator("cancel", day.order("X").parent_id)
+        day.operator("cancel", day.order("X").parent_id, is_verbal=True)
     elif step.act in ("halted", "resumed"):
         day.halt(is_halted=step.act == "halted")
     elif step.act == "trade":
