@@ -76,7 +76,7 @@ def judge(state: State, parent: ParentOrder, event: OperatorAmended, gate: risk.
         ord_type=OrdType(event.ord_type or (OrdType.LIMIT if event.price else parent.ord_type)), order_qty=event.order_qty,
         price=event.price, params=event.params, given=event.given, ts=event.ts,
     )  # fmt: skip
-    refusal = _refusal(state, as_client, parent, None)
+    refusal = _refusal(as_client, parent, is_known=False)
     amended = refusal or _amendment(state, parent, as_client, gate)
     if not isinstance(amended, Amendment):
         return amended[1]
