@@ -77,7 +77,7 @@ def fill_busted(state: State, event: FillBusted, out: list[Command]) -> None:
         return
     fill = orders.on_bust(child.order, event.exec_id, event.exec_ref_id)
     if fill is None:
-        if event.exec_ref_id not in child.order.seen:
+        if not orders.is_known(child.order, event.exec_id):
             alert(out, "unknown_bust", child.child_id, f"{child.venue} busts {event.exec_ref_id}, which is not booked")
         return
     parent = state.parents[child.parent_id]
@@ -99,7 +99,7 @@ def fill_corrected(state: State, event: FillCorrected, out: list[Command]) -> No
         return
     old = orders.on_correct(child.order, event.exec_id, event.exec_ref_id, event.last_px, event.last_qty)
     if old is None:
-        if event.exec_ref_id not in child.order.seen:
+        if not orders.is_known(child.order, event.exec_id):
             alert(out, "unknown_correction", child.child_id, f"{child.venue} corrects {event.exec_ref_id}, which is not booked")
         return
     parent = state.parents[child.parent_id]

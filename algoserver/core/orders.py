@@ -155,11 +155,16 @@ def on_accepted(order: Order) -> None:
 def on_fill(order: Order, exec_id: str, last_px: int, last_qty: int) -> bool:
     """Book a fill; False if this ExecID is booked already. The quantity may exceed order_qty: the caller says so."""
     assert last_qty > 0
-    if exec_id in order.fills or exec_id in order.seen:
+    if is_known(order, exec_id):
         return False
     order.fills[exec_id] = (last_px, last_qty)
     _rebook(order, last_qty, last_px * last_qty)
     return True
+
+
+def is_known(order: Order, exec_id: str) -> bool:
+    """Whether this ExecID has been booked, as a trade, a bust or a correction, whatever became of it."""
+    return exec_id in order.fills or exec_id in order.seen
 
 
 def on_bust(order: Order, exec_id: str, exec_ref_id: str) -> tuple[int, int] | None:
@@ -180,7 +185,7 @@ def on_correct(order: Order, exec_id: str, exec_ref_id: str, last_px: int, last_
     The corrected fill is booked under the new ExecID, which a further correction refers to.
     """
     assert last_qty > 0
-    if exec_id in order.seen or exec_id in order.fills or exec_ref_id not in order.fills:
+    if is_known(order, exec_id) or exec_ref_id not in order.fills:
         return None
     old_px, old_qty = order.fills.pop(exec_ref_id)
     order.seen[exec_ref_id] = None

@@ -172,6 +172,20 @@ def test_a_bust_is_news_once():
     assert day.order().order.cum_qty == 0
 
 
+def test_another_change_of_a_fill_that_is_no_more_is_told_a_person():
+    """The venue goes on from the first ExecID, we from the last one: books may differ now. The same change again is no news."""
+    day = Day()
+    child = day.resting()
+    day.fill(child, 300, "E1")
+    day.correct(child, "E1", 200, exec_id="K1")
+    assert day.correct(child, "E1", 200, exec_id="K1") == []
+
+    for out, code in ((day.correct(child, "E1", 100, exec_id="K2"), "unknown_correction"), (day.bust(child, "E1", "B1"), "unknown_bust")):
+        assert [c.code for c in out if isinstance(c, RaiseAlert)] == [code]
+        assert _reports(out) == []
+    assert day.order().order.cum_qty == 200
+
+
 def test_a_correction_replaces_the_fill_and_may_itself_be_corrected():
     """CumQty and AvgPx are recomputed; the second correction refers to the first (19)."""
     day = Day()

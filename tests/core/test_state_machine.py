@@ -270,8 +270,9 @@ class Street(Books):
             assert not [r for r in out if isinstance(r, commands.ReportParent) and r.exec_type is ExecType.TRADE], "a trade twice"
         elif kind == "correct":
             self.strange.add(c.parent_id)
-            execs.append(exec_id)
             self.tell(events.FillCorrected(**common, exec_id=exec_id, exec_ref_id=ref_id, last_px=c.price + 1, last_qty=quantity))
+            if exec_id in c.order.fills:
+                execs.append(exec_id)
         else:
             # After a bust the venue may trade that quantity again, and the parent may have used its room.
             self.strange.add(c.parent_id)
