@@ -13,6 +13,7 @@ from typing import Literal
 
 import quickfix as fix
 
+from algoserver.fix import guard
 from algoserver.fix.text import readable
 
 ORDER_MESSAGES = ("D", "F", "G")
@@ -46,6 +47,7 @@ class Endpoint(fix.Application):  # type: ignore[misc]
         withhold_resends: bool = False,
     ) -> None:
         super().__init__()
+        guard.install()
         self._inbox = inbox
         self._withhold_resends = withhold_resends
         self.store_dir = state_dir / "fix"

@@ -120,6 +120,19 @@ def test_bytes_that_are_no_text_are_answered_and_stop_nobody(street, client):
     assert client.next()["150"] == "I"
 
 
+def test_a_first_message_with_a_field_that_is_none_ends_its_connection_alone(street, client):
+    """A tag that is no number, from somebody who has not logged on. He gets no answer; another client's order is acknowledged."""
+    strangers = []
+    for number, body in enumerate((b"35=A\x0134x=1\x01", b"35=A\x0134%08x\x01", b"x=1\x01", b"35=A\x0149=CLIENT1\x01=\x01")):
+        text = b"8=FIX.4.4\x019=%d\x01" % len(body) + body
+        strangers.append(socket.create_connection(("127.0.0.1", street.port)))
+        strangers[-1].sendall(text + b"10=%03d\x01" % (sum(text) % 256))
+        client.order(f"STRANGE{number}", t38=1_100 + number)
+        assert client.next()["150"] == "0"
+    for stranger in strangers:
+        stranger.close()
+
+
 def test_garbage_and_a_dripped_message_bother_nobody(street, client):
     """Bytes that are no FIX, half a Logon that never ends, a wrong CompID: another client's order is acknowledged meanwhile."""
     drips = [socket.create_connection(("127.0.0.1", street.port)) for _ in range(3)]
