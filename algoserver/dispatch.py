@@ -59,7 +59,8 @@ class Dispatcher:
         elif isinstance(command, c.RejectCancel):
             self._put(command.session, Letter(seq, codec.encode_cancel_reject(command, self._versions.get(command.session, V44))))
         elif isinstance(command, c.ReportMassCancel):
-            self._put(command.session, Letter(seq, mass_codec.encode_mass_cancel(command), is_grouped=True))
+            version = self._versions.get(command.session, V44)
+            self._put(command.session, Letter(seq, mass_codec.encode_mass_cancel(command, version), is_grouped=True))
         elif isinstance(command, c.RejectMessage):
             self._put(command.session, Letter(seq, codec.encode_message_reject(command)))
         elif isinstance(command, c.RequestForecast):

@@ -113,8 +113,8 @@ def reject_cancel(
     """Refuse a cancel (434=1) or a replace (434=2). No parent: the order is unknown (B.1.f)."""
     out.append(
         RejectCancel(
-            session=session, order_id=parent.parent_id if parent else "NONE", cl_ord_id=cl_ord_id,
-            orig_cl_ord_id=orig_cl_ord_id, ord_status=ord_status(parent.order) if parent else OrdStatus.REJECTED,
+            session=session, order_id=parent.parent_id if parent else "NONE", cl_ord_id=cl_ord_id or "NONE",
+            orig_cl_ord_id=orig_cl_ord_id or "NONE", ord_status=ord_status(parent.order) if parent else OrdStatus.REJECTED,
             cxl_rej_reason=reason, response_to=response_to, ts=ts, text=text,
         )  # fmt: skip
     )

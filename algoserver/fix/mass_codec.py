@@ -7,6 +7,7 @@ from algoserver.domain.events import Event, MassCancelRequested, MassStatusReque
 from algoserver.domain.types import Instrument, utc_text
 from algoserver.fix import tags as t
 from algoserver.fix.read import ID_CHARS_MAX, Fields, identifier, need
+from algoserver.fix.versions import V44, Version
 
 DISPUTE_CHARS_MAX = 200
 
@@ -37,9 +38,11 @@ def dispute(text: str, f: Fields, session: str, msg_seq: int, instruments: Mappi
     )  # fmt: skip
 
 
-def encode_mass_cancel(c: ReportMassCancel) -> str:
+def encode_mass_cancel(c: ReportMassCancel, version: Version = V44) -> str:
     """OrderMassCancelReport (r). It has a group: the sender must keep its order."""
     body = f"35=r\x0137={c.report_id}\x0111={c.cl_ord_id}\x01530={c.request_type}\x01531={c.response}\x01"
+    if version.has_mass_action_report_id:
+        body += f"1369={c.report_id}\x01"
     if c.reject_reason >= 0:
         body += f"532={c.reject_reason}\x01"
     body += f"533={len(c.affected)}\x01"

@@ -1,7 +1,7 @@
 """What differs between the FIX versions that clients speak: 4.4 is written, the others are translated.
 
 Rule: the core knows one kind of report. A version drops the fields that it does not have and says states in its own words.
-Sources: FIX 4.2 (20010501) Volume 4 and Appendix D; FIX 5.0 SP2 has what 4.4 has.
+Sources: FIX 4.2 (20010501) Volume 4 and Appendix D; FIX 5.0 SP2 has what 4.4 has, and requires MassActionReportID (1369) in an r.
 """
 
 from typing import NamedTuple
@@ -26,6 +26,7 @@ class Version(NamedTuple):
     ord_rej_reasons: frozenset[int] = frozenset()
     has_exec_trans_type: bool = False
     restatement_reasons: frozenset[int] = frozenset()
+    has_mass_action_report_id: bool = False
 
 
 BROKER_OPTION = {"102": 2, "103": 0, "378": 4}
@@ -34,7 +35,7 @@ V42 = Version(
     restatement_reasons=frozenset(range(6)),
 )  # fmt: skip
 V44 = Version("4.4", "FIX.4.4")
-V50 = Version("5.0SP2", "FIXT.1.1")
+V50 = Version("5.0SP2", "FIXT.1.1", has_mass_action_report_id=True)
 BY_BEGIN_STRING = {v.begin_string: v for v in (V42, V44, V50)}
 
 

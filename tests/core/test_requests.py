@@ -208,3 +208,11 @@ def test_every_exec_id_is_given_once():
         day.feed(events.Garbled(session="CLIENT1", msg_type="D", code="bad", text="x", reject_reason=99))
     ids = [r.exec_id for r in day.reports()]
     assert len(ids) == len(set(ids))
+
+
+def test_a_cancel_that_names_no_order_is_refused_by_no_name():
+    """FIX 5.0 SP2 lets 41 out of an F; an empty field in the answer would be no FIX."""
+    day = Day()
+    (refused,) = day.feed(events.Garbled(session="CLIENT1", msg_type="F", code="missing_field", text="41", reject_reason=99, cl_ord_id="C1"))
+    assert isinstance(refused, RejectCancel)
+    assert (refused.order_id, refused.cl_ord_id, refused.orig_cl_ord_id) == ("NONE", "C1", "NONE")

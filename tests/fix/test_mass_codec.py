@@ -7,6 +7,7 @@ from algoserver.domain.events import Garbled, MassCancelRequested, MassStatusReq
 from algoserver.domain.types import utc
 from algoserver.fix.codec import decode_client
 from algoserver.fix.mass_codec import encode_mass_cancel
+from algoserver.fix.versions import V50
 
 
 def _decoded(body: str) -> object:
@@ -36,5 +37,6 @@ def test_a_mass_cancel_report_names_every_order():
     )  # fmt: skip
     body = "35=r|37=r.q7|11=M1|530=7|531=7|533=2|534=2|41=A|535=r-1|41=B|535=r-2|60=20260102-03:04:05.000|"
     assert encode_mass_cancel(report).replace("\x01", "|") == body
+    assert encode_mass_cancel(report, V50).replace("\x01", "|") == body.replace("531=7|", "531=7|1369=r.q7|")
     refused = msgspec.structs.replace(report, response="0", reject_reason=1, affected=(), symbol="X", text="no")
     assert encode_mass_cancel(refused).replace("\x01", "|") == "35=r|37=r.q7|11=M1|530=7|531=0|532=1|533=0|55=X|60=20260102-03:04:05.000|58=no|"
