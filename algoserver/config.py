@@ -15,6 +15,7 @@ from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.policy import AlgoDefaults, InstrumentSetup, RiskPolicy, SessionHours, Venue
 from algoserver.domain.types import DAY, PPM_ONE, SECOND, Instrument, ppm, px, qty
 from algoserver.learn.volumes import read_volumes
+from algoserver.profiles import ProfileConfig, dialect_files, profiles
 from algoserver.recorded import VOLUME_DIR
 from algoserver.settings import BadConfig, ClockConfig, Entry, HoursConfig, read, time_of_day
 
@@ -101,6 +102,7 @@ class ServerConfig(Entry, frozen=True, kw_only=True):
     journal: JournalConfig = msgspec.field(default_factory=JournalConfig)
     forecast: ForecastConfig = msgspec.field(default_factory=ForecastConfig)
     shell: ShellConfig = msgspec.field(default_factory=ShellConfig)
+    profiles: list[ProfileConfig] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:
         names = [v.name for v in self.venues]
@@ -166,12 +168,13 @@ class InstrumentsFile(Entry, frozen=True, kw_only=True):
 
 
 class Config(msgspec.Struct, frozen=True):
-    """All that the shell needs: the file, the event for the core, the clock, where relative names begin."""
+    """All that the shell needs: the file, the event for the core, the clock, where relative names begin, and which file it was."""
 
     server: ServerConfig
     setup: PolicyLoaded
     clock: Clock
     base: Path
+    file: Path
 
     def path(self, name: str) -> Path:
         """A path as the configuration file names it."""
@@ -190,7 +193,9 @@ def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, mod
     symbols = [i.symbol for i in instruments.instruments]
     if not symbols or len(set(symbols)) < len(symbols):
         raise BadConfig(f"{instruments_path}: `instruments` must not be empty, each `symbol` once")
-    digest = hashlib.sha256(b"".join(p.read_bytes() for p in (path, policy_path, instruments_path))).hexdigest()
+    agreed = profiles(path, server.profiles, [v.name for v in server.venues])
+    files = (path, policy_path, instruments_path, *dialect_files(base, server.profiles))
+    digest = hashlib.sha256(b"".join(p.read_bytes() for p in files)).hexdigest()
     curve = _ppm_curve(path, server.algo.static_curve)
     try:
         setup = PolicyLoaded(
@@ -201,10 +206,11 @@ def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, mod
             hours=SessionHours(time_of_day(server.session.open), time_of_day(server.session.close)),
             clients=(),
             digest=digest,
+            profiles=agreed,
         )
     except ValueError as e:
         raise BadConfig(f"{path}: {e}") from e
-    return Config(server, setup, (clock or server.clock).clock(wall_now_ts), base)
+    return Config(server, setup, (clock or server.clock).clock(wall_now_ts), base, path)
 
 
 def _policy(p: PolicyFile) -> RiskPolicy:

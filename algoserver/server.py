@@ -33,6 +33,7 @@ from algoserver.fix.endpoint import Endpoint, stored_exec_ids
 from algoserver.forecast import Forecaster
 from algoserver.journal import Journal, write_snapshot
 from algoserver.recovery import digest, recover
+from algoserver.settings import BadConfig
 
 # One batch is one fdatasync: long enough to share it among many, short enough that the first does not wait.
 BATCH_MAX = 256
@@ -49,7 +50,7 @@ Decided = tuple[int, int, list[Command]]  # seq, ts, what to do
 
 
 class Server:
-    """A server on its state directory. Raises BadSessions, JournalCorrupt, JournalLocked, Diverged, OSError."""
+    """A server on its state directory. Raises BadConfig, BadSessions, JournalCorrupt, JournalLocked, Diverged, OSError."""
 
     def __init__(self, config: Config, state_dir: Path, client_port: int = 0, venue_port: int = 0) -> None:
         self._config = config
@@ -70,6 +71,7 @@ class Server:
         self._endpoints: list[Endpoint] = []
         self._names: dict[str, str] = {}
         self._feeds: dict[str, tuple[Endpoint, str]] = {}
+        self._profiles = {p.client: p for p in config.setup.profiles}
         self._clients = self._add_clients(state_dir, client_port)
         for venue in config.server.venues:
             self._add_venue(state_dir, venue.name, config.path(venue.sessions), venue.host, venue_port or venue.port)
@@ -244,7 +246,7 @@ class Server:
         if name in self.state.venues_up:
             event = venue_codec.decode_venue(text, name, self._instruments, lambda child_id: self._is_at(child_id, name))
             return [event] if event is not None else []
-        return [codec.decode_client(text, name, self._instruments)]
+        return [codec.decode_client(text, name, self._instruments, self._profiles.get(name))]
 
     def _is_at(self, child_id: str, venue: str) -> bool:
         child = self.state.children.get(child_id)
@@ -264,8 +266,14 @@ class Server:
         clients = self._config.server.clients
         port = port or clients.port
         overrides = {"SocketAcceptPort": str(port)} if port else {}
-        endpoint = Endpoint(self._config.path(clients.sessions), state_dir, "acceptor", self._inbox, overrides)
+        # The engine would refuse a client's own tags before we could read them.
+        own = {p.client: {"ValidateUserDefinedFields": "N"} for p in self._profiles.values() if p.has_dialect}
+        endpoint = Endpoint(self._config.path(clients.sessions), state_dir, "acceptor", self._inbox, overrides, session_overrides=own)
         self._endpoints.append(endpoint)
+        known = [session.rpartition("->")[2] for session in endpoint.sessions]
+        for name in self._profiles:
+            if name not in known:
+                raise BadConfig(f"{self._config.file}: profiles {name!r} client: no session of {clients.sessions} has it; use {', '.join(known)}")
         for session in endpoint.sessions:
             name = session.rpartition("->")[2]
             self._names[session] = name

@@ -86,7 +86,8 @@ def named(error: str, raw: dict[str, Any]) -> str:
     if match is None:
         return error
     entry = raw[match[1]][int(match[2])]
-    name = entry.get("name") or entry.get("symbol") or match[2] if isinstance(entry, dict) else match[2]
+    keys = ("name", "symbol", "client", "session", "tag")
+    name = next((entry[k] for k in keys if entry.get(k)), match[2]) if isinstance(entry, dict) else match[2]
     return f"{match[1]} {name!r} {match[3]}".strip() + ": " + error[: match.start()]
 
 

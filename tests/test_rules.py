@@ -19,7 +19,7 @@ MADE = {"unknown_side", "unknown_ordtype", "unknown_timeinforce", "bad_number"}
 # The gate's words about children, which an operator hears; and no code but a status.
 NOT_OF_A_REQUEST = {
     "beyond_limit", "child_qty_max", "child_value_max", "children_open_max", "conservation", "duplicate_child", "message_count",
-    "no_limit_price", "no_parent", "not_the_parents", "paused", "venue_shut", "venue_unusable",
+    "no_limit_price", "no_parent", "not_the_parents", "paused", "venue_not_allowed", "venue_shut", "venue_unusable",
 }  # fmt: skip
 SAID = re.compile(r"""(?:Unusable|_no|_over)\(\s*"([a-z_]+)"|Denied\("\w+", "([a-z_]+)"|f?"([a-z_]+): """)
 

@@ -25,6 +25,7 @@ from algoserver.core.reports import (
     alert,
     reject_cancel,
     report,
+    tell_fills,
 )
 from algoserver.core.state import State, find, is_used, touch
 from algoserver.domain.commands import Command
@@ -50,6 +51,7 @@ def replace_requested(state: State, event: ReplaceRequested, out: list[Command])
         reason, text = refusal or (CXL_OTHER, "")
         reject_cancel(out, event.session, parent, event.cl_ord_id, event.orig_cl_ord_id, reason, text, event.ts, REPLACE)
         return
+    tell_fills(out, parent, event.ts)
     parent.amendment = amended
     state.by_cl_ord_id[f"{event.session} {event.cl_ord_id}"] = parent.parent_id
     orders.on_replace_requested(parent.order)
@@ -109,6 +111,7 @@ def complete(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> 
     wanted, order, setup = parent.amendment, parent.order, state.setup
     assert wanted is not None
     assert setup is not None
+    tell_fills(out, parent, ts)
     if order.status is OrdStatus.FILLED and wanted.order_qty == order.order_qty:
         give_up(parent, "too_late: the order was filled before its replace took effect", ts, out, TOO_LATE)
         return

@@ -12,7 +12,7 @@ from typing import Any
 from algoserver.core import amend, executions, foreign, halts, market, mass, operator, requests
 from algoserver.core.market import Market
 from algoserver.core.planning import ask_forecast
-from algoserver.core.reports import alert
+from algoserver.core.reports import alert, tell_fills
 from algoserver.core.state import State, run_id, touch
 from algoserver.core.working import work
 from algoserver.domain import events
@@ -28,7 +28,7 @@ def step(state: State, event: events.Event) -> list[Command]:
         state.heard[event.session] = event.msg_seq
     out: list[Command] = []
     BOOK[type(event)](state, event, out)
-    _touch_due(state, event.ts)
+    _touch_due(state, event.ts, out)
     if state.touched:
         for parent_id in state.touched:
             work(state, state.parents[parent_id], event.ts, out)
@@ -44,9 +44,12 @@ def next_wakeup(state: State) -> int | None:
     return state.due[0][0] if state.due else None
 
 
-def _touch_due(state: State, ts: int) -> None:
+def _touch_due(state: State, ts: int, out: list[Command]) -> None:
     while state.due and state.due[0][0] <= ts:
         due_ts, parent_id = heappop(state.due)
+        parent = state.parents[parent_id]
+        if parent.tell_ts == due_ts:
+            tell_fills(out, parent, ts)
         work_of = state.works.get(parent_id)
         # Entries that a later wish has replaced stay in the heap until their time: cheaper than to search for them.
         if work_of is not None and work_of.due_ts == due_ts:
@@ -69,6 +72,7 @@ def _policy(state: State, event: events.PolicyLoaded, out: list[Command]) -> Non
     state.run = state.run or run_id(event.ts)
     state.setup = event
     state.instruments = {i.instrument.symbol: i.instrument for i in event.instruments}
+    state.profiles = {p.client: p for p in event.profiles}
     state.venues_up = {v.name: state.venues_up.get(v.name, False) for v in event.venues}
     state.forecasts_asked.clear()  # a request of the last process may never have been answered
     for symbol in state.instruments:

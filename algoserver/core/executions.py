@@ -6,11 +6,11 @@ Rule 3: nothing here sends a new child. A parent is touched where it may go on a
 nobody asked for it waits for its next turn, or a venue that refuses everything would set our pace.
 """
 
-from algoserver.core import foreign, orders, risk
+from algoserver.core import bundles, foreign, orders, risk
 from algoserver.core.market import forget
-from algoserver.core.orders import ChildOrder, ParentOrder
-from algoserver.core.reports import alert, next_exec_id, pause, report
-from algoserver.core.state import State, open_children, touch
+from algoserver.core.orders import ChildOrder, Held, ParentOrder
+from algoserver.core.reports import alert, next_exec_id, pause, report, tell_fills
+from algoserver.core.state import State, open_children, profile, touch
 from algoserver.domain.commands import AskChildStatus, Command
 from algoserver.domain.events import (
     CancelRejected,
@@ -54,13 +54,22 @@ def child_filled(state: State, event: ChildFilled, out: list[Command]) -> None:
         return
     parent = state.parents[child.parent_id]
     was_open = child.child_id in parent.open_children
+    fills_ns = profile(state, parent.session).fills_ns
+    if not fills_ns:
+        tell_fills(out, parent, event.ts)  # the interval was taken away meanwhile
     exec_id = child.reported[event.exec_id] = next_exec_id(parent)
     orders.on_fill(parent.order, exec_id, event.last_px, event.last_qty)
     _book_at_gate(state, parent, child, event.last_qty, event.ts)
-    report(
-        out, parent, ExecType.TRADE, event.ts, last_px=event.last_px, last_qty=event.last_qty, last_mkt=event.last_mkt or child.venue,
-        last_liquidity_ind=event.last_liquidity_ind, last_capacity=event.last_capacity, exec_id=exec_id,
-    )  # fmt: skip
+    last_mkt = event.last_mkt or child.venue
+    if fills_ns:
+        bundles.hold(state, parent, Held(exec_id, last_mkt, event.last_liquidity_ind, event.last_capacity), event.ts + fills_ns)
+        if not orders.is_open(parent.order):
+            tell_fills(out, parent, event.ts)
+    else:
+        report(
+            out, parent, ExecType.TRADE, event.ts, last_px=event.last_px, last_qty=event.last_qty, last_mkt=last_mkt,
+            last_liquidity_ind=event.last_liquidity_ind, last_capacity=event.last_capacity, exec_id=exec_id,
+        )  # fmt: skip
     _settle(state, parent, child)
     if not was_open:
         pause(out, parent, "late_fill", f"{child.child_id} was over at {child.venue} and traded {event.last_qty} more")
@@ -81,12 +90,17 @@ def fill_busted(state: State, event: FillBusted, out: list[Command]) -> None:
             alert(out, "unknown_bust", child.child_id, f"{child.venue} busts {event.exec_ref_id}, which is not booked")
         return
     parent = state.parents[child.parent_id]
-    exec_id, ref_id = next_exec_id(parent), child.reported[event.exec_ref_id]
-    orders.on_bust(parent.order, exec_id, ref_id)
+    tell_fills(out, parent, event.ts)
+    exec_id, booked_id = next_exec_id(parent), child.reported[event.exec_ref_id]
+    orders.on_bust(parent.order, exec_id, booked_id)
     _book_at_gate(state, parent, child, -fill[1], event.ts)
+    ref_id = bundles.told_as(parent, booked_id)
+    rest = bundles.change(parent, exec_id, booked_id, "")
+    exec_type, (last_px, last_qty) = (ExecType.TRADE_CORRECT, rest) if rest else (ExecType.TRADE_CANCEL, fill)
+    last_mkt, last_capacity = ("", "") if rest else (event.last_mkt or child.venue, event.last_capacity)
     report(
-        out, parent, ExecType.TRADE_CANCEL, event.ts, last_px=fill[0], last_qty=fill[1], last_mkt=event.last_mkt or child.venue,
-        last_capacity=event.last_capacity, exec_ref_id=ref_id, exec_id=exec_id,
+        out, parent, exec_type, event.ts, last_px=last_px, last_qty=last_qty, last_mkt=last_mkt, last_capacity=last_capacity,
+        exec_ref_id=ref_id, exec_id=exec_id,
     )  # fmt: skip
     pause(out, parent, "bust", f"{child.venue} took back {fill[1]} of {child.child_id}; resume to trade it again")
     _settle_anew(state, parent, child)
@@ -103,14 +117,20 @@ def fill_corrected(state: State, event: FillCorrected, out: list[Command]) -> No
             alert(out, "unknown_correction", child.child_id, f"{child.venue} corrects {event.exec_ref_id}, which is not booked")
         return
     parent = state.parents[child.parent_id]
-    exec_id, ref_id = next_exec_id(parent), child.reported[event.exec_ref_id]
+    tell_fills(out, parent, event.ts)
+    exec_id, booked_id = next_exec_id(parent), child.reported[event.exec_ref_id]
     child.reported[event.exec_id] = exec_id
-    orders.on_correct(parent.order, exec_id, ref_id, event.last_px, event.last_qty)
+    orders.on_correct(parent.order, exec_id, booked_id, event.last_px, event.last_qty)
     if event.last_qty != old[1]:
         _book_at_gate(state, parent, child, event.last_qty - old[1], event.ts)
+    ref_id = bundles.told_as(parent, booked_id)
+    whole = bundles.change(parent, exec_id, booked_id, exec_id)
+    last_px, last_qty = whole or (event.last_px, event.last_qty)
+    last_mkt = "" if whole else event.last_mkt or child.venue
     report(
-        out, parent, ExecType.TRADE_CORRECT, event.ts, last_px=event.last_px, last_qty=event.last_qty, last_mkt=event.last_mkt or child.venue,
-        last_liquidity_ind=event.last_liquidity_ind, last_capacity=event.last_capacity, exec_ref_id=ref_id, exec_id=exec_id,
+        out, parent, ExecType.TRADE_CORRECT, event.ts, last_px=last_px, last_qty=last_qty, last_mkt=last_mkt,
+        last_liquidity_ind=0 if whole else event.last_liquidity_ind, last_capacity="" if whole else event.last_capacity,
+        exec_ref_id=ref_id, exec_id=exec_id,
     )  # fmt: skip
     pause(out, parent, "correction", f"{child.venue} changed a fill of {child.child_id}; resume to go on")
     _settle_anew(state, parent, child)

@@ -52,6 +52,15 @@ class Amendment(msgspec.Struct, frozen=True):
     exec_restatement_reason: int = -1
 
 
+class Held(msgspec.Struct, frozen=True):
+    """A fill that is booked and not yet told. exec_id: under which the parent's order has it."""
+
+    exec_id: str
+    last_mkt: str
+    last_liquidity_ind: int
+    last_capacity: str = ""
+
+
 class ParentOrder(msgspec.Struct):
     """What the client asked. parent_id is its OrderID (37). Times in ns UTC, quantities in the instrument's units.
 
@@ -60,7 +69,8 @@ class ParentOrder(msgspec.Struct):
     amendment: a pending replace, the client's or an operator's. amended_ts, amended_px: time and mid of the last one, a benchmark beside the
     arrival. ended_as: the state to end in once no child is open; end_text and end_reason (378) say why.
     paused_by: who or what stopped it from sending; empty while it works. awaits_status: a restart left children whose
-    state their venue must first tell.
+    state their venue must first tell. held: fills that the client has not heard of, told together at tell_ts (0: none).
+    bundles: ExecID of a report -> fills that it told together; bundled: the same the other way.
     """
 
     parent_id: str
@@ -94,6 +104,10 @@ class ParentOrder(msgspec.Struct):
     end_reason: int = -1
     paused_by: str = ""
     awaits_status: bool = False
+    held: list[Held] = []
+    tell_ts: int = 0
+    bundles: dict[str, list[str]] = {}
+    bundled: dict[str, str] = {}
 
 
 class ChildOrder(msgspec.Struct):
@@ -150,6 +164,13 @@ def on_accepted(order: Order) -> None:
     """The order is in the book. A late acknowledgement changes nothing."""
     if order.status is OrdStatus.PENDING_NEW:
         order.status = OrdStatus.NEW
+
+
+def mean_px(order: Order, exec_ids: list[str]) -> tuple[int, int]:
+    """Mean price, rounded once, half up, and sum of some booked fills."""
+    total = sum(order.fills[i][1] for i in exec_ids)
+    money = sum(order.fills[i][0] * order.fills[i][1] for i in exec_ids)
+    return (2 * money + total) // (2 * total), total
 
 
 def on_fill(order: Order, exec_id: str, last_px: int, last_qty: int) -> bool:

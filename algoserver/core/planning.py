@@ -11,7 +11,7 @@ from algoserver.core.algos import ALGOS, close
 from algoserver.core.algos.liquidity import ALONE_PPM
 from algoserver.core.algos.schedule import Schedule, Window, Work, expected_share, slice_length
 from algoserver.core.orders import ParentOrder
-from algoserver.core.state import State
+from algoserver.core.state import State, profile
 from algoserver.core.tally import Tally
 from algoserver.domain.commands import Command, RequestForecast
 from algoserver.domain.events import ParentRequested, PolicyLoaded
@@ -46,6 +46,11 @@ def refusal(state: State, event: ParentRequested) -> Denied | None:
         name = NAMES.get(event.strategy, "")
         what = f"{event.strategy} {name} is not built yet" if name else f"{event.strategy} is unknown"
         return Denied("requests", "unknown_strategy", f"TargetStrategy (847) {what}; use {built}", risk.UNSUPPORTED)
+    algos = profile(state, event.session).algos
+    if algos and event.strategy not in algos:
+        agreed = ", ".join(f"{a} {NAMES[a]}" for a in algos)
+        text = f"TargetStrategy (847) {event.strategy} {NAMES[event.strategy]} is not agreed for {event.session}; use {agreed}"
+        return Denied("requests", "strategy_not_allowed", text, risk.UNSUPPORTED)
     p = event.params
     denied = _misfit(Strategy(event.strategy), p, event.ord_type)
     if denied is not None:

@@ -1,10 +1,13 @@
 """What clients and operators are told: ExecutionReports, cancel rejects, alerts.
 
 Rule 1: an ExecID comes from the parent's own counter, so that a replay names every report alike.
-Rule 2: while a cancel or a replace is pending, its ClOrdID stands in the reports about it and the old one in those of trades.
+Rule 2: fills that wait to be told together go before anything else that says CumQty. A room that changes the order's state calls
+tell_fills() before it does, so that they are told as they happened.
+Rule 3: while a cancel or a replace is pending, its ClOrdID stands in the reports about it and the old one in those of trades.
 """
 
-from algoserver.core.orders import ParentOrder, avg_px, leaves_qty, ord_status
+from algoserver.core import bundles
+from algoserver.core.orders import ParentOrder, avg_px, leaves_qty, mean_px, ord_status
 from algoserver.domain.commands import Command, RaiseAlert, RejectCancel, ReportParent
 from algoserver.domain.types import ExecType, OrdStatus
 
@@ -43,6 +46,8 @@ def report(
 
     exec_id: from next_exec_id(), where a fill was booked under it already.
     """
+    if parent.held:
+        tell_fills(out, parent, ts)
     own_id, orig_id = parent.cl_ord_id, ""
     if parent.cancel_cl_ord_id and exec_type in CANCEL_TYPES:
         own_id, orig_id = parent.cancel_cl_ord_id, parent.cl_ord_id
@@ -84,6 +89,26 @@ def report(
     )
 
 
+def tell_fills(out: list[Command], parent: ParentOrder, ts: int) -> None:
+    """Report the fills that waited, as one trade: their sum at their mean price."""
+    held = bundles.take_held(parent)
+    if not held:
+        return
+    exec_ids = [fill.exec_id for fill in held]
+    last_px, last_qty = mean_px(parent.order, exec_ids)
+    markets, indicators = {fill.last_mkt for fill in held}, {fill.last_liquidity_ind for fill in held}
+    capacities = {fill.last_capacity for fill in held}
+    exec_id = exec_ids[0]
+    if len(held) > 1:
+        exec_id = next_exec_id(parent)
+        bundles.bundle(parent, exec_id, exec_ids)
+    report(
+        out, parent, ExecType.TRADE, ts, last_px=last_px, last_qty=last_qty, exec_id=exec_id,
+        last_mkt=held[0].last_mkt if len(markets) == 1 else "", last_liquidity_ind=held[0].last_liquidity_ind if len(indicators) == 1 else 0,
+        last_capacity=held[0].last_capacity if len(capacities) == 1 else "",
+    )  # fmt: skip
+
+
 def next_exec_id(parent: ParentOrder) -> str:
     """A new ExecID (17) of this parent's reports."""
     exec_id = f"{parent.parent_id}.r{parent.next_exec}"
@@ -111,6 +136,8 @@ def reject_cancel(
     reason: int, text: str, ts: int, response_to: str = "1",
 ) -> None:  # fmt: skip
     """Refuse a cancel (434=1) or a replace (434=2). No parent: the order is unknown (B.1.f)."""
+    if parent is not None:
+        tell_fills(out, parent, ts)  # it says OrdStatus, which the client must be able to follow
     out.append(
         RejectCancel(
             session=session, order_id=parent.parent_id if parent else "NONE", cl_ord_id=cl_ord_id or "NONE",

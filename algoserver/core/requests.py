@@ -17,6 +17,7 @@ from algoserver.core.reports import (
     reject_cancel,
     report,
     report_no_order,
+    tell_fills,
 )
 from algoserver.core.state import State, find, is_used, touch
 from algoserver.domain.commands import Command, RejectMessage
@@ -84,6 +85,7 @@ def cancel_requested(state: State, event: CancelRequested, out: list[Command]) -
         reject_cancel(out, event.session, parent, event.cl_ord_id, event.orig_cl_ord_id, reason, text, event.ts)
         return
     amend.give_up(parent, "superseded: a cancel came before the replace was done", event.ts, out)
+    tell_fills(out, parent, event.ts)
     parent.cancel_cl_ord_id = event.cl_ord_id
     state.by_cl_ord_id[f"{event.session} {event.cl_ord_id}"] = parent.parent_id
     orders.on_cancel_requested(parent.order)

@@ -129,9 +129,12 @@ def check(
     child: SendChild,
     ts: int,
     shut: str = "",
+    allowed: tuple[str, ...] = (),
 ) -> Denied | None:
-    """May this child leave? If so it is in the books from now on. venues: name -> whether its session is up. shut: why its
-    venue takes nothing of this symbol now."""
+    """May this child leave? If so it is in the books from now on. venues: name -> whether its session is up.
+
+    shut: why its venue takes nothing of this symbol now. allowed: venues that the client agreed to; empty: all.
+    """
     parent_id = child.child_id.rpartition(".")[0]
     parent = gate.parents.get(parent_id)
     if gate.killed:
@@ -151,6 +154,8 @@ def check(
         return _no("venue_unusable", f"venue {child.venue} is not configured or its session is down", OTHER)
     if shut:
         return _no("venue_shut", f"{child.symbol} at {child.venue}: {shut}", EXCHANGE_CLOSED)
+    if allowed and child.venue not in allowed:
+        return _no("venue_not_allowed", f"the client's profile allows {', '.join(allowed)}, not {child.venue}", OTHER)
     denied = (
         _steps(instrument, child.order_qty, child.price, child.ord_type, "child quantity")
         or _child_limits(gate, policy, instrument, parent, market, child, ts)

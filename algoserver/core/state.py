@@ -12,9 +12,11 @@ from algoserver.core.market import Market
 from algoserver.core.orders import ChildOrder, ParentOrder
 from algoserver.core.risk import Gate
 from algoserver.domain.events import ForecastReady, PolicyLoaded
+from algoserver.domain.policy import ClientProfile
 from algoserver.domain.types import SECOND, Instrument, OrdStatus
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+NO_PROFILE = ClientProfile("")
 
 
 class ForeignOrder(msgspec.Struct):
@@ -41,7 +43,8 @@ class State(msgspec.Struct):
     by_cl_ord_id: "session cl_ord_id" -> parent_id, cancels' ids too; "" for a mass cancel's. sessions: name -> is it up.
     heard: session -> MsgSeqNum last heard. halts: venue -> symbol, "" for all of them -> why no order may go there.
     foreign: "venue cl_ord_id" -> an order there that is not ours. forecasts_asked: symbol -> date of the last request.
-    due: heap of (ts, parent_id). touched: parents that this step must look at; empty between steps. working: parents that have Work.
+    due: heap of (ts, parent_id), of turns and of fills to tell. touched: parents that this step must look at; empty between steps.
+    works: of parents that are at work.
     """
 
     seq: int = 0
@@ -50,6 +53,7 @@ class State(msgspec.Struct):
     next_parent: int = 1
     setup: PolicyLoaded | None = None
     instruments: dict[str, Instrument] = {}
+    profiles: dict[str, ClientProfile] = {}
     venues_up: dict[str, bool] = {}
     sessions: dict[str, bool] = {}
     heard: dict[str, int] = {}
@@ -87,6 +91,11 @@ def find(state: State, session: str, cl_ord_id: str) -> ParentOrder | None:
 def is_used(state: State, session: str, cl_ord_id: str) -> bool:
     """Whether a client has had this ClOrdID for anything: an order, its cancel or replace, a mass cancel."""
     return f"{session} {cl_ord_id}" in state.by_cl_ord_id
+
+
+def profile(state: State, session: str) -> ClientProfile:
+    """What is agreed with a client; of one without a profile, nothing special."""
+    return state.profiles.get(session, NO_PROFILE)
 
 
 def touch(state: State, parent_id: str) -> None:

@@ -12,8 +12,8 @@ from algoserver.core.executions import ASK_AGAIN_NS, ask_status, count_refusal
 from algoserver.core.market import Market
 from algoserver.core.orders import ChildOrder, Order, ParentOrder
 from algoserver.core.placement import Placement
-from algoserver.core.reports import CANCEL_ON_TRADING_HALT, alert, pause, reject_cancel, report
-from algoserver.core.state import State, open_children, wake
+from algoserver.core.reports import CANCEL_ON_TRADING_HALT, alert, pause, reject_cancel, report, tell_fills
+from algoserver.core.state import State, open_children, profile, wake
 from algoserver.domain.commands import CancelChild, Command, SendChild
 from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.types import DAY, MID_PEG, PPM_ONE, ExecType, Instrument, OnHalt, OrdStatus, OrdType, TimeInForce
@@ -173,7 +173,7 @@ def _act(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, plac
     if placed.quantity <= 0:
         return
     instrument, market = state.instruments[parent.symbol], state.markets[parent.symbol]
-    venues = [v for v in setup.venues if v.kind != dark.DARK and _takes_orders(state, v.name, parent.symbol)]
+    venues = [v for v in setup.venues if v.kind != dark.DARK and _takes_orders(state, v.name, parent)]
     most = router.child_most(setup.policy, instrument, placed.price, parent.params.display_qty)
     if placed.time_in_force is TimeInForce.DAY:
         routes = router.rest(parent.side, placed.quantity, placed.price, market, venues, instrument, most)
@@ -201,7 +201,7 @@ def _hide(state: State, setup: PolicyLoaded, parent: ParentOrder, rest: dark.Res
     lit, hidden = dark.split(auction.in_book(resting))
     lit_qty, hidden_qty = (sum(orders.leaves_qty(c.order) for c in children) for children in (lit, hidden))
     free = min(orders.leaves_qty(parent.order) - hidden_qty - auction.away_qty(resting), wanted.most - wanted.held) - lit_qty
-    venues = [v for v in setup.venues if v.kind == dark.DARK and _takes_orders(state, v.name, parent.symbol)]
+    venues = [v for v in setup.venues if v.kind == dark.DARK and _takes_orders(state, v.name, parent)]
     for route, min_qty in dark.routes(rest, free, hidden_qty, parent, setup.policy, venues, state.instruments[parent.symbol]):
         if parent.paused_by:
             break
@@ -214,8 +214,9 @@ def _hide(state: State, setup: PolicyLoaded, parent: ParentOrder, rest: dark.Res
         send_child(state, parent, child, ts, out)
 
 
-def _takes_orders(state: State, venue: str, symbol: str) -> bool:
-    return bool(state.venues_up.get(venue)) and not _shut(state, venue, symbol)
+def _takes_orders(state: State, venue: str, parent: ParentOrder) -> bool:
+    allowed = profile(state, parent.session).venues
+    return bool(state.venues_up.get(venue)) and (not allowed or venue in allowed) and not _shut(state, venue, parent.symbol)
 
 
 def _shut(state: State, venue: str, symbol: str) -> str:
@@ -225,8 +226,8 @@ def _shut(state: State, venue: str, symbol: str) -> str:
 def send_child(state: State, parent: ParentOrder, child: SendChild, ts: int, out: list[Command]) -> None:
     """The only way out for an order: past the gate, into the books, onto the wire."""
     policy = state.setup.policy if state.setup else None
-    shut = _shut(state, child.venue, child.symbol)
-    denied = risk.check(state.gate, policy, state.instruments, state.venues_up, state.markets.get(child.symbol), child, ts, shut)
+    shut, allowed = _shut(state, child.venue, child.symbol), profile(state, parent.session).venues
+    denied = risk.check(state.gate, policy, state.instruments, state.venues_up, state.markets.get(child.symbol), child, ts, shut, allowed)
     if denied is not None:
         alert(out, f"gate_{denied.code}", child.child_id, denied.text)
         if denied.code not in risk.PASSING:
@@ -274,6 +275,7 @@ def _should_end(parent: ParentOrder, setup: PolicyLoaded, ts: int) -> bool:
 def _finish(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None:
     """No child is open: tell the client how it ended, answer a pending cancel, forget the plan."""
     order = parent.order
+    tell_fills(out, parent, ts)
     if orders.is_open(order):
         orders.on_ended(order, OrdStatus.CANCELED if order.is_cancel_pending else parent.ended_as or OrdStatus.CANCELED)
         left = order.order_qty - order.cum_qty

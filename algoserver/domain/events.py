@@ -7,7 +7,7 @@ that brought the news: after a crash the session is set back to the last one tha
 import msgspec
 
 from algoserver.domain.params import NO_PARAMS, AlgoParams
-from algoserver.domain.policy import AlgoDefaults, InstrumentSetup, RiskPolicy, SessionHours, Venue
+from algoserver.domain.policy import AlgoDefaults, ClientProfile, InstrumentSetup, RiskPolicy, SessionHours, Venue
 from algoserver.domain.types import OnHalt, OrdStatus, OrdType, Side, TimeInForce
 
 
@@ -264,7 +264,7 @@ class ForecastReady(Event, frozen=True, kw_only=True):
 
 
 class PolicyLoaded(Event, frozen=True, kw_only=True):
-    """All that the firm has decided, at start and whenever it changes. digest: sha256 of the configuration."""
+    """All that the firm has decided, at start and whenever it changes. digest: sha256 of the configuration. profiles: of clients that have one."""
 
     policy: RiskPolicy
     venues: tuple[Venue, ...]
@@ -273,6 +273,7 @@ class PolicyLoaded(Event, frozen=True, kw_only=True):
     hours: SessionHours
     clients: tuple[str, ...]
     digest: str
+    profiles: tuple[ClientProfile, ...] = ()
 
 
 class OperatorCommanded(Event, frozen=True, kw_only=True):

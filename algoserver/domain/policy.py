@@ -66,3 +66,39 @@ class InstrumentSetup(msgspec.Struct, frozen=True):
     instrument: Instrument
     history_dates: tuple[str, ...] = ()
     history: tuple[tuple[int, ...], ...] = ()
+
+
+class CustomTag(msgspec.Struct, frozen=True):
+    """A tag of a client's own: what it means in our words. parameter "": we have no word for it, any value but a neutral one is refused.
+
+    name: as the client's side calls it. is_percent: 15 is our 0.15. values: its value -> ours, where they are names; "" leaves it out.
+    neutral: values that ask for nothing.
+    """
+
+    tag: str
+    name: str
+    parameter: str = ""
+    is_percent: bool = False
+    values: dict[str, str] = {}
+    neutral: tuple[str, ...] = ()
+
+
+class ClientProfile(msgspec.Struct, frozen=True):
+    """What is agreed with one client. strategy, defaults (name, text): where a D names none. Empty algos, venues: all.
+
+    fills_ns: fills of this long go up as one report; 0: each by itself. tags: of its dialect; ignored: those that say nothing of an order.
+    """
+
+    client: str
+    strategy: int = 0
+    defaults: tuple[tuple[str, str], ...] = ()
+    algos: tuple[int, ...] = ()
+    venues: tuple[str, ...] = ()
+    fills_ns: int = 0
+    tags: tuple[CustomTag, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def has_dialect(self) -> bool:
+        """Whether it sends tags of its own."""
+        return bool(self.tags or self.ignored)

@@ -9,9 +9,10 @@ from typing import Any
 
 from algoserver.domain.commands import RejectCancel, RejectMessage, ReportParent
 from algoserver.domain.events import CancelRequested, Event, Garbled, ParentRequested, ReplaceRequested, StatusRequested
-from algoserver.domain.params import BY_NAME, BY_TAG, NO_PARAMS, AlgoParams, Param, parse
-from algoserver.domain.types import Instrument, OrdType, px_text, qty_text, utc_text
-from algoserver.fix import mass_codec
+from algoserver.domain.params import BY_NAME, BY_TAG, NO_PARAMS, USES, AlgoParams
+from algoserver.domain.policy import ClientProfile
+from algoserver.domain.types import Instrument, OrdType, Strategy, px_text, qty_text, utc_text
+from algoserver.fix import dialect, mass_codec
 from algoserver.fix import tags as t
 from algoserver.fix.read import (
     ID_CHARS_MAX,
@@ -21,13 +22,13 @@ from algoserver.fix.read import (
     SIDES,
     TIMES_IN_FORCE,
     UNKNOWN_SYMBOL,
-    UNSUPPORTED_CHARACTERISTIC,
     Unusable,
     choice,
     identifier,
     need,
     number,
     on_halt,
+    parameter,
     positive,
     whole,
 )
@@ -39,8 +40,8 @@ UNSUPPORTED_MESSAGE_TYPE = 3
 PARAMETERS_MAX = len(BY_NAME)
 
 
-def decode_client(text: str, session: str, instruments: Mapping[str, Instrument]) -> Event:
-    """The event that a client's application message is."""
+def decode_client(text: str, session: str, instruments: Mapping[str, Instrument], profile: ClientProfile | None = None) -> Event:
+    """The event that a client's application message is. profile: what is agreed with him; its defaults are part of the event."""
     f = fields(text)
     msg_type = f.get(t.MSG_TYPE, "")
     msg_seq = count(f.get(t.MSG_SEQ_NUM, "0"))
@@ -51,6 +52,8 @@ def decode_client(text: str, session: str, instruments: Mapping[str, Instrument]
         if decode is None:
             supported = ", ".join(DECODERS)
             raise Unusable("unsupported_message_type", f"35={msg_type} is not supported; use {supported}", UNSUPPORTED_MESSAGE_TYPE)
+        if profile is not None and msg_type in BY_PROFILE:
+            return BY_PROFILE[msg_type](text, f, session, msg_seq, instruments, profile)
         return decode(text, f, session, msg_seq, instruments)
     except Unusable as e:
         return Garbled(
@@ -112,7 +115,9 @@ def encode_message_reject(c: RejectMessage) -> str:
     return f"35=j\x0145={c.ref_seq_num}\x01372={c.ref_msg_type}\x01380={c.business_reject_reason}\x0158={c.text}\x01"
 
 
-def _new_order(text: str, f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[str, Instrument]) -> Event:
+def _new_order(
+    text: str, f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[str, Instrument], profile: ClientProfile | None = None
+) -> Event:
     symbol = need(f, t.SYMBOL, "Symbol")
     instrument = instruments.get(symbol)
     if instrument is None:
@@ -121,6 +126,11 @@ def _new_order(text: str, f: dict[str, str], session: str, msg_seq: int, instrum
     if ord_type is OrdType.LIMIT and t.PRICE not in f:
         raise Unusable("missing_price", "a limit order (40=2) needs Price (44)")
     decimals = instrument.qty_decimals
+    strategy = profile.strategy if profile is not None and t.TARGET_STRATEGY not in f else 0
+    strategy = strategy or whole("TargetStrategy (847)", need(f, t.TARGET_STRATEGY, "TargetStrategy"))
+    params = _params(text, f, decimals, profile)
+    if profile is not None and profile.defaults and strategy in USES:
+        params = _with_defaults(params, profile, USES[Strategy(strategy)].takes, decimals)
     return ParentRequested(
         session=session,
         msg_seq=msg_seq,
@@ -131,8 +141,8 @@ def _new_order(text: str, f: dict[str, str], session: str, msg_seq: int, instrum
         ord_type=ord_type,
         price=number("Price (44)", f[t.PRICE], 8, OTHER) if t.PRICE in f else 0,
         time_in_force=choice(TIMES_IN_FORCE, f, t.TIME_IN_FORCE, "TimeInForce", "0 day, 3 IOC or 4 FOK", "0"),
-        strategy=whole("TargetStrategy (847)", need(f, t.TARGET_STRATEGY, "TargetStrategy")),
-        params=_as_params(_params(text, f, decimals)),
+        strategy=strategy,
+        params=_as_params(params),
         on_halt=on_halt(f),
         account=f.get(t.ACCOUNT, "")[:ID_CHARS_MAX],
         poss_resend=f.get(t.POSS_RESEND) == "Y",
@@ -147,13 +157,15 @@ def _cancel(text: str, f: dict[str, str], session: str, msg_seq: int, instrument
     )  # fmt: skip
 
 
-def _replace(text: str, f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[str, Instrument]) -> Event:
+def _replace(
+    text: str, f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[str, Instrument], profile: ClientProfile | None = None
+) -> Event:
     symbol = need(f, t.SYMBOL, "Symbol")
     instrument = instruments.get(symbol)
     if instrument is None:
         raise Unusable("unknown_symbol", f"Symbol (55) {symbol[:32]} is not traded here", UNKNOWN_SYMBOL)
     decimals = instrument.qty_decimals
-    params = _params(text, f, decimals)
+    params = _params(text, f, decimals, profile)
     return ReplaceRequested(
         session=session, msg_seq=msg_seq, cl_ord_id=identifier(f, t.CL_ORD_ID, "ClOrdID"),
         orig_cl_ord_id=identifier(f, t.ORIG_CL_ORD_ID, "OrigClOrdID"), symbol=symbol,
@@ -179,14 +191,22 @@ DECODERS = {
     "D": _new_order, "F": _cancel, "G": _replace, "H": _status, "q": mass_codec.mass_cancel, "AF": mass_codec.mass_status,
     "Q": mass_codec.dispute,
 }  # fmt: skip
+# Where a client's profile says what is meant.
+BY_PROFILE = {"D": _new_order, "G": _replace}
 
 
 def _as_params(values: Mapping[str, Any]) -> AlgoParams:
     return AlgoParams(**values) if values else NO_PARAMS
 
 
-def _params(text: str, f: dict[str, str], decimals: int) -> dict[str, Any]:
-    """Parameters from standard tags and from the group, field -> value; two values for one are contradictory."""
+def _with_defaults(params: dict[str, Any], profile: ClientProfile, takes: tuple[str, ...], decimals: int) -> dict[str, Any]:
+    """The parameters of an order with the profile's, where it has none of its own and its strategy takes them."""
+    defaults = {BY_NAME[name].field: parameter(BY_NAME[name], text, decimals) for name, text in profile.defaults if name in takes}
+    return {**defaults, **params}
+
+
+def _params(text: str, f: dict[str, str], decimals: int, profile: ClientProfile | None) -> dict[str, Any]:
+    """Parameters from standard tags, the client's own and the group, field -> value; two values for one are contradictory."""
     given: dict[str, tuple[Any, str]] = {}
     has_group = t.NO_STRATEGY_PARAMETERS in f or t.STRATEGY_PARAMETER_NAME in f
     entries = group(text, t.STRATEGY_PARAMETER_NAME) if has_group else []
@@ -196,6 +216,8 @@ def _params(text: str, f: dict[str, str], decimals: int) -> dict[str, Any]:
         # A parameter that got lost may have been the client's cap.
         raise Unusable("bad_group", f"NoStrategyParameters (957) is not the number of its entries, {len(entries)}")
     found = [(BY_TAG[tag], f[tag], f"tag {tag}") for tag in BY_TAG if tag in f]
+    if profile is not None and profile.has_dialect:
+        found += [(BY_NAME[name], value_text, where) for name, value_text, where in dialect.custom(f, profile)]
     for entry in entries:
         name = entry[t.STRATEGY_PARAMETER_NAME]
         param = BY_NAME.get(name)
@@ -203,19 +225,9 @@ def _params(text: str, f: dict[str, str], decimals: int) -> dict[str, Any]:
             raise Unusable("unknown_parameter", f"strategy parameter {name[:32]} is unknown; known are {', '.join(BY_NAME)}")
         found.append((param, entry.get(t.STRATEGY_PARAMETER_VALUE, ""), f"parameter {name}"))
     for param, value_text, where in found:
-        value = _value(param, value_text, decimals)
+        value = parameter(param, value_text, decimals)
         before = given.get(param.field)
         if before is not None and before[0] != value:
             raise Unusable("contradictory_parameter", f"{param.name} has two values, by {before[1]} and by {where}; send one")
         given[param.field] = (value, where)
     return {field: value for field, (value, _) in given.items()}
-
-
-def _value(param: Param, text: str, decimals: int) -> int | str | bool:
-    try:
-        value = parse(param, text, decimals)
-    except ValueError as e:
-        raise Unusable("bad_parameter", f"{param.name}: {e}") from e
-    if not param.is_built and value:
-        raise Unusable("unsupported_parameter", f"{param.name} is not supported yet; leave it out", UNSUPPORTED_CHARACTERISTIC)
-    return value

@@ -34,7 +34,8 @@ class Endpoint(fix.Application):  # type: ignore[misc]
     """A QuickFIX engine on the sessions of one .cfg file.
 
     cfg: QuickFIX settings. state_dir: its stores go to state_dir/fix. overrides: settings that replace those of
-    the file in every session, for instance SocketAcceptPort. Raises BadSessions.
+    the file in every session, for instance SocketAcceptPort. session_overrides: the same for one, by its TargetCompID.
+    Raises BadSessions.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Endpoint(fix.Application):  # type: ignore[misc]
         inbox: "Inbox[tuple[str, str, str]]",
         overrides: Mapping[str, str] | None = None,
         withhold_resends: bool = False,
+        session_overrides: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         super().__init__()
         guard.install()
@@ -54,7 +56,7 @@ class Endpoint(fix.Application):  # type: ignore[misc]
         effective = self.store_dir / cfg.name
         self.store_dir.mkdir(parents=True, exist_ok=True)
         forced = {"ConnectionType": role, "FileStorePath": str(self.store_dir), **(overrides or {})}
-        effective.write_text(with_overrides(cfg, forced))
+        effective.write_text(with_overrides(cfg, forced, session_overrides or {}))
         try:
             # The engine keeps raw pointers to these: they live as long as it does.
             self._settings = fix.SessionSettings(str(effective))
@@ -152,14 +154,20 @@ def message_type(text: str) -> str:
     return text[start + 4 : text.find("\x01", start + 4)] if start >= 0 else ""
 
 
-def with_overrides(cfg: Path, overrides: Mapping[str, str]) -> str:
-    """The settings of `cfg` with `overrides` in its [DEFAULT] and nowhere else; dictionaries become absolute paths."""
+def with_overrides(cfg: Path, overrides: Mapping[str, str], session_overrides: Mapping[str, Mapping[str, str]]) -> str:
+    """The settings of `cfg` with `overrides` in its [DEFAULT] and nowhere else; dictionaries become absolute paths.
+
+    session_overrides end the [SESSION] of their TargetCompID: of a key that comes twice the engine takes the last.
+    """
     try:
         lines = cfg.read_text().splitlines()
     except OSError as e:
         raise BadSessions(f"{cfg}: {e.strerror}") from e
     kept: list[str] = []
+    own: list[str] = []
     for line in lines:
+        if line.startswith("["):
+            kept, own = [*kept, *own], []
         key, equals, value = line.partition("=")
         if not line.startswith("#") and equals and key.strip() in overrides:
             continue
@@ -168,7 +176,9 @@ def with_overrides(cfg: Path, overrides: Mapping[str, str]) -> str:
         kept.append(line)
         if line.strip() == "[DEFAULT]":
             kept.extend(f"{k}={v}" for k, v in overrides.items())
-    return "\n".join(kept) + "\n"
+        if key.strip() == "TargetCompID" and equals:
+            own = [f"{k}={v}" for k, v in session_overrides.get(value.strip(), {}).items()]
+    return "\n".join([*kept, *own]) + "\n"
 
 
 def session_names(cfg: Path) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from algoserver.domain import types
+from algoserver.domain.params import Param, parse
 from algoserver.domain.types import OnHalt, OrdType, Side, TimeInForce
 from algoserver.fix import tags as t
 
@@ -83,3 +84,14 @@ def on_halt(f: Fields) -> OnHalt:
 def whole(what: str, text: str) -> int:
     """A number without decimals."""
     return number(what, text, 0, OTHER)
+
+
+def parameter(param: Param, text: str, decimals: int) -> int | str | bool:
+    """An algo parameter's value; quantities have `decimals`."""
+    try:
+        value = parse(param, text, decimals)
+    except ValueError as e:
+        raise Unusable("bad_parameter", f"{param.name}: {e}") from e
+    if not param.is_built and value:
+        raise Unusable("unsupported_parameter", f"{param.name} is not supported yet; leave it out", UNSUPPORTED_CHARACTERISTIC)
+    return value

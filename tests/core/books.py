@@ -13,7 +13,7 @@ from algoserver.core.orders import ParentOrder, is_open, leaves_qty
 from algoserver.core.state import State, dump, load
 from algoserver.domain import commands, events
 from algoserver.domain.events import Event
-from algoserver.domain.policy import InstrumentSetup, Venue
+from algoserver.domain.policy import ClientProfile, InstrumentSetup, Venue
 from algoserver.domain.types import PPM_ONE, PX_ONE, SECOND, Instrument, OrdStatus, OrdType, Strategy, TimeInForce
 from tests.core.client_book import ENDS, ClientBook
 from tests.core.day import AAPL, POLICY, Day, policy_loaded
@@ -29,9 +29,15 @@ ONE = (InstrumentSetup(AAPL),)
 CLIENTS = ("CLIENT1", "CLIENT2")
 LIT, DARK = ("XLIT1", "XLIT2"), "XDARK1"
 KINDS = (*(Venue(name) for name in LIT), Venue(DARK, "dark"))
+# A client whose fills of seven seconds go up as one report, and who may use one venue alone.
+BUNDLED = (ClientProfile(CLIENTS[0], fills_ns=7 * SECOND),)
+ONE_VENUE = (ClientProfile(CLIENTS[0], fills_ns=SECOND, venues=("XLIT1",)),)
 SETUPS = tuple(
     policy_loaded(clients=CLIENTS, venues=KINDS, **given)
-    for given in ({"instruments": BOTH}, {"instruments": BOTH, "policy": TIGHT}, {"instruments": ONE})
+    for given in (
+        {"instruments": BOTH}, {"instruments": BOTH, "policy": TIGHT, "profiles": BUNDLED}, {"instruments": ONE},
+        {"instruments": BOTH, "profiles": BUNDLED}, {"instruments": BOTH, "profiles": ONE_VENUE},
+    )
 )
 # How often each thing happened in all machines of this process: a rule that never gets its turn proves nothing.
 HAPPENED: Counter[str] = Counter()
@@ -103,6 +109,8 @@ class Books(RuleBasedStateMachine):
         assert not {"", child.symbol} & set(self.state.halts.get(child.venue, ())), "a child into a halt"
         strangers = [f for f in self.state.foreign.values() if f.venue == child.venue and f.symbol in ("", child.symbol)]
         assert all(f.released_by for f in strangers), "a child where an order is not ours"
+        profile = self.state.profiles.get(parent.session)
+        assert profile is None or not profile.venues or child.venue in profile.venues, "a child to a venue that was not agreed"
         assert is_open(parent.order)
         assert not parent.order.is_cancel_pending
         assert parent.amendment is None, "a child leaves while a replace is pending"
@@ -200,7 +208,13 @@ class Books(RuleBasedStateMachine):
         for p in self.state.parents.values():
             heard = self.clients.orders[p.parent_id]
             assert (heard.cl_ord_id, heard.order_qty) == (p.cl_ord_id, p.order.order_qty)
-            assert (heard.cum_qty, heard.money) == (p.order.cum_qty, p.order.money)
+            held = [p.order.fills[fill.exec_id] for fill in p.held]
+            assert not held or (p.tell_ts, p.parent_id) in self.state.due
+            assert not held or is_open(p.order), "an order is over, and its client does not know"
+            assert heard.cum_qty == p.order.cum_qty - sum(qty for _, qty in held)
+            # What went up as a sum has its mean rounded: half a unit of price for each unit of quantity.
+            most = heard.cum_qty if p.session == CLIENTS[0] else 0
+            assert abs(heard.money + sum(px * qty for px, qty in held) - p.order.money) <= most
             owed = {p.amendment.cl_ord_id} if p.amendment else set()
             assert set(heard.pending) == owed | ({p.cancel_cl_ord_id} if p.order.is_cancel_pending else set())
             assert (heard.status in ("3", "4", "8", "C", "2")) == (not is_open(p.order)) or heard.pending

@@ -43,9 +43,9 @@ class Street(Books):
 
     # ---- clients
 
-    @initialize()
-    def market_opens(self) -> None:
-        self.tell(SETUPS[0])
+    @initialize(setup=st.sampled_from([0, 3]))
+    def market_opens(self, setup: int) -> None:
+        self.tell(SETUPS[setup])
         self.tell(events.SessionUp(session=DARK))
         for symbol in SYMBOLS:
             for venue in LIT:
@@ -426,7 +426,7 @@ class Street(Books):
         target = ids[-1 - index % len(ids)]
         self.tell(events.OperatorAmended(operator="ann", target=target, order_qty=qty * 10, price=price, params=params, given=given))
 
-    @rule(setup=st.sampled_from([0, 0, 0, 1, 0, 2]))
+    @rule(setup=st.sampled_from([0, 3, 0, 1, 3, 2, 4]))
     def policy_changes(self, setup: int) -> None:
         self.tell(SETUPS[setup])
 

@@ -206,15 +206,22 @@ class RawClient:
 
 
 class Scripted:
-    """A server on a scripted Venue, with generous limits, in real time. launcher: a module that runs the server's main."""
+    """A server on a scripted Venue, with generous limits, in real time. launcher: a module that runs the server's main.
 
-    def __init__(self, folder: Path, launcher: str = "algoserver", policy: dict[str, str] | None = None) -> None:
+    agreed: what cfg/server.toml says besides, as entries of clients. sessions: the same of sessions/clients.cfg.
+    """
+
+    def __init__(
+        self, folder: Path, launcher: str = "algoserver", policy: dict[str, str] | None = None, agreed: str = "", sessions: str = ""
+    ) -> None:
         shutil.copytree(ROOT / "cfg", folder / "cfg")
         shutil.copytree(ROOT / "sessions", folder / "sessions")
         path = folder / "cfg" / "policy.toml"
         changes = {"duplicate_window_s": "0", "parents_per_second_max": "10000", **(policy or {})}
         lines = [f"{key} = {changes[key]}" if (key := line.partition(" ")[0]) in changes else line for line in path.read_text().splitlines()]
         path.write_text("\n".join(lines))
+        for path, text in ((folder / "cfg" / "server.toml", agreed), (folder / "sessions" / "clients.cfg", sessions)):
+            path.write_text(path.read_text() + text)
         self.venue, self.port, self.state = Venue(), free_port(), folder / "server"
         ports = ["--port", str(self.port), "--venue-port", str(self.venue.port)]
         self.server = Process("serve", "--config", str(folder / "cfg" / "server.toml"), "--state", str(self.state), *ports, module=launcher)
