@@ -1,4 +1,4 @@
-"""`algoserver`: serve, sim, demo, certify, train, replay, atdl. Each imports what it needs when it runs: --help is instant."""
+"""`algoserver`: serve, sim, demo, certify, train, replay, atdl, password. Each imports what it needs when it runs: --help is instant."""
 
 import signal
 import sys
@@ -182,6 +182,18 @@ def replay(state: Annotated[Path, typer.Argument(help="State directory of a serv
         raise typer.Exit(1) from error
     print(f"{result.events} events, {result.outputs} outputs and {result.digests} digests compared, all equal")
     print(f"digest {result.digest}")
+
+
+@app.command()
+def password() -> None:
+    """Ask for a client's password, twice, and print the hash that `[[profiles]]` of the configuration takes."""
+    from algoserver.credentials import hashed, problem
+
+    given = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    wrong = problem(given)
+    if wrong:
+        _refuse(wrong)
+    print(hashed(given))
 
 
 @atdl_app.command("export")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from algoserver.credentials import Credential
 from algoserver.domain.params import BY_NAME, USES
 from algoserver.domain.policy import ClientProfile, CustomTag
 from algoserver.fix.dialect import USER_DEFINED_MIN
@@ -22,7 +23,7 @@ BUILT = {s.name: int(s) for s in USES}
 class ProfileConfig(Entry, frozen=True, kw_only=True):
     """client: its SenderCompID. strategy, defaults: where a D names none. algos, venues: empty for all. fills_ms: market ms; 0: every fill.
 
-    dialect: file of its own tags, relative to this one.
+    dialect: file of its own tags, relative to this one. username, password: of its Logon, the latter as `algoserver password` prints it.
     """
 
     client: str
@@ -31,9 +32,19 @@ class ProfileConfig(Entry, frozen=True, kw_only=True):
     venues: tuple[str, ...] = ()
     fills_ms: int = 0
     dialect: str = ""
+    username: str = ""
+    password: str = ""
     defaults: dict[str, str] = msgspec.field(default_factory=dict)
 
+    @property
+    def credential(self) -> Credential | None:
+        """What its Logon must say; None where it needs no password."""
+        return Credential(self.username, self.password) if self.username or self.password else None
+
     def __post_init__(self) -> None:
+        if bool(self.username) != bool(self.password) or ":" in self.username:
+            raise ValueError("`username` and `password` come together, and a username has no colon")
+        _ = self.credential  # a hash that is none is found now
         for name in (*filter(None, [self.strategy]), *self.algos):
             if name not in BUILT:
                 raise ValueError(f"{name!r} is no strategy that is built; use {', '.join(BUILT)}")

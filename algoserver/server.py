@@ -24,16 +24,16 @@ from algoserver.core.executions import FEED_SUFFIX
 from algoserver.core.operator import FIRM, STOPPING
 from algoserver.core.orders import is_open, leaves_qty
 from algoserver.core.state import State, dump, open_children
+from algoserver.desks import compid, never_left, open_desks
 from algoserver.dispatch import Dispatcher
 from algoserver.domain import events as e
-from algoserver.domain.commands import Command, RejectCancel, RejectMessage, ReportMassCancel, ReportParent, RequestForecast, SendChild
+from algoserver.domain.commands import Command, SendChild
 from algoserver.domain.types import OrdType
 from algoserver.fix import codec, venue_codec
-from algoserver.fix.endpoint import Endpoint, stored_exec_ids
+from algoserver.fix.endpoint import Endpoint
 from algoserver.forecast import Forecaster
 from algoserver.journal import Journal, write_snapshot
 from algoserver.recovery import digest, recover
-from algoserver.settings import BadConfig
 
 # One batch is one fdatasync: long enough to share it among many, short enough that the first does not wait.
 BATCH_MAX = 256
@@ -75,7 +75,7 @@ class Server:
         self._clients = self._add_clients(state_dir, client_port)
         for venue in config.server.venues:
             self._add_venue(state_dir, venue.name, config.path(venue.sessions), venue.host, venue_port or venue.port)
-        self._unsent = self._never_left(recovered.unsent)
+        self._unsent = never_left(recovered.unsent, self._clients)
         self._beat = time.monotonic()
         self._is_busy = False
         self._is_stopping = False
@@ -234,6 +234,9 @@ class Server:
             if name not in self.state.venues_up:
                 return []
             return [e.Garbled(session=name, msg_seq=self.state.heard.get(name, 0), msg_type="3", code="session_reject", text=text, reject_reason=0)]
+        if kind == "refused":
+            self._log.warning("logon refused", session=self._names[item[1]], reason="username or password")
+            return []
         if kind == "ask":
             return self._answer(item, answers)
         assert kind == "stop"
@@ -263,20 +266,10 @@ class Server:
     # Start, stop, failure.
 
     def _add_clients(self, state_dir: Path, port: int) -> Endpoint:
-        clients = self._config.server.clients
-        port = port or clients.port
-        overrides = {"SocketAcceptPort": str(port)} if port else {}
-        # The engine would refuse a client's own tags before we could read them.
-        own = {p.client: {"ValidateUserDefinedFields": "N"} for p in self._profiles.values() if p.has_dialect}
-        endpoint = Endpoint(self._config.path(clients.sessions), state_dir, "acceptor", self._inbox, overrides, session_overrides=own)
+        endpoint = open_desks(self._config, state_dir, port, self._inbox)
         self._endpoints.append(endpoint)
-        known = [session.rpartition("->")[2] for session in endpoint.sessions]
-        for name in self._profiles:
-            if name not in known:
-                raise BadConfig(f"{self._config.file}: profiles {name!r} client: no session of {clients.sessions} has it; use {', '.join(known)}")
         for session in endpoint.sessions:
-            name = session.rpartition("->")[2]
-            self._names[session] = name
+            name = self._names[session] = compid(session)
             self._dispatcher.add_client(name, endpoint, session)
             if name in self.state.heard:
                 endpoint.rewind(session, self.state.heard[name] + 1)
@@ -295,27 +288,6 @@ class Server:
             self._dispatcher.add_venue(name, endpoint, session, lambda venue, letter: self._inbox.put(("unsent", venue, letter)))
             if name in self.state.heard:
                 endpoint.rewind(session, self.state.heard[name] + 1)
-
-    def _never_left(self, unsent: list[tuple[int, int, Command]]) -> list[tuple[int, int, Command]]:
-        """Of what may not have left, what no engine's store has. Children and cancels are not sent again: venues are asked."""
-        stored: dict[str, set[str]] = {}
-        kept: list[tuple[int, int, Command]] = []
-        for seq, ts, command in unsent:
-            if isinstance(command, RequestForecast):
-                kept.append((seq, ts, command))
-            if isinstance(command, ReportParent):
-                session = self._session_of(command.session)
-                if session and session not in stored:
-                    stored[session] = stored_exec_ids(self._clients.store_dir, session)
-                if session and command.exec_id not in stored[session]:
-                    kept.append((seq, ts, command))
-            elif isinstance(command, RejectCancel | RejectMessage | ReportMassCancel):
-                # These have no id of their own to look for. Told twice is harmless; not told is not.
-                kept.append((seq, ts, command))
-        return kept
-
-    def _session_of(self, name: str) -> str:
-        return next((s for s in self._clients.sessions if self._names[s] == name), "")
 
     def _introduce(self) -> None:
         """The first events of a process: the firm's decisions, and that every session of the last one is gone."""

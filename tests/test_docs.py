@@ -34,6 +34,7 @@ RUN_ALONE = {
 }
 LEARN = next(c for c in COMMANDS if "train volume" in c)
 REPLAY = next(c for c in COMMANDS if "replay" in c)
+PASSWORD = next(c for c in COMMANDS if c.endswith("algoserver password"))
 ATDL = next(c for c in COMMANDS if "atdl export" in c)
 TAPE = next(c for c in COMMANDS if "sim-tape" in c)
 SMALL = {"bench_core": "--parents 100 --events 3000 --warm 3000 --rounds 1", "bench_ack": "--rounds 1 --burst 300 --single 50"}
@@ -43,7 +44,7 @@ PICTURES = next(c for c in COMMANDS if "algo_runs" in c)
 
 def test_every_command_of_the_readme_is_run_by_a_test():
     """A command that is added there and not here fails."""
-    known = {*ELSEWHERE, *STREET, OMS, CTL, CERTIFY, *RUN_ALONE, LEARN, REPLAY, ATDL, TAPE, PICTURES, *BENCHES}
+    known = {*ELSEWHERE, *STREET, OMS, CTL, CERTIFY, *RUN_ALONE, LEARN, REPLAY, ATDL, TAPE, PASSWORD, PICTURES, *BENCHES}
     assert set(COMMANDS) == known
 
 
@@ -98,6 +99,13 @@ def test_the_algos_are_exported(tmp_path):
     done = run(ATDL.replace("state/algos.xml", str(out)), 60)
     assert done.returncode == 0, done.stderr
     assert "</Strategies>" in out.read_text()
+
+
+def test_a_password_becomes_a_hash():
+    """Without a terminal it reads its standard input; twice the same, or nothing."""
+    done = subprocess.run(shlex.split(PASSWORD), cwd=ROOT, capture_output=True, text=True, timeout=60, input="some password\nsome password\n")
+    assert (done.returncode, done.stdout.startswith("scrypt$")) == (0, True), done.stderr
+    assert "some password" not in done.stdout + done.stderr
 
 
 def test_the_recorded_tape_can_be_traded(tmp_path):

@@ -1,13 +1,14 @@
 """One QuickFIX engine, acceptor or initiator: texts in, texts out.
 
-Rule 1: a callback copies text and enqueues, nothing else; nothing escapes a callback (an exception there hangs the process).
+Rule 1: a callback copies text and enqueues, nothing else but asking who may log on; nothing escapes a callback (an exception
+there hangs the process).
 Rule 2: no QuickFIX object outlives its callback: sessions are known by their text, "FIX.4.4:ALGO->CLIENT1".
 Rule 3: an order message that the engine would send again after a gap (43=Y) is withheld when `withhold_resends`: a venue
 must never see yesterday's order today. Reports to a client are sent again as stored, which is what a client wants.
 """
 
 import queue
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +23,10 @@ DICTIONARIES = Path(__file__).resolve().parents[2] / "sessions"
 # The dictionary that knows a version's groups.
 GROUPING = {"FIX.4.2": "FIX42.xml", "FIX.4.4": "FIX44.xml", "FIXT.1.1": "FIX50SP2.xml"}
 
-# What the endpoint puts on the inbox: ("up" | "down" | "app" | "rejected", session, text).
+# It does not say which of both is wrong. The engine puts "Rejected Logon Attempt: " before it.
+REFUSED = "check Username (553) and Password (554)"
+
+# What the endpoint puts on the inbox: ("up" | "down" | "app" | "rejected" | "refused", session, text).
 Inbox = queue.SimpleQueue
 
 
@@ -35,7 +39,7 @@ class Endpoint(fix.Application):  # type: ignore[misc]
 
     cfg: QuickFIX settings. state_dir: its stores go to state_dir/fix. overrides: settings that replace those of
     the file in every session, for instance SocketAcceptPort. session_overrides: the same for one, by its TargetCompID.
-    Raises BadSessions.
+    admit: whether a session may log on by this Logon; it runs on the session's thread and may take its time. Raises BadSessions.
     """
 
     def __init__(
@@ -47,11 +51,13 @@ class Endpoint(fix.Application):  # type: ignore[misc]
         overrides: Mapping[str, str] | None = None,
         withhold_resends: bool = False,
         session_overrides: Mapping[str, Mapping[str, str]] | None = None,
+        admit: Callable[[str, str], bool] | None = None,
     ) -> None:
         super().__init__()
         guard.install()
         self._inbox = inbox
         self._withhold_resends = withhold_resends
+        self._admit = admit
         self.store_dir = state_dir / "fix"
         effective = self.store_dir / cfg.name
         self.store_dir.mkdir(parents=True, exist_ok=True)
@@ -137,6 +143,15 @@ class Endpoint(fix.Application):  # type: ignore[misc]
         text = readable(message.toString())
         if "\x0135=3\x01" in text:
             self._inbox.put(("rejected", session_id.toString(), text))
+        elif message_type(text) == "A" and not self._is_admitted(session_id.toString(), text):
+            self._inbox.put(("refused", session_id.toString(), ""))
+            raise fix.RejectLogon(REFUSED)
+
+    def _is_admitted(self, session: str, logon: str) -> bool:
+        try:
+            return self._admit is None or self._admit(session, logon)
+        except Exception:  # whatever it was: nothing escapes a callback, and who can't be checked is not let in
+            return False
 
     def toApp(self, message: "fix.Message", session_id: "fix.SessionID") -> None:
         if self._withhold_resends:

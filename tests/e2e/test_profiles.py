@@ -1,13 +1,16 @@
-"""What is agreed with clients, over sockets: a broker's tags, fills of an interval, defaults; and replayed."""
+"""What is agreed with clients, over sockets: a broker's tags, fills of an interval, defaults, who may log on; and replayed."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from algoserver.credentials import hashed
 from tests.e2e.street import replay
-from tests.e2e.venue import RawClient, Scripted, now
+from tests.e2e.venue import RawClient, Scripted, now, refusal
 
-AGREED = """
+PASSWORD = "correct horse battery"
+SECRET = f'username = "desk"\npassword = "{hashed(PASSWORD)}"\n'
+AGREED = f"""
 [[profiles]]
 client = "CLIENT1"
 strategy = "TWAP"
@@ -24,13 +27,51 @@ dialect = "dialect-t.toml"
 [[profiles]]
 client = "CLIENT50"
 dialect = "dialect-t.toml"
+
+[[profiles]]
+client = "LOCKED"
+{SECRET}
+[[profiles]]
+client = "LOCKED42"
+{SECRET}
+[[profiles]]
+client = "LOCKED50"
+{SECRET}"""
+# An address that nobody here has, and hours that are over or begin later.
+SESSIONS = """
+[SESSION]
+TargetCompID=LOCKED
+
+[SESSION]
+TargetCompID=LOCKED42
+BeginString=FIX.4.2
+DataDictionary=FIX42.xml
+
+[SESSION]
+TargetCompID=LOCKED50
+BeginString=FIXT.1.1
+DefaultApplVerID=FIX.5.0SP2
+TransportDataDictionary=FIXT11.xml
+AppDataDictionary=FIX50SP2.xml
+
+[SESSION]
+TargetCompID=FAR
+AllowedRemoteAddresses=192.0.2.10
+
+[SESSION]
+TargetCompID=CLOSED
+NonStopSession=N
+StartTime={later}
+EndTime={end}
 """
+SAID = "Rejected Logon Attempt: check Username (553) and Password (554)"
 
 
 @pytest.fixture(scope="module")
 def street(tmp_path_factory) -> Iterator[Scripted]:
     """One server for all of these."""
-    scripted = Scripted(tmp_path_factory.mktemp("profiles") / "street", agreed=AGREED)
+    sessions = SESSIONS.format(later=now(7_200)[9:], end=now(10_800)[9:])
+    scripted = Scripted(tmp_path_factory.mktemp("profiles") / "street", agreed=AGREED, sessions=sessions)
     scripted.client().close()
     yield scripted
     assert scripted.close() == 0
@@ -81,3 +122,41 @@ def test_a_client_without_tags_of_its_own_is_held_to_the_dictionary(street):
     refused = client.next()
     assert (refused["35"], refused["371"]) == ("3", "6064")
     client.close()
+
+
+RIGHT = {
+    "LOCKED": ((553, "desk"), (554, PASSWORD)), "LOCKED50": ((553, "desk"), (554, PASSWORD)),
+    "LOCKED42": ((95, len(PASSWORD) + 5), (96, f"desk:{PASSWORD}")),
+}  # fmt: skip
+WRONG = {
+    "LOCKED": [(), ((553, "desk"), (554, "guess")), ((553, "other"), (554, PASSWORD)), ((554, PASSWORD),)],
+    "LOCKED50": [((553, "desk"), (554, "guess"))],
+    "LOCKED42": [(), ((95, 10), (96, "desk:guess"))],
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_client_with_a_password_logs_on_by_it_alone(street, name: str):
+    """In every version; a wrong user and a wrong password hear the same, and the right ones are let in after that."""
+    assert [refusal(street.port, name, *logon) for logon in WRONG[name]] == [SAID] * len(WRONG[name])
+    client = RawClient(street.port, name, *RIGHT[name])
+    client.peer.send("1", (112, "here?"))
+    assert client.heard.get(timeout=15)["112"] == "here?"
+    client.close()
+
+
+def test_a_refused_logon_is_in_the_log_and_no_password_is_on_disk(street):
+    """Which session and that it was refused; of the passwords nothing, right or wrong, in any file of the server."""
+    assert refusal(street.port, "LOCKED", (553, "desk"), (554, "hunter22")) == SAID
+    written = {p: p.read_bytes() for p in street.state.rglob("*") if p.is_file()}
+    log = written[street.state / "log" / "server.jsonl"]
+    assert b'"session": "LOCKED"' in log
+    assert b"logon refused" in log
+    assert written.keys() >= {street.state / "fix" / f"FIX.4.4-ALGO-LOCKED.{kind}" for kind in ("body", "header", "seqnums")}
+    assert [p for p, data in written.items() if PASSWORD.encode() in data or b"hunter22" in data] == []
+
+
+def test_a_session_has_its_own_addresses_and_hours(street):
+    """From elsewhere, or outside of its hours, a Logon ends without a word; the other sessions do not notice."""
+    assert [refusal(street.port, name) for name in ("FAR", "CLOSED")] == ["", ""]
+    RawClient(street.port, "CLIENT2").close()

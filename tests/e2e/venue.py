@@ -170,21 +170,20 @@ class Venue:
             self.arrived.put(fields)
 
 
-BEGIN_STRINGS = {"CLIENT42": "FIX.4.2", "CLIENT50": "FIXT.1.1"}
+BEGIN_STRINGS = {"42": "FIX.4.2", "50": "FIXT.1.1"}  # by how the name ends
 
 
 class RawClient:
-    """A client over a bare socket, in the version of its name, numbers from 1."""
+    """A client over a bare socket, in the version of its name, numbers from 1. logon: what its Logon says besides."""
 
-    def __init__(self, port: int, name: str = "CLIENT1") -> None:
+    def __init__(self, port: int, name: str = "CLIENT1", *logon: tuple[int, object]) -> None:
         self.heard: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
         connection = socket.create_connection(("127.0.0.1", port), timeout=30)
         self.peer = Peer(connection, lambda _, fields: self.heard.put(fields))
         self.peer.us, self.peer.them = name, "ALGO"
-        self.peer.begin_string = BEGIN_STRINGS.get(name, "FIX.4.4")
+        self.peer.begin_string = BEGIN_STRINGS.get(name[-2:], "FIX.4.4")
         threading.Thread(target=self.peer.listen, daemon=True).start()
-        version = ((1137, 9),) if self.peer.begin_string == "FIXT.1.1" else ()
-        self.peer.send("A", (98, 0), (108, 30), (141, "Y"), *version)
+        self.peer.send("A", *hello(self.peer.begin_string), *logon)
         assert self.next()["35"] == "A"
 
     def next(self) -> dict[str, str]:
@@ -203,6 +202,30 @@ class RawClient:
     def close(self) -> None:
         """Hang up."""
         self.peer.hang_up()
+
+
+def hello(begin_string: str) -> tuple[tuple[int, object], ...]:
+    """The fields of a Logon that begins its numbers anew."""
+    return ((98, 0), (108, 30), (141, "Y"), *(((1137, 9),) if begin_string == "FIXT.1.1" else ()))
+
+
+def refusal(port: int, name: str, *logon: tuple[int, object]) -> str:
+    """Text of the Logout by which a Logon is refused; empty where there is none. The connection must end."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=MESSAGE_S_MAX)
+    peer = Peer(connection, lambda *_: None)
+    peer.us, peer.them, peer.begin_string = name, "ALGO", BEGIN_STRINGS.get(name[-2:], "FIX.4.4")
+    received = b""
+    with contextlib.suppress(ConnectionError):
+        peer.send("A", *hello(peer.begin_string), *logon)
+        while chunk := connection.recv(65_536):
+            received += chunk
+    connection.close()
+    parser = simplefix.FixParser()
+    parser.append_buffer(received)
+    messages = iter(parser.get_message, None)
+    said = [{tag.decode(): value.decode() for tag, value in m.pairs} for m in messages]
+    assert [m["35"] for m in said] == ["5"][: len(said)], said
+    return said[0].get("58", "") if said else ""
 
 
 class Scripted:
