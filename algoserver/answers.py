@@ -10,6 +10,7 @@ from typing import Any
 from algoserver.core import halts, orders
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Work, band, market_volume, planned
+from algoserver.core.executions import FEED_SUFFIX
 from algoserver.core.market import best
 from algoserver.core.orders import ChildOrder, ParentOrder
 from algoserver.core.planning import NAMES, plan_text
@@ -56,8 +57,10 @@ def session_list(state: State) -> Answer:
     """Every session that is configured or was ever up."""
     clients = state.setup.clients if state.setup else ()
     rows = []
+    copies = [d.session for d in state.setup.drop_copies] if state.setup else []
     for name in dict.fromkeys((*clients, *state.venues_up, *state.sessions)):
-        kind = "venue" if name in state.venues_up else "client" if name in clients else "market data"
+        kind = "market data" if name.endswith(FEED_SUFFIX) else "drop copy" if name in copies else "client"
+        kind = "venue" if name in state.venues_up else kind
         rows.append({"session": name, "kind": kind, "state": _up(state.sessions.get(name, False)), "msg_seq_heard": state.heard.get(name, 0)})
     return {"sessions": rows}
 

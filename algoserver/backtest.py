@@ -222,7 +222,7 @@ class Backtest:
             self.reports.append(command)
         elif isinstance(command, c.RaiseAlert):
             self.alerts.append(command)
-        # Refusals of a cancel or a message go to a client, who is not here to read them.
+        # Refusals of a cancel or a message go to a client, who is not here to read them, reports of children to a drop copy.
 
     def _hear(self, answers: list[r.Answer]) -> None:
         """Note what happened in the market and send word of it to the core."""

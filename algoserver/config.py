@@ -15,7 +15,7 @@ from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.policy import AlgoDefaults, InstrumentSetup, RiskPolicy, SessionHours, Venue
 from algoserver.domain.types import DAY, PPM_ONE, SECOND, Instrument, ppm, px, qty
 from algoserver.learn.volumes import read_volumes
-from algoserver.profiles import ProfileConfig, dialect_files, profiles
+from algoserver.profiles import DropCopyConfig, ProfileConfig, dialect_files, drop_copies, profiles
 from algoserver.recorded import VOLUME_DIR
 from algoserver.settings import BadConfig, ClockConfig, Entry, HoursConfig, read, time_of_day
 
@@ -103,6 +103,7 @@ class ServerConfig(Entry, frozen=True, kw_only=True):
     forecast: ForecastConfig = msgspec.field(default_factory=ForecastConfig)
     shell: ShellConfig = msgspec.field(default_factory=ShellConfig)
     profiles: list[ProfileConfig] = msgspec.field(default_factory=list)
+    drop_copies: list[DropCopyConfig] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:
         names = [v.name for v in self.venues]
@@ -207,6 +208,7 @@ def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, mod
             clients=(),
             digest=digest,
             profiles=agreed,
+            drop_copies=drop_copies(path, server.drop_copies),
         )
     except ValueError as e:
         raise BadConfig(f"{path}: {e}") from e

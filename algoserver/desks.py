@@ -9,12 +9,14 @@ from typing import Any
 
 from algoserver.config import Config
 from algoserver.credentials import Credential
-from algoserver.domain.commands import Command, RejectCancel, RejectMessage, ReportMassCancel, ReportParent, RequestForecast
+from algoserver.domain.commands import Command, RejectCancel, RejectMessage, ReportChild, ReportMassCancel, ReportParent, RequestForecast
+from algoserver.domain.policy import DropCopy
 from algoserver.fix.endpoint import Endpoint, stored_exec_ids
 from algoserver.fix.logon import credentials
 from algoserver.settings import BadConfig
 
-Unsent = list[tuple[int, int, Command]]
+# seq, ts, command, and of a report the one session that has not had it.
+Unsent = list[tuple[int, int, Command, str]]
 
 
 def open_desks(config: Config, state_dir: Path, port: int, inbox: Any) -> Endpoint:
@@ -29,9 +31,11 @@ def open_desks(config: Config, state_dir: Path, port: int, inbox: Any) -> Endpoi
     known = [compid(session) for session in endpoint.sessions]
     for profile in profiles:
         if profile.client not in known:
-            raise BadConfig(
-                f"{config.file}: profiles {profile.client!r} client: no session of {clients.sessions} has it; use {', '.join(known)}"
-            )
+            _unknown(config, f"profiles {profile.client!r} client", profile.client, known)
+    for copy in config.setup.drop_copies:
+        for name in (copy.session, *copy.clients):
+            if name not in known:
+                _unknown(config, f"drop_copies {copy.session!r} {'session' if name == copy.session else 'clients'}", name, known)
     return endpoint
 
 
@@ -45,26 +49,35 @@ def admission(wanted: dict[str, Credential]) -> Callable[[str, str], bool]:
     return admit
 
 
+def _unknown(config: Config, where: str, name: str, known: list[str]) -> None:
+    sessions = config.server.clients.sessions
+    raise BadConfig(f"{config.file}: {where}: no session of {sessions} has TargetCompID {name!r}; use {', '.join(known)}")
+
+
 def compid(session: str) -> str:
     """The client's CompID of "FIX.4.4:ALGO->CLIENT1": his name everywhere else."""
     return session.rpartition("->")[2]
 
 
-def never_left(unsent: Unsent, desks: Endpoint) -> Unsent:
-    """Of what may not have left, what no engine's store has. Children and cancels are not sent again: venues are asked."""
+def never_left(unsent: list[tuple[int, int, Command]], desks: Endpoint, drop_copies: tuple[DropCopy, ...]) -> Unsent:
+    """Of what may not have left, what no engine's store has, and for whom. Children and cancels are not sent again: venues are asked."""
     sessions = {compid(session): session for session in desks.sessions}
     stored: dict[str, set[str]] = {}
     kept: Unsent = []
     for seq, ts, command in unsent:
         if isinstance(command, RequestForecast):
-            kept.append((seq, ts, command))
-        if isinstance(command, ReportParent):
-            session = sessions.get(command.session)
-            if session and session not in stored:
-                stored[session] = stored_exec_ids(desks.store_dir, session)
-            if session and command.exec_id not in stored[session]:
-                kept.append((seq, ts, command))
+            kept.append((seq, ts, command, ""))
+        elif isinstance(command, ReportParent | ReportChild):
+            is_child = isinstance(command, ReportChild)
+            report = command.report if isinstance(command, ReportChild) else command
+            names = [d.session for d in drop_copies if d.wants(report.session, is_child)]
+            for name in names if is_child else [report.session, *names]:
+                session = sessions.get(name)
+                if session and session not in stored:
+                    stored[session] = stored_exec_ids(desks.store_dir, session)
+                if session and report.exec_id not in stored[session]:
+                    kept.append((seq, ts, command, name))
         elif isinstance(command, RejectCancel | RejectMessage | ReportMassCancel):
             # These have no id of their own to look for. Told twice is harmless; not told is not.
-            kept.append((seq, ts, command))
+            kept.append((seq, ts, command, ""))
     return kept

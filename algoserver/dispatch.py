@@ -9,6 +9,7 @@ import structlog
 
 from algoserver.domain import commands as c
 from algoserver.domain import events as e
+from algoserver.domain.policy import DropCopy
 from algoserver.domain.types import Instrument
 from algoserver.fix import codec, mass_codec, venue_codec
 from algoserver.fix.endpoint import Endpoint
@@ -28,6 +29,7 @@ class Dispatcher:
         self._forecast = forecast
         self._outboxes: dict[str, Outbox] = {}
         self._versions: dict[str, Version] = {}
+        self._copies: dict[str, DropCopy] = {}
         self._venue_ends: dict[str, tuple[Endpoint, str]] = {}
         self._open: dict[str, tuple[str, int, str]] = {}  # child -> venue, quantity that may still trade, cancel body
         self.alerts: list[c.RaiseAlert] = []
@@ -38,15 +40,24 @@ class Dispatcher:
         self._outboxes[name] = Outbox(endpoint, session)
         self._versions[name] = version_of(session)
 
+    def add_copy(self, name: str, endpoint: Endpoint, session: str, copy: DropCopy) -> None:
+        """A drop copy's session. Nobody waits for it."""
+        self.add_client(name, endpoint, session)
+        self._copies[name] = copy
+
     def add_venue(self, name: str, endpoint: Endpoint, session: str, on_unsent: Callable[[str, Letter], None]) -> None:
         """A venue's order session; on_unsent hears of what could not leave."""
         self._outboxes[name] = Outbox(endpoint, session, lambda letter: on_unsent(name, letter))
         self._venue_ends[name] = endpoint, session
 
-    def dispatch(self, seq: int, ts: int, command: c.Command) -> None:
-        """Write one command of the event `seq`; it leaves with the next post()."""
+    def dispatch(self, seq: int, ts: int, command: c.Command, to: str = "") -> None:
+        """Write one command of the event `seq`; it leaves with the next post(). to: of a report's sessions this one alone."""
         if isinstance(command, c.ReportParent):
-            self._put(command.session, Letter(seq, codec.encode_report(command, self._versions.get(command.session, V44))))
+            self._report(seq, command, to)
+        elif isinstance(command, c.ReportChild):
+            for name, copy in self._copies.items():
+                if to in ("", name) and copy.wants(command.report.session, is_child=True):
+                    self._put(name, Letter(seq, codec.encode_child_report(command, self._versions[name])))
         elif isinstance(command, c.SendChild):
             self._remember(command, ts)
             body = venue_codec.encode_child(command, self._decimals(command.symbol), ts)
@@ -62,7 +73,7 @@ class Dispatcher:
             version = self._versions.get(command.session, V44)
             self._put(command.session, Letter(seq, mass_codec.encode_mass_cancel(command, version), is_grouped=True))
         elif isinstance(command, c.RejectMessage):
-            self._put(command.session, Letter(seq, codec.encode_message_reject(command)))
+            self._put(command.session, Letter(seq, codec.encode_message_reject(command, self._versions.get(command.session, V44))))
         elif isinstance(command, c.RequestForecast):
             self._forecast(command)
         elif isinstance(command, c.RaiseAlert):
@@ -72,11 +83,14 @@ class Dispatcher:
             raise AssertionError(f"no way out for {type(command).__name__}")
 
     def post(self) -> None:
-        """Let everything go that was dispatched, and wait a moment for it."""
-        for outbox in self._outboxes.values():
+        """Let everything go that was dispatched, and wait a moment for it; drop copies after everybody else, and not for them."""
+        awaited = [outbox for name, outbox in self._outboxes.items() if name not in self._copies]
+        for outbox in awaited:
             outbox.post()
-        for outbox in self._outboxes.values():
+        for outbox in awaited:
             outbox.settle(SETTLE_S_MAX)
+        for name in self._copies:
+            self._outboxes[name].post()
 
     def heard(self, event: e.Event) -> None:
         """Keep the set of open children true to what venues say."""
@@ -110,6 +124,17 @@ class Dispatcher:
     def stop(self, timeout_s: float) -> list[str]:
         """Send what waits; names of the sessions whose peer did not take it in time."""
         return [name for name, outbox in self._outboxes.items() if not outbox.stop(timeout_s)]
+
+    def _report(self, seq: int, report: c.ReportParent, to: str) -> None:
+        version = self._versions.get(report.session, V44)
+        body = codec.encode_report(report, version)
+        if to in ("", report.session):
+            self._put(report.session, Letter(seq, body))
+        for name, copy in self._copies.items():
+            if to in ("", name) and copy.wants(report.session):
+                own = self._versions[name]
+                same = body if own is version else codec.encode_report(report, own)
+                self._put(name, Letter(seq, codec.encode_copy(same, report.session)))
 
     def _remember(self, child: c.SendChild, ts: int) -> None:
         cancel = c.CancelChild(

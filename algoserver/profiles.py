@@ -1,4 +1,4 @@
-"""What is agreed with each client, as cfg/server.toml says it: defaults, what he may use, how he hears of fills, tags of his own.
+"""What is agreed with each client and who may listen, as cfg/server.toml says it: defaults, what he may use, how he hears of fills, tags of his own.
 
 Rule: what could never be accepted from a client is an error here: the server does not start with it.
 """
@@ -9,7 +9,7 @@ import msgspec
 
 from algoserver.credentials import Credential
 from algoserver.domain.params import BY_NAME, USES
-from algoserver.domain.policy import ClientProfile, CustomTag
+from algoserver.domain.policy import ClientProfile, CustomTag, DropCopy
 from algoserver.fix.dialect import USER_DEFINED_MIN
 from algoserver.fix.read import Unusable, parameter
 from algoserver.settings import BadConfig, Entry, read
@@ -58,6 +58,14 @@ class ProfileConfig(Entry, frozen=True, kw_only=True):
                 raise ValueError(f"`defaults` {name} is not supported yet; leave it out")
             if BY_NAME[name].kind == "time":
                 raise ValueError(f"`defaults` {name}: a moment can't be a default; leave it out")
+
+
+class DropCopyConfig(Entry, frozen=True, kw_only=True):
+    """session: its CompID, one of clients.sessions. clients: whose reports; empty for all. children: those of their children too."""
+
+    session: str
+    clients: tuple[str, ...] = ()
+    children: bool = False
 
 
 class TagEntry(Entry, frozen=True, kw_only=True):
@@ -114,6 +122,18 @@ def profiles(path: Path, entries: list[ProfileConfig], venues: list[str]) -> tup
             if venue not in venues:
                 raise BadConfig(f"{where} venues: {venue!r} is no venue here; use {', '.join(venues)}")
     return tuple(_profile(path.parent, entry) for entry in entries)
+
+
+def drop_copies(path: Path, entries: list[DropCopyConfig]) -> tuple[DropCopy, ...]:
+    """The drop copies of the configuration file `path`. Raises BadConfig."""
+    names = [entry.session for entry in entries]
+    for entry in entries:
+        where = f"{path}: drop_copies {entry.session!r}"
+        if names.count(entry.session) > 1 or not entry.session:
+            raise BadConfig(f"{where} session: each session is one drop copy; put both together")
+        if own := [name for name in entry.clients if name in names]:
+            raise BadConfig(f"{where} clients: {own[0]!r} is a drop copy itself, which has no reports; name clients")
+    return tuple(DropCopy(entry.session, entry.clients, entry.children) for entry in entries)
 
 
 def dialect_files(base: Path, entries: list[ProfileConfig]) -> list[Path]:

@@ -71,11 +71,12 @@ class Server:
         self._endpoints: list[Endpoint] = []
         self._names: dict[str, str] = {}
         self._feeds: dict[str, tuple[Endpoint, str]] = {}
+        self._copies = {d.session: d for d in config.setup.drop_copies}
         self._profiles = {p.client: p for p in config.setup.profiles}
         self._clients = self._add_clients(state_dir, client_port)
         for venue in config.server.venues:
             self._add_venue(state_dir, venue.name, config.path(venue.sessions), venue.host, venue_port or venue.port)
-        self._unsent = never_left(recovered.unsent, self._clients)
+        self._unsent = never_left(recovered.unsent, self._clients, config.setup.drop_copies)
         self._beat = time.monotonic()
         self._is_busy = False
         self._is_stopping = False
@@ -249,6 +250,8 @@ class Server:
         if name in self.state.venues_up:
             event = venue_codec.decode_venue(text, name, self._instruments, lambda child_id: self._is_at(child_id, name))
             return [event] if event is not None else []
+        if name in self._copies:
+            return [codec.refuse_copy(text, name)]
         return [codec.decode_client(text, name, self._instruments, self._profiles.get(name))]
 
     def _is_at(self, child_id: str, venue: str) -> bool:
@@ -270,7 +273,10 @@ class Server:
         self._endpoints.append(endpoint)
         for session in endpoint.sessions:
             name = self._names[session] = compid(session)
-            self._dispatcher.add_client(name, endpoint, session)
+            if name in self._copies:
+                self._dispatcher.add_copy(name, endpoint, session, self._copies[name])
+            else:
+                self._dispatcher.add_client(name, endpoint, session)
             if name in self.state.heard:
                 endpoint.rewind(session, self.state.heard[name] + 1)
         return endpoint
@@ -310,8 +316,8 @@ class Server:
             self._apply(e.OperatorCommanded(operator="server", verb="release", target=FIRM, reason="started"), decided)
         self._journal.append_digest(self.state.seq, digest(self.state))
         self._journal.commit()
-        for seq, ts, command in self._unsent:
-            self._dispatcher.dispatch(seq, ts, command)
+        for seq, ts, command, to in self._unsent:
+            self._dispatcher.dispatch(seq, ts, command, to)
         for seq, ts, commands in decided:
             for command in commands:
                 self._dispatcher.dispatch(seq, ts, command)

@@ -7,6 +7,7 @@ nobody asked for it waits for its next turn, or a venue that refuses everything 
 """
 
 from algoserver.core import bundles, foreign, orders, risk
+from algoserver.core.copies import copy_child
 from algoserver.core.market import forget
 from algoserver.core.orders import ChildOrder, Held, ParentOrder
 from algoserver.core.reports import alert, next_exec_id, pause, report, tell_fills
@@ -35,13 +36,16 @@ REFUSALS_MAX = 5
 # A venue that has not said how a child stands is asked again after this.
 ASK_AGAIN_NS = 5 * SECOND
 FEED_SUFFIX = ".md"
+ENDED = {OrdStatus.CANCELED: ExecType.CANCELED, OrdStatus.DONE_FOR_DAY: ExecType.DONE_FOR_DAY, OrdStatus.EXPIRED: ExecType.EXPIRED}
 
 
 def child_accepted(state: State, event: ChildAccepted, out: list[Command]) -> None:
     """The venue has it."""
     child = _child(state, event, out)
     if child is not None:
-        orders.on_accepted(child.order)
+        if child.order.status is OrdStatus.PENDING_NEW:
+            orders.on_accepted(child.order)
+            copy_child(state, out, child, ExecType.NEW, event.ts)
         work = state.works.get(child.parent_id)
         if work is not None:
             work.refusals = 0
@@ -53,6 +57,10 @@ def child_filled(state: State, event: ChildFilled, out: list[Command]) -> None:
     if child is None or not orders.on_fill(child.order, event.exec_id, event.last_px, event.last_qty):
         return
     parent = state.parents[child.parent_id]
+    copy_child(
+        state, out, child, ExecType.TRADE, event.ts, exec_id=event.exec_id, last=(event.last_px, event.last_qty),
+        last_liquidity_ind=event.last_liquidity_ind,
+    )  # fmt: skip
     was_open = child.child_id in parent.open_children
     fills_ns = profile(state, parent.session).fills_ns
     if not fills_ns:
@@ -90,6 +98,7 @@ def fill_busted(state: State, event: FillBusted, out: list[Command]) -> None:
             alert(out, "unknown_bust", child.child_id, f"{child.venue} busts {event.exec_ref_id}, which is not booked")
         return
     parent = state.parents[child.parent_id]
+    copy_child(state, out, child, ExecType.TRADE_CANCEL, event.ts, exec_id=event.exec_id, exec_ref_id=event.exec_ref_id, last=fill)
     tell_fills(out, parent, event.ts)
     exec_id, booked_id = next_exec_id(parent), child.reported[event.exec_ref_id]
     orders.on_bust(parent.order, exec_id, booked_id)
@@ -117,6 +126,8 @@ def fill_corrected(state: State, event: FillCorrected, out: list[Command]) -> No
             alert(out, "unknown_correction", child.child_id, f"{child.venue} corrects {event.exec_ref_id}, which is not booked")
         return
     parent = state.parents[child.parent_id]
+    last = event.last_px, event.last_qty
+    copy_child(state, out, child, ExecType.TRADE_CORRECT, event.ts, exec_id=event.exec_id, exec_ref_id=event.exec_ref_id, last=last)
     tell_fills(out, parent, event.ts)
     exec_id, booked_id = next_exec_id(parent), child.reported[event.exec_ref_id]
     child.reported[event.exec_id] = exec_id
@@ -143,6 +154,7 @@ def child_canceled(state: State, event: ChildCanceled, out: list[Command]) -> No
         return
     was_asked = child.order.is_cancel_pending or child.time_in_force is not TimeInForce.DAY
     orders.on_ended(child.order, event.ord_status)
+    copy_child(state, out, child, ENDED[event.ord_status], event.ts, event.text)
     _close(state, child)
     parent = state.parents[child.parent_id]
     if was_asked or not parent.open_children:
@@ -164,6 +176,7 @@ def child_replaced(state: State, event: ChildReplaced, out: list[Command]) -> No
         text = f"{child.venue} cut {child.child_id} to {event.order_qty}{_why(event.exec_restatement_reason)}; the rest is worked elsewhere"
         alert(out, "unsolicited_decrease", child.child_id, text)
     orders.on_replaced(child.order, event.order_qty)
+    copy_child(state, out, child, ExecType.RESTATED, event.ts)
     risk.on_resized(state.gate, child.child_id, orders.leaves_qty(child.order))
     _settle(state, state.parents[child.parent_id], child)
 
@@ -174,6 +187,7 @@ def child_rejected(state: State, event: ChildRejected, out: list[Command]) -> No
     if child is None or not orders.is_open(child.order):
         return
     orders.on_ended(child.order, OrdStatus.REJECTED)
+    copy_child(state, out, child, ExecType.REJECTED, event.ts, event.text)
     _close(state, child)
     parent = state.parents[child.parent_id]
     count_refusal(state, parent, f"{child.venue}: {event.text}", out)
@@ -211,10 +225,12 @@ def child_status_reported(state: State, event: ChildStatusReported, out: list[Co
             if child.order.status is not OrdStatus.PENDING_NEW:
                 alert(out, "lost_child", child.child_id, f"{child.venue} had accepted it and does not know it now")
             orders.on_ended(child.order, OrdStatus.REJECTED)
+            copy_child(state, out, child, ExecType.REJECTED, event.ts, "it does not know the order")
             _close(state, child)
         elif event.ord_status in orders.FINAL:
             ended = event.ord_status if event.ord_status is not OrdStatus.FILLED else OrdStatus.CANCELED
             orders.on_ended(child.order, ended)
+            copy_child(state, out, child, ENDED.get(ended, ExecType.REJECTED), event.ts, "by its answer to a status request")
             _close(state, child)
         else:
             orders.on_accepted(child.order)
@@ -259,6 +275,7 @@ def send_failed(state: State, event: SendFailed, out: list[Command]) -> None:
         return
     if event.msg_type == "D":
         orders.on_ended(child.order, OrdStatus.REJECTED)
+        copy_child(state, out, child, ExecType.REJECTED, event.ts, "the order did not leave")
         _close(state, child)  # its parent goes on at its next turn: sent again at once it would only fail again
     elif event.msg_type == "F":
         orders.on_cancel_rejected(child.order)

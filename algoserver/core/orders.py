@@ -114,8 +114,8 @@ class ChildOrder(msgspec.Struct):
     """What we sent to a venue. is_unknown: its venue's session broke and the venue has not yet told us its state.
 
     cancels: number of cancels asked, which makes their ids. asked_ts: when its status was last asked.
-    reported: the venue's ExecID -> ExecID under which the client heard of it. is_dark: it rests unseen, pegged to the mid,
-    with `price` as its limit and min_qty as its least execution.
+    reported: the venue's ExecID -> ExecID under which the client heard of it. copies: reports of it that were no trades.
+    is_dark: it rests unseen, pegged to the mid, with `price` as its limit and min_qty as its least execution.
     """
 
     child_id: str
@@ -134,6 +134,7 @@ class ChildOrder(msgspec.Struct):
     reported: dict[str, str] = {}
     is_dark: bool = False
     min_qty: int = 0
+    copies: int = 0
 
 
 def ord_status(order: Order) -> OrdStatus:

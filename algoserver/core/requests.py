@@ -21,11 +21,12 @@ from algoserver.core.reports import (
 )
 from algoserver.core.state import State, find, is_used, touch
 from algoserver.domain.commands import Command, RejectMessage
-from algoserver.domain.events import CancelRequested, Garbled, ParentRequested, StatusRequested
+from algoserver.domain.events import READ_ONLY, CancelRequested, Garbled, ParentRequested, StatusRequested
 from algoserver.domain.types import Denied, ExecType, OnHalt, OrdStatus, TimeInForce
 
 # BusinessRejectReason (380).
-BUSINESS_OTHER, UNSUPPORTED_TYPE, FIELD_MISSING = 0, 3, 5
+BUSINESS_OTHER, UNSUPPORTED_TYPE, FIELD_MISSING, NOT_AUTHORIZED = 0, 3, 5, 6
+BUSINESS_REASONS = {"unsupported_message_type": UNSUPPORTED_TYPE, "missing_field": FIELD_MISSING, READ_ONLY: NOT_AUTHORIZED}
 
 
 def parent_requested(state: State, event: ParentRequested, out: list[Command]) -> None:
@@ -117,21 +118,22 @@ def garbled(state: State, event: Garbled, out: list[Command]) -> None:
     """Answer what can't be acted on: a D by a Rejected, F and G by a cancel reject, the rest by a business reject."""
     text = f"{event.code}: {event.text}"
     twin = find(state, event.session, event.cl_ord_id)
-    if event.msg_type == "D" and twin is not None:
+    is_order = event.code != READ_ONLY  # on a drop copy's session there is none
+    if is_order and event.msg_type == "D" and twin is not None:
         # Said of the ClOrdID alone it would tell the client that his working order is gone (F.1.a).
         report(out, twin, ExecType.REJECTED, event.ts, ord_rej_reason=risk.DUPLICATE, text=text, cl_ord_id=event.cl_ord_id)
-    elif event.msg_type == "D":
+    elif is_order and event.msg_type == "D":
         exec_id = f"{state.run}.g{event.seq}"
         report_no_order(
             out, event.session, exec_id, ExecType.REJECTED, event.ts, event.cl_ord_id, event.symbol, event.side,
             event.reject_reason, text, order_qty=event.order_qty,
         )  # fmt: skip
-    elif event.msg_type in ("F", "G"):
+    elif is_order and event.msg_type in ("F", "G"):
         parent = find(state, event.session, event.orig_cl_ord_id)
         response_to = "1" if event.msg_type == "F" else "2"
         reject_cancel(out, event.session, parent, event.cl_ord_id, event.orig_cl_ord_id, CXL_OTHER, text, event.ts, response_to)
     else:
-        reason = {"unsupported_message_type": UNSUPPORTED_TYPE, "missing_field": FIELD_MISSING}.get(event.code, BUSINESS_OTHER)
+        reason = BUSINESS_REASONS.get(event.code, BUSINESS_OTHER)
         out.append(RejectMessage(session=event.session, ref_seq_num=event.msg_seq, ref_msg_type=event.msg_type,
                                  business_reject_reason=reason, text=text))  # fmt: skip
 

@@ -8,7 +8,7 @@ import msgspec
 from algoserver.core import amend, auction, dark, foreign, halts, orders, placement, planning, risk, router, watch
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Demand, Due, Open, Window, Work, demand, market_volume, slice_at
-from algoserver.core.executions import ASK_AGAIN_NS, ask_status, count_refusal
+from algoserver.core.executions import ASK_AGAIN_NS, ENDED, ask_status, count_refusal
 from algoserver.core.market import Market
 from algoserver.core.orders import ChildOrder, Order, ParentOrder
 from algoserver.core.placement import Placement
@@ -16,9 +16,7 @@ from algoserver.core.reports import CANCEL_ON_TRADING_HALT, alert, pause, reject
 from algoserver.core.state import State, open_children, profile, wake
 from algoserver.domain.commands import CancelChild, Command, SendChild
 from algoserver.domain.events import PolicyLoaded
-from algoserver.domain.types import DAY, MID_PEG, PPM_ONE, ExecType, Instrument, OnHalt, OrdStatus, OrdType, TimeInForce
-
-ENDED = {OrdStatus.CANCELED: ExecType.CANCELED, OrdStatus.DONE_FOR_DAY: ExecType.DONE_FOR_DAY, OrdStatus.EXPIRED: ExecType.EXPIRED}
+from algoserver.domain.types import DAY, MID_PEG, PPM_ONE, Instrument, OnHalt, OrdStatus, OrdType, TimeInForce
 
 
 def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None:

@@ -82,6 +82,14 @@ class ReportParent(Command, frozen=True):
     text: str = ""
 
 
+class ReportChild(Command, frozen=True):
+    """ExecutionReport (8) of a child, for drop copies alone. report: of the child, as if it were a parent of its client's session."""
+
+    parent_id: str
+    price: int
+    report: ReportParent
+
+
 class RejectCancel(Command, frozen=True):
     """OrderCancelReject (9) to a client. cxl_rej_reason: 102. response_to: 434, 1 cancel, 2 replace."""
 
@@ -144,5 +152,14 @@ class RaiseAlert(Command, frozen=True):
 
 
 ANY = (
-    SendChild | CancelChild | AskChildStatus | ReportParent | RejectCancel | ReportMassCancel | RejectMessage | RequestForecast | RaiseAlert
+    SendChild
+    | CancelChild
+    | AskChildStatus
+    | ReportParent
+    | ReportChild
+    | RejectCancel
+    | ReportMassCancel
+    | RejectMessage
+    | RequestForecast
+    | RaiseAlert
 )

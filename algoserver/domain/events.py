@@ -7,7 +7,7 @@ that brought the news: after a crash the session is set back to the last one tha
 import msgspec
 
 from algoserver.domain.params import NO_PARAMS, AlgoParams
-from algoserver.domain.policy import AlgoDefaults, ClientProfile, InstrumentSetup, RiskPolicy, SessionHours, Venue
+from algoserver.domain.policy import AlgoDefaults, ClientProfile, DropCopy, InstrumentSetup, RiskPolicy, SessionHours, Venue
 from algoserver.domain.types import OnHalt, OrdStatus, OrdType, Side, TimeInForce
 
 
@@ -274,6 +274,7 @@ class PolicyLoaded(Event, frozen=True, kw_only=True):
     clients: tuple[str, ...]
     digest: str
     profiles: tuple[ClientProfile, ...] = ()
+    drop_copies: tuple[DropCopy, ...] = ()
 
 
 class OperatorCommanded(Event, frozen=True, kw_only=True):
@@ -311,6 +312,9 @@ class SendFailed(Event, frozen=True, kw_only=True):
     session: str
     msg_type: str
     child_id: str
+
+
+READ_ONLY = "read_only"  # code of whatever comes on a drop copy's session
 
 
 class Garbled(Message, frozen=True, kw_only=True):

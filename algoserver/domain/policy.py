@@ -68,6 +68,18 @@ class InstrumentSetup(msgspec.Struct, frozen=True):
     history: tuple[tuple[int, ...], ...] = ()
 
 
+class DropCopy(msgspec.Struct, frozen=True):
+    """A session that hears what others hear and may say nothing. Empty clients: of all. has_children: their children's reports too."""
+
+    session: str
+    clients: tuple[str, ...] = ()
+    has_children: bool = False
+
+    def wants(self, client: str, is_child: bool = False) -> bool:
+        """Whether a report to this client is repeated here."""
+        return (not self.clients or client in self.clients) and (self.has_children or not is_child)
+
+
 class CustomTag(msgspec.Struct, frozen=True):
     """A tag of a client's own: what it means in our words. parameter "": we have no word for it, any value but a neutral one is refused.
 

@@ -7,8 +7,8 @@ Rule 2: a body is the message from MsgType (35) up to the trailer; the session a
 from collections.abc import Mapping
 from typing import Any
 
-from algoserver.domain.commands import RejectCancel, RejectMessage, ReportParent
-from algoserver.domain.events import CancelRequested, Event, Garbled, ParentRequested, ReplaceRequested, StatusRequested
+from algoserver.domain.commands import RejectCancel, RejectMessage, ReportChild, ReportParent
+from algoserver.domain.events import READ_ONLY, CancelRequested, Event, Garbled, ParentRequested, ReplaceRequested, StatusRequested
 from algoserver.domain.params import BY_NAME, BY_TAG, NO_PARAMS, USES, AlgoParams
 from algoserver.domain.policy import ClientProfile
 from algoserver.domain.types import Instrument, OrdType, Strategy, px_text, qty_text, utc_text
@@ -38,6 +38,7 @@ from algoserver.fix.versions import V44, Version, states_42, translated
 UNSUPPORTED_MESSAGE_TYPE = 3
 # The group can't hold more entries than there are parameters, each once.
 PARAMETERS_MAX = len(BY_NAME)
+REPORT = "35=8\x01"
 
 
 def decode_client(text: str, session: str, instruments: Mapping[str, Instrument], profile: ClientProfile | None = None) -> Event:
@@ -61,6 +62,14 @@ def decode_client(text: str, session: str, instruments: Mapping[str, Instrument]
             cl_ord_id=f.get(t.CL_ORD_ID, "")[:ID_CHARS_MAX], orig_cl_ord_id=f.get(t.ORIG_CL_ORD_ID, "")[:ID_CHARS_MAX],
             symbol=f.get(t.SYMBOL, "")[:ID_CHARS_MAX], side=f.get(t.SIDE, "")[:1], order_qty=count(f.get(t.ORDER_QTY, "")),
         )  # fmt: skip
+
+
+def refuse_copy(text: str, session: str) -> Event:
+    """What any application message on a drop copy's session is."""
+    f = fields(text)
+    msg_type = f.get(t.MSG_TYPE, "")
+    said = f"this session is a drop copy: it takes no 35={msg_type}; send it on the session of a client"
+    return Garbled(session=session, msg_seq=count(f.get(t.MSG_SEQ_NUM, "0")), msg_type=msg_type, code=READ_ONLY, text=said, reject_reason=0)
 
 
 def encode_report(c: ReportParent, version: Version = V44) -> str:
@@ -101,6 +110,17 @@ def _report(c: ReportParent, states: str) -> str:
     return body
 
 
+def encode_copy(body: str, client: str) -> str:
+    """A report for a drop copy: the client's own, with him in OnBehalfOfCompID (115)."""
+    return f"35=8\x01115={client}\x01{body.removeprefix(REPORT)}"
+
+
+def encode_child_report(c: ReportChild, version: Version = V44) -> str:
+    """ExecutionReport (8) of a child. SecondaryOrderID (198) is its parent's OrderID."""
+    price = f"44={px_text(c.price)}\x01" if c.price else ""
+    return encode_copy(encode_report(c.report, version) + f"198={c.parent_id}\x01{price}", c.report.session)
+
+
 def encode_cancel_reject(c: RejectCancel, version: Version = V44) -> str:
     """OrderCancelReject (9)."""
     body = (
@@ -110,9 +130,10 @@ def encode_cancel_reject(c: RejectCancel, version: Version = V44) -> str:
     return translated(body, version) if version.lacks else body
 
 
-def encode_message_reject(c: RejectMessage) -> str:
+def encode_message_reject(c: RejectMessage, version: Version = V44) -> str:
     """BusinessMessageReject (j)."""
-    return f"35=j\x0145={c.ref_seq_num}\x01372={c.ref_msg_type}\x01380={c.business_reject_reason}\x0158={c.text}\x01"
+    reason = c.business_reject_reason if c.business_reject_reason <= version.business_reject_reason_max else 0
+    return f"35=j\x0145={c.ref_seq_num}\x01372={c.ref_msg_type}\x01380={reason}\x0158={c.text}\x01"
 
 
 def _new_order(

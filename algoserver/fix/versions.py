@@ -16,7 +16,8 @@ NEW, CANCEL, CORRECT, STATUS = "0", "1", "2", "3"
 class Version(NamedTuple):
     """One version of FIX. name: as a person says it. begin_string: 8. lacks: tags of our messages that it does not have.
 
-    cxl_rej_reasons, ord_rej_reasons, restatement_reasons: values of 102, 103 and 378 that it has; every other one is BROKER_OPTION.
+    cxl_rej_reasons, ord_rej_reasons, restatement_reasons: values of 102, 103 and 378 that it has; every other one is BROKER_OPTION; of
+    380 above business_reject_reason_max likewise 0.
     """
 
     name: str
@@ -27,12 +28,13 @@ class Version(NamedTuple):
     has_exec_trans_type: bool = False
     restatement_reasons: frozenset[int] = frozenset()
     has_mass_action_report_id: bool = False
+    business_reject_reason_max: int = 6
 
 
 BROKER_OPTION = {"102": 2, "103": 0, "378": 4}
 V42 = Version(
     "4.2", "FIX.4.2", frozenset(("851", "790", "584", "911", "912")), frozenset(range(4)), frozenset(range(9)), has_exec_trans_type=True,
-    restatement_reasons=frozenset(range(6)),
+    restatement_reasons=frozenset(range(6)), business_reject_reason_max=5,
 )  # fmt: skip
 V44 = Version("4.4", "FIX.4.4")
 V50 = Version("5.0SP2", "FIXT.1.1", has_mass_action_report_id=True)

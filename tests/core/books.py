@@ -13,7 +13,7 @@ from algoserver.core.orders import ParentOrder, is_open, leaves_qty
 from algoserver.core.state import State, dump, load
 from algoserver.domain import commands, events
 from algoserver.domain.events import Event
-from algoserver.domain.policy import ClientProfile, InstrumentSetup, Venue
+from algoserver.domain.policy import ClientProfile, DropCopy, InstrumentSetup, Venue
 from algoserver.domain.types import PPM_ONE, PX_ONE, SECOND, Instrument, OrdStatus, OrdType, Strategy, TimeInForce
 from tests.core.client_book import ENDS, ClientBook
 from tests.core.day import AAPL, POLICY, Day, policy_loaded
@@ -36,7 +36,8 @@ SETUPS = tuple(
     policy_loaded(clients=CLIENTS, venues=KINDS, **given)
     for given in (
         {"instruments": BOTH}, {"instruments": BOTH, "policy": TIGHT, "profiles": BUNDLED}, {"instruments": ONE},
-        {"instruments": BOTH, "profiles": BUNDLED}, {"instruments": BOTH, "profiles": ONE_VENUE},
+        {"instruments": BOTH, "profiles": BUNDLED, "drop_copies": (DropCopy("DROP1", has_children=True),)},
+        {"instruments": BOTH, "profiles": ONE_VENUE},
     )
 )
 # How often each thing happened in all machines of this process: a rule that never gets its turn proves nothing.
@@ -89,6 +90,9 @@ class Books(RuleBasedStateMachine):
             elif isinstance(c, commands.CancelChild):
                 assert is_open(self.state.children[c.child_id].order), "a cancel for a child that is over"
                 assert not self.state.children[c.child_id].is_unknown, "a cancel before the venue has told how the child stands"
+            elif isinstance(c, commands.ReportChild):
+                assert c.report.exec_id not in self.clients.exec_ids, "an ExecID twice"
+                self.clients.exec_ids.add(c.report.exec_id)
             elif isinstance(c, commands.RaiseAlert) and c.code == "gate_conservation":
                 assert c.subject.rpartition(".")[0] in self.strange, "the gate had to stop a quantity that was not there"
             elif isinstance(c, commands.ReportParent) and c.exec_type in ENDS:

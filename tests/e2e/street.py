@@ -64,14 +64,14 @@ class Process:
 
 
 class Client:
-    """CLIENT1 on QuickFIX in a process of its own. reports: ExecID -> fields of the first time that it came."""
+    """A client on QuickFIX in a process of its own. reports: ExecID -> fields of the first time that it came."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, compid: str = "CLIENT1") -> None:
         self._texts: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.reports: dict[str, dict[str, str]] = {}
         self.told_twice: list[str] = []
         self.other: list[dict[str, str]] = []
-        self._process = Process(str(folder), str(port), module="tests.e2e.client", is_talking=True)
+        self._process = Process(str(folder), str(port), compid, module="tests.e2e.client", is_talking=True)
         threading.Thread(target=self._listen, daemon=True).start()
 
     def send(self, body: str) -> None:
@@ -97,6 +97,10 @@ class Client:
     def filled(self) -> int:
         """Sum of LastQty."""
         return sum(int(r["32"]) for r in self.reports.values() if r["150"] == "F")
+
+    def kill(self) -> None:
+        """kill -9: the connection ends, its numbers stay on disk."""
+        self._process.kill()
 
     def stop(self) -> None:
         """Log out."""
