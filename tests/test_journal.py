@@ -43,6 +43,8 @@ def values(annotation) -> st.SearchStrategy:
     if issubclass(annotation, msgspec.Struct):
         fields = {field.name: values(field.type) for field in msgspec.structs.fields(annotation) if field.name != "seq"}
         return st.fixed_dictionaries(fields).map(lambda given: annotation(**given))
+    if get_origin(annotation) is dict:
+        return st.dictionaries(*(values(argument) for argument in get_args(annotation)), max_size=2)
     return {bool: st.booleans(), int: st.integers(-(2**70), 2**70), str: st.text(max_size=12)}[annotation]
 
 
