@@ -458,8 +458,9 @@ class Street(Books):
     def time_passes(self, ns: int) -> None:
         end = self.day.now + ns
         wakeups = 0
-        # A parent may wish to be looked at a few times a second; more would be a loop that burns the machine.
-        enough = 5 * (ns // SECOND + 2) * (len(self.state.works) + 1)
+        # A parent may wish to be looked at a few times a second; more would be a loop that burns the machine. Wishes that were
+        # replaced by later ones come due as well, once each.
+        enough = 5 * (ns // SECOND + 2) * (len(self.state.works) + 1) + len(self.state.due)
         while (wakeup := next_wakeup(self.state)) is not None and wakeup <= end:
             assert wakeups < enough, "the core wakes up for nothing"
             if wakeups == 60:
