@@ -143,6 +143,7 @@ def give_up(parent: ParentOrder, text: str, ts: int, out: list[Command], reason:
     if pending.exec_restatement_reason >= 0:
         alert(out, "amend_given_up", parent.parent_id, text)
     else:
+        tell_fills(out, parent, ts)  # as they happened: while the replace was pending
         orders.on_replace_rejected(parent.order)
         reject_cancel(out, parent.session, parent, pending.cl_ord_id, parent.cl_ord_id, reason, text, ts, REPLACE)
 

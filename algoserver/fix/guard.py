@@ -14,7 +14,7 @@ from typing import Any
 INVALID_MESSAGE = b"N3FIX14InvalidMessageE"
 # exit(2): of the calling thread alone. The kernel wakes who joins it.
 EXIT_CALLS = {"x86_64": 60, "aarch64": 93}
-SAID = "algoserver: a connection whose first message has a field without a number is left alone"
+SAID = "a connection whose first message has a field without a number is left alone"
 
 _kept: list[Any] = []  # the runtime has a bare pointer to the handler: it must live as long as the process
 

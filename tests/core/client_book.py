@@ -142,6 +142,12 @@ class ClientBook:
                 known.cl_ord_id, known.order_qty = report.cl_ord_id, report.order_qty
                 assert report.order_qty >= report.cum_qty
                 assert report.ord_status is working
+            case ExecType.RESTATED:
+                assert not is_over
+                assert not known.pending, "the desk changes what a client's request is about to change"
+                known.order_qty = report.order_qty
+                assert report.order_qty >= report.cum_qty
+                assert report.ord_status is working
             case ExecType.CANCELED | ExecType.EXPIRED | ExecType.DONE_FOR_DAY:
                 assert not is_over, "ended twice"
                 assert report.ord_status == report.exec_type
@@ -151,7 +157,7 @@ class ClientBook:
                     known.pending.clear()
             case _:
                 kept = known.status if is_over else PENDINGS[kind] if (kind := self._pending(known)) else working
-                assert report.ord_status is kept
+                assert report.ord_status is kept, f"{report.ord_status.name} instead of {kept.name}: {report}"
 
     def _refused(self, answer: commands.RejectCancel) -> None:
         known = self.orders.get(answer.order_id)
