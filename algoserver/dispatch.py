@@ -19,6 +19,8 @@ from algoserver.fix.versions import V44, Version, version_of
 # A hundred letters take a few milliseconds. A peer that takes none in this time does not read, and nobody waits for it again.
 SETTLE_S_MAX = 0.02
 ALERTS_KEPT = 1_000  # for status; all of them are in the log
+# What changes the set of open children; most events do not.
+ABOUT_OPEN = frozenset((e.ChildFilled, e.ChildCanceled, e.ChildRejected, e.ChildStatusReported))
 
 
 class Dispatcher:
@@ -94,6 +96,8 @@ class Dispatcher:
 
     def heard(self, event: e.Event) -> None:
         """Keep the set of open children true to what venues say."""
+        if type(event) not in ABOUT_OPEN:
+            return
         if isinstance(event, e.ChildFilled):
             known = self._open.get(event.child_id)
             if known is not None and known[1] > event.last_qty:

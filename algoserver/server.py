@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import structlog
+from msgspec.structs import force_setattr
 
 from algoserver.config import Config
 from algoserver.core.engine import next_wakeup, step
@@ -176,8 +176,8 @@ class Server:
         state = self.state
         ts = max(self._config.clock.now(), state.ts + 1)  # the machine's clock may step back, ours does not
         # Decoded a moment ago and known to nobody else: to copy it would cost as much as to decode half of it.
-        msgspec.structs.force_setattr(event, "seq", state.seq + 1)
-        msgspec.structs.force_setattr(event, "ts", ts)
+        force_setattr(event, "seq", state.seq + 1)
+        force_setattr(event, "ts", ts)
         self._journal.append_input(event)
         self._dispatcher.heard(event)
         try:

@@ -9,7 +9,7 @@ from algoserver.core.tally import Tally
 from algoserver.domain.types import Side
 
 
-class Quote(msgspec.Struct):
+class Quote(msgspec.Struct, gc=False):
     """Best bid and ask of a venue, 0 where empty; ts of the update."""
 
     bid_px: int
@@ -76,14 +76,16 @@ def mid(market: Market) -> int:
 
 def reference(market: Market) -> tuple[int, int]:
     """mid(), and when the market last confirmed it: by a quote or a trade, where a side is empty by a trade; 0 if never."""
-    bid, ask = best(market)
+    bid = ask = 0
     confirmed_ts = market.last_ts
-    if not bid or not ask:
-        return market.last_px, confirmed_ts
-    for quote in market.quotes.values():
+    for quote in market.quotes.values():  # best() once more, with the times: every parent asks twice
+        if quote.bid_px > bid:
+            bid = quote.bid_px
+        if quote.ask_px and (not ask or quote.ask_px < ask):
+            ask = quote.ask_px
         if quote.ts > confirmed_ts and (quote.bid_px or quote.ask_px):  # a dark venue's book is empty and confirms nothing
             confirmed_ts = quote.ts
-    return (bid + ask) // 2, confirmed_ts
+    return ((bid + ask) // 2, confirmed_ts) if bid and ask else (market.last_px, market.last_ts)
 
 
 def forget(market: Market, venue: str) -> None:

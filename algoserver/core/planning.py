@@ -3,6 +3,8 @@
 Rule: a wish that can't be met as it stands is refused with what to change; only a start in the past is bent, to now.
 """
 
+from functools import lru_cache
+
 import msgspec
 
 from algoserver.core import auction, dark, risk
@@ -15,7 +17,7 @@ from algoserver.core.state import State, profile
 from algoserver.core.tally import Tally
 from algoserver.domain.commands import Command, RequestForecast
 from algoserver.domain.events import ParentRequested, PolicyLoaded
-from algoserver.domain.params import BY_NAME, NO_PARAMS, USES, AlgoParams, given
+from algoserver.domain.params import BY_NAME, USES, AlgoParams, Use, given
 from algoserver.domain.types import (
     DAY,
     PPM_ONE,
@@ -23,6 +25,7 @@ from algoserver.domain.types import (
     SECOND,
     Denied,
     OrdType,
+    Side,
     Strategy,
     TimeInForce,
     clock_text,
@@ -33,6 +36,9 @@ from algoserver.domain.types import (
 )
 
 NAMES = {int(s): s.name for s in Strategy}
+SIDE_NAMES = {s: s.name for s in Side}
+IS, FOR_THE_DAY = Strategy.IS, TimeInForce.DAY  # to ask the enum takes ten times as long in Python 3.11
+BY_STRATEGY: dict[int, Use] = {int(s): use for s, use in USES.items()}
 
 
 def refusal(state: State, event: ParentRequested) -> Denied | None:
@@ -52,7 +58,7 @@ def refusal(state: State, event: ParentRequested) -> Denied | None:
         text = f"TargetStrategy (847) {event.strategy} {NAMES[event.strategy]} is not agreed for {event.session}; use {agreed}"
         return Denied("requests", "strategy_not_allowed", text, risk.UNSUPPORTED)
     p = event.params
-    denied = _misfit(Strategy(event.strategy), p, event.ord_type)
+    denied = _misfit(event.strategy, p, event.ord_type)
     if denied is not None:
         return denied
     cap = p.max_pct_vol or PPM_ONE
@@ -63,21 +69,23 @@ def refusal(state: State, event: ParentRequested) -> Denied | None:
     return None
 
 
-def _misfit(strategy: Strategy, params: AlgoParams, ord_type: OrdType) -> Denied | None:
+# Pure, and the orders of a basket share their parameters.
+@lru_cache(maxsize=1024)
+def _misfit(strategy: int, params: AlgoParams, ord_type: OrdType) -> Denied | None:
     """What a strategy needs and has not, or has and does not take."""
-    use = USES[strategy]
-    has = given(params) if params is not NO_PARAMS else []
+    use = BY_STRATEGY[strategy]
+    has = given(params)
     names = [p.name for p in has]
     for name in use.needs:
         if name not in names:
-            text = f"{strategy.name} needs {BY_NAME[name].spelled}"
+            text = f"{NAMES[strategy]} needs {BY_NAME[name].spelled}"
             return Denied("requests", "missing_parameter", text, risk.OTHER)
     for param in has:
         if param.name not in use.takes:
-            text = f"{param.spelled} is not for {strategy.name}; leave it out"
+            text = f"{param.spelled} is not for {NAMES[strategy]}; leave it out"
             return Denied("requests", "contradictory_parameter", text, risk.OTHER)
     if use.needs_limit and ord_type is not OrdType.LIMIT:
-        return Denied("requests", "missing_price", f"{strategy.name} needs a limit: OrdType (40) 2 and Price (44)", risk.OTHER)
+        return Denied("requests", "missing_price", f"{NAMES[strategy]} needs a limit: OrdType (40) 2 and Price (44)", risk.OTHER)
     return None
 
 
@@ -112,10 +120,10 @@ def plan(state: State, parent: ParentOrder, window: Window, forgiven: int = 0) -
     curve_text = ""
     if algo.by_curve or auction.is_wanted(parent.strategy, parent.params):
         curve, curve_text = day_curve(state, state.setup, parent.symbol, window.start_ts)
-    full = Window(window.start_ts, window.end_ts, curve, window.hours)
+    full = Window(window.start_ts, window.end_ts, curve, window.hours) if curve else window
     kept = auction.kept_qty(state.setup, parent, state.instruments[parent.symbol], full, max_pct_vol) if curve else 0
     left = max(0, parent.order.order_qty - done - kept - forgiven)
-    if parent.strategy == Strategy.IS:
+    if parent.strategy == IS:
         full = msgspec.structs.replace(full, haste_ppm=_haste(state, parent, full))
     elif parent.strategy == Strategy.CLOSE:
         rate = close.pace(max_pct_vol, parent.params.urgency)
@@ -169,15 +177,15 @@ def ask_forecast(state: State, setup: PolicyLoaded, symbol: str, ts: int, out: l
 
 
 def plan_text(parent: ParentOrder, work: Work, setup: PolicyLoaded) -> str:
-    name = NAMES.get(parent.strategy, str(parent.strategy))
+    name, side = NAMES[parent.strategy], SIDE_NAMES[parent.side]
     quantity = qty_text(parent.order.order_qty, parent.qty_decimals)
     when = f"{clock_text(parent.start_ts)} to {clock_text(parent.end_ts)} UTC"
-    if parent.time_in_force is not TimeInForce.DAY:
-        return f"{name}: {parent.side.name} {quantity} {parent.symbol} at once ({parent.time_in_force.name}), what is shown within the limit."
+    if parent.time_in_force is not FOR_THE_DAY:
+        return f"{name}: {side} {quantity} {parent.symbol} at once ({parent.time_in_force.name}), what is shown within the limit."
     if ALGOS[parent.strategy].is_patient:
         shown = qty_text(parent.params.display_qty, parent.qty_decimals)
         cap = f"at most {_percent(work.max_pct_vol)} % of volume"
-        return f"{name}: {parent.side.name} {quantity} {parent.symbol} {when}, showing at most {shown}, {cap}, then {parent.params.completion}."
+        return f"{name}: {side} {quantity} {parent.symbol} {when}, showing at most {shown}, {cap}, then {parent.params.completion}."
     slices = -(-(parent.end_ts - parent.start_ts) // work.slice_ns)
     pace = f"{slices} slices of {work.slice_ns // SECOND} s"
     if parent.params.target_pct_vol:
@@ -190,7 +198,7 @@ def plan_text(parent: ParentOrder, work: Work, setup: PolicyLoaded) -> str:
     hidden = _dark_text(parent, setup)
     if parent.strategy == Strategy.LIQUIDITY and len(work.schedule.moments) > 2:
         pace = f"lit from {clock_text(work.schedule.moments[1])}"
-    return f"{name}: {parent.side.name} {quantity} {parent.symbol} {when}, {hidden}{pace}{kept}, {cap}{curve}, then {parent.params.completion}."
+    return f"{name}: {side} {quantity} {parent.symbol} {when}, {hidden}{pace}{kept}, {cap}{curve}, then {parent.params.completion}."
 
 
 def _dark_text(parent: ParentOrder, setup: PolicyLoaded) -> str:
@@ -216,5 +224,7 @@ def day_curve(state: State, setup: PolicyLoaded, symbol: str, ts: int) -> tuple[
     return forecast.curve, f"curve {forecast.model} through {forecast.trained_through}"
 
 
+# A desk has a few caps.
+@lru_cache(maxsize=64)
 def _percent(share: int) -> str:
     return qty_text(share, 4)  # ppm to per cent: four decimals

@@ -12,6 +12,8 @@ from algoserver.domain.commands import Command, RaiseAlert, RejectCancel, Report
 from algoserver.domain.types import ExecType, OrdStatus
 
 CANCEL_TYPES = (ExecType.PENDING_CANCEL, ExecType.CANCELED)
+# Types of the reports that may name the ClOrdID which a replace took the place of.
+NAMES_ORIGINAL = (ExecType.REPLACED, ExecType.ORDER_STATUS)
 # OrdRejReason (103) where the order does not exist.
 UNKNOWN_ORDER_REASON = 5
 # ExecRestatementReason (378), FIX 4.4.
@@ -53,8 +55,9 @@ def report(
         own_id, orig_id = parent.cancel_cl_ord_id, parent.cl_ord_id
     elif parent.amendment is not None and exec_type is ExecType.PENDING_REPLACE:
         own_id, orig_id = parent.amendment.cl_ord_id, parent.cl_ord_id
-    elif exec_type in (ExecType.REPLACED, ExecType.ORDER_STATUS):
+    elif parent.orig_cl_ord_id and exec_type in NAMES_ORIGINAL:
         orig_id = parent.orig_cl_ord_id
+    order = parent.order
     out.append(
         ReportParent(
             session=parent.session,
@@ -63,13 +66,13 @@ def report(
             cl_ord_id=cl_ord_id or own_id,
             orig_cl_ord_id=orig_id,
             exec_type=exec_type,
-            ord_status=ord_status(parent.order),
+            ord_status=ord_status(order),
             symbol=parent.symbol,
             side=parent.side,
-            order_qty=parent.order.order_qty,
-            cum_qty=parent.order.cum_qty,
-            leaves_qty=leaves_qty(parent.order),
-            avg_px=avg_px(parent.order),
+            order_qty=order.order_qty,
+            cum_qty=order.cum_qty,
+            leaves_qty=leaves_qty(order),
+            avg_px=avg_px(order),
             qty_decimals=parent.qty_decimals,
             ts=ts,
             last_px=last_px,

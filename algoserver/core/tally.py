@@ -10,7 +10,7 @@ from algoserver.domain.types import SECOND
 SECONDS_KEPT = 330
 
 
-class Tally(msgspec.Struct):
+class Tally(msgspec.Struct, gc=False):
     """A total, and what it was at the end of each of the last seconds in which it changed."""
 
     total: int = 0

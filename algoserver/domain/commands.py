@@ -5,8 +5,8 @@ import msgspec
 from algoserver.domain.types import ExecType, OrdStatus, OrdType, Side, TimeInForce
 
 
-class Command(msgspec.Struct, frozen=True, tag=True, kw_only=True):
-    """What every command is: a thing to do."""
+class Command(msgspec.Struct, frozen=True, tag=True, kw_only=True, omit_defaults=True, gc=False):
+    """What every command is: a thing to do. What is at its default is not written: a report is mostly defaults."""
 
 
 class SendChild(Command, frozen=True):

@@ -11,7 +11,7 @@ from algoserver.domain.policy import AlgoDefaults, ClientProfile, DropCopy, Inst
 from algoserver.domain.types import OnHalt, OrdStatus, OrdType, Side, TimeInForce
 
 
-class Event(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, tag=True, kw_only=True, gc=False):
     """What every event has."""
 
     seq: int = 0

@@ -12,7 +12,7 @@ from algoserver.domain import types
 from algoserver.domain.types import Strategy, ppm_text
 
 
-class AlgoParams(msgspec.Struct, frozen=True):
+class AlgoParams(msgspec.Struct, frozen=True, gc=False):
     """A parent's parameters, decoded. 0 or "" means not given; shares are ppm, prices and quantities in units.
 
     dark_pct: -1 is the strategy's own, all for LIQUIDITY and nothing for the others.
@@ -109,6 +109,8 @@ USES = {
 """The strategies, and their parameters."""
 
 NO_PARAMS = AlgoParams()
+_DEFAULTS = msgspec.structs.astuple(NO_PARAMS)
+assert AlgoParams.__struct_fields__ == tuple(p.field for p in PARAMS)
 
 
 def bounds(param: Param) -> str:
@@ -124,7 +126,8 @@ def bounds(param: Param) -> str:
 
 def given(params: AlgoParams) -> list[Param]:
     """The parameters that say something else than their default."""
-    return [p for p in PARAMS if getattr(params, p.field) != getattr(NO_PARAMS, p.field)]
+    values = msgspec.structs.astuple(params)
+    return [param for param, value, default in zip(PARAMS, values, _DEFAULTS, strict=True) if value != default]
 
 
 def parse(param: Param, text: str, decimals: int) -> int | str | bool:

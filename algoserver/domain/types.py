@@ -138,7 +138,7 @@ class Instrument(msgspec.Struct, frozen=True):
     volatility_ppm: int = 20_000
 
 
-class Denied(msgspec.Struct, frozen=True):
+class Denied(msgspec.Struct, frozen=True, gc=False):
     """A refusal: which room, a machine-readable code, what to change, the limit and its usage.
 
     ord_rej_reason: OrdRejReason (103).

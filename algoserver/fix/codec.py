@@ -5,6 +5,7 @@ Rule 2: a body is the message from MsgType (35) up to the trailer; the session a
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from algoserver.domain.commands import RejectCancel, RejectMessage, ReportChild, ReportParent
@@ -217,7 +218,13 @@ BY_PROFILE = {"D": _new_order, "G": _replace}
 
 
 def _as_params(values: Mapping[str, Any]) -> AlgoParams:
-    return AlgoParams(**values) if values else NO_PARAMS
+    return _shared_params(tuple(values.items())) if values else NO_PARAMS
+
+
+# The orders of a basket share their parameters: one object for all of them.
+@lru_cache(maxsize=1024)
+def _shared_params(items: tuple[tuple[str, Any], ...]) -> AlgoParams:
+    return AlgoParams(**dict(items))
 
 
 def _with_defaults(params: dict[str, Any], profile: ClientProfile, takes: tuple[str, ...], decimals: int) -> dict[str, Any]:
@@ -236,7 +243,7 @@ def _params(text: str, f: dict[str, str], decimals: int, profile: ClientProfile 
     if has_group and count(f.get(t.NO_STRATEGY_PARAMETERS, "")) != len(entries):
         # A parameter that got lost may have been the client's cap.
         raise Unusable("bad_group", f"NoStrategyParameters (957) is not the number of its entries, {len(entries)}")
-    found = [(BY_TAG[tag], f[tag], f"tag {tag}") for tag in BY_TAG if tag in f]
+    found = [(param, f[tag], f"tag {tag}") for tag, param in BY_TAG.items() if tag in f]
     if profile is not None and profile.has_dialect:
         found += [(BY_NAME[name], value_text, where) for name, value_text, where in dialect.custom(f, profile)]
     for entry in entries:

@@ -11,10 +11,12 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
+
 from algoserver.fix.endpoint import Endpoint
 
 
-class Letter(NamedTuple):
+class Letter(msgspec.Struct, frozen=True, gc=False):
     """A body to send: seq of the event that caused it, and for a venue what it is about. body "": stop. is_grouped: it has a group."""
 
     seq: int

@@ -76,7 +76,7 @@ decode_numbered = msgspec.json.Decoder(Numbered).decode
 
 
 def line(kind: str, record: msgspec.Struct) -> bytes:
-    """The line of a record. Not for the inputs' hot path, which has this spelled out."""
+    """The line of a record. Not for the hot path of inputs and outputs, which have this spelled out."""
     body = encode(record)
     return b"%b %08x %b\n" % (kind.encode(), crc32(body, SEEDS[kind]), body)
 

@@ -24,7 +24,7 @@ from algoserver.journal.segments import Segment, checked_lines, compress, header
 from algoserver.journal.snapshots import fsync_directory, set_aside_newer
 
 SEGMENT_BYTES_MAX = 64 * 1024 * 1024  # about 250,000 records: a second to read, and a tenth of it compressed
-_INPUT_SEED = lines.SEEDS["I"]
+_INPUT_SEED, _OUTPUT_SEED = lines.SEEDS["I"], lines.SEEDS["O"]
 log = structlog.get_logger()
 
 
@@ -82,7 +82,10 @@ class Journal:
         if self._failure is not None:
             self._refuse()
         assert 0 < seq < self.next_seq, f"outputs of {seq}, but the last input is {self.next_seq - 1}"
-        self._buffer += b"".join([lines.line("O", Output(seq, n, command)) for n, command in enumerate(commands)])  # type: ignore[arg-type]  # every Command is one of ANY
+        # All are encoded before the first is taken.
+        bodies = [encode(Output(seq, n, command)) for n, command in enumerate(commands)]  # type: ignore[arg-type]  # every Command is one of ANY
+        for body in bodies:
+            self._buffer += b"O %08x %b\n" % (crc32(body, _OUTPUT_SEED), body)
 
     def append_digest(self, seq: int, digest: str) -> None:
         """Take the digest (hex) of the state after the step of `seq`."""

@@ -30,7 +30,7 @@ LOTS_WITHIN = 2 * MINUTE
 URGENCY_STEP_PPM = 150_000
 
 
-class Window(msgspec.Struct, frozen=True):
+class Window(msgspec.Struct, frozen=True, gc=False):
     """When a parent may trade, and the volume curve of the session's day in ppm per equal bin.
 
     haste_ppm: (kappa T)^2 of an IS plan: 0 follows the curve, 4_000_000 has traded two thirds when half of the volume is over.
@@ -47,14 +47,14 @@ class Window(msgspec.Struct, frozen=True):
     alone_ppm: int = 0
 
 
-class Schedule(msgspec.Struct, frozen=True):
+class Schedule(msgspec.Struct, frozen=True, gc=False):
     """Cumulative quantity at rising moments, straight lines between. Empty: the plan follows the market, not the clock."""
 
     moments: tuple[int, ...] = ()
     totals: tuple[int, ...] = ()
 
 
-class Work(msgspec.Struct):
+class Work(msgspec.Struct, gc=False):
     """A parent at work: its plan and what the plan needs to remember.
 
     base_qty, base_volume: what was done, and the market's total, when this plan began: an amended parent has its second.
@@ -89,7 +89,7 @@ class Work(msgspec.Struct):
     halted_ts: int = 0
 
 
-class Demand(msgspec.Struct, frozen=True):
+class Demand(msgspec.Struct, frozen=True, gc=False):
     """What to do now: quantity to join with, or to cross the spread with; most: all that the cap allows. next_ts: look again then.
 
     held: of `most`, what a dark child still has while it is taken back. dark, dark_room: what plan and cap leave to the dark.
@@ -213,7 +213,7 @@ def demand(parent: ParentOrder, work: Work, market: Market, out: Open, due: "Due
     )
 
 
-class Due(msgspec.Struct, frozen=True):
+class Due(msgspec.Struct, frozen=True, gc=False):
     """Cumulative quantity due at the slice's start, now, and at its end."""
 
     at_start: int
