@@ -5,8 +5,11 @@ there hangs the process).
 Rule 2: no QuickFIX object outlives its callback: sessions are known by their text, "FIX.4.4:ALGO->CLIENT1".
 Rule 3: an order message that the engine would send again after a gap (43=Y) is withheld when `withhold_resends`: a venue
 must never see yesterday's order today. Reports to a client are sent again as stored, which is what a client wants.
+Rule 4: a thread of the engine keeps its Python state from logon to logout. By itself Python makes one for every callback and
+throws it away, with its memory and its locks: that costs as much as to read and check the message.
 """
 
+import ctypes
 import queue
 import threading
 from collections.abc import Callable, Mapping
@@ -19,6 +22,7 @@ from algoserver.fix import guard
 from algoserver.fix.text import readable
 
 ORDER_MESSAGES = ("D", "F", "G")
+GIL_HELD = 0  # PyGILState_LOCKED: what a callback finds
 DICTIONARIES = Path(__file__).resolve().parents[2] / "sessions"
 
 # The dictionary that knows a version's groups.
@@ -35,11 +39,29 @@ class BadSessions(Exception):
     """A session file that can't be used; the text names the file and the entry."""
 
 
-class Own(threading.local):
+class Pen(threading.local):
     """A thread's message, filled anew for each send: to make one takes twice as long as to fill it."""
 
     def __init__(self) -> None:
         self.message = fix.Message()
+
+
+class KeptState(threading.local):
+    """Whether this thread's Python state is kept between callbacks. Both calls belong into a callback of the same thread."""
+
+    is_kept = False
+
+    def keep(self) -> None:
+        """Count one more user of the state than there are callbacks."""
+        if not self.is_kept:
+            ctypes.pythonapi.PyGILState_Ensure()
+            self.is_kept = True
+
+    def let_go(self) -> None:
+        """Let the state go with the callback that is running: the thread may end now."""
+        if self.is_kept:
+            self.is_kept = False
+            ctypes.pythonapi.PyGILState_Release(GIL_HELD)
 
 
 class Endpoint(fix.Application):  # type: ignore[misc]
@@ -81,7 +103,7 @@ class Endpoint(fix.Application):  # type: ignore[misc]
             raise BadSessions(f"{cfg}: {e}") from e
         self._session_ids: dict[str, fix.SessionID] = {}
         self._dictionaries: dict[str, fix.DataDictionary] = {}
-        self._own = Own()
+        self._pen, self._state = Pen(), KeptState()
         for session in session_names(effective):
             begin_string, _, compids = session.partition(":")
             sender, _, target = compids.partition("->")
@@ -114,7 +136,7 @@ class Endpoint(fix.Application):  # type: ignore[misc]
             # The whole frame: without a field behind it the engine loses the last entry of a group.
             message = fix.Message(f"8={begin_string}\x019=0\x01{body}10=000\x01", self._grouping(begin_string), False)
         else:
-            message = self._own.message
+            message = self._pen.message
             message.setString(body, False)
         return bool(fix.Session.sendToTarget(message, self._session_ids[session]))
 
@@ -144,10 +166,12 @@ class Endpoint(fix.Application):  # type: ignore[misc]
         pass
 
     def onLogon(self, session_id: "fix.SessionID") -> None:
+        self._state.keep()
         self._inbox.put(("up", session_id.toString(), ""))
 
     def onLogout(self, session_id: "fix.SessionID") -> None:
         self._inbox.put(("down", session_id.toString(), "logged out or connection lost"))
+        self._state.let_go()
 
     def toAdmin(self, message: "fix.Message", session_id: "fix.SessionID") -> None:
         pass
