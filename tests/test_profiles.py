@@ -55,12 +55,13 @@ def broker_t(tmp_path_factory) -> ClientProfile:
 def test_broker_rs_tags_are_our_parameters(broker_r):
     """Every tag of it that we can express, in one order; its constants are not looked at, its neutral values accepted."""
     tags = (
-        f"6062={NOON}", f"6063={ONE}", "6064=15", "6067=2", "9110=10", "6065=3", "7927=199.5", "6066=300", "7903=NULL", "7901=N",
-        "7933=0", "6270=0", "7911=Arrival", "7995=None", "10067=N", "9207=EMS", "9681=1.2", "9682=7",
+        f"6062={NOON}", f"6063={ONE}", "6064=15", "6067=2", "9110=10", "6065=3", "7927=199.5", "6066=300", "7903=NULL", "7901=Y",
+        "7933=300", "6270=0", "7911=Arrival", "7995=None", "10067=N", "9207=EMS", "9681=1.2", "9682=7",
     )  # fmt: skip
     assert params(broker_r, *tags) == AlgoParams(
         start_ts=utc(NOON), end_ts=utc(ONE), max_pct_vol=150_000, min_pct_vol=20_000, target_pct_vol=100_000, urgency=5,
-        i_would_price=199 * PX_ONE + PX_ONE // 2, display_qty=300,
+        i_would_price=199 * PX_ONE + PX_ONE // 2, display_qty=300, min_exec_qty=300,
+        close_auction=True,
     )  # fmt: skip
     assert [params(broker_r, f"6065={u}").urgency for u in "123"] == [1, 3, 5]
     assert [params(broker_r, f"6064={p}").max_pct_vol for p in (1, 100)] == [10_000, 1_000_000]
@@ -69,12 +70,12 @@ def test_broker_rs_tags_are_our_parameters(broker_r):
 def test_broker_ts_tags_are_our_parameters(broker_t):
     """The same for the other broker; one tag speaks of both auctions, its urgency has five names."""
     tags = (
-        f"7113={NOON}", f"7114={ONE}", "7126=20", "7172=12.5", "7129=198", "7149=40", "7147=500", "7130=N", "7158=0", "7119=NO", "7148=NEUTRAL",
+        f"7113={NOON}", f"7114={ONE}", "7126=20", "7172=12.5", "7129=198", "7149=40", "7147=500", "7130=C", "7158=200", "7119=NO", "7148=NEUTRAL",
         "7128=0", "7157=Shares",
     )  # fmt: skip
     assert params(broker_t, *tags) == AlgoParams(
         start_ts=utc(NOON), end_ts=utc(ONE), max_pct_vol=200_000, target_pct_vol=125_000, i_would_price=198 * PX_ONE, i_would_pct=400_000,
-        display_qty=500,
+        display_qty=500, min_exec_qty=200, close_auction=True,
     )  # fmt: skip
     names = ("VERY_LOW", "LOW", "MEDIUM", "HIGH", "VERY_HIGH")
     assert [params(broker_t, f"7174={name}").urgency for name in names] == [1, 2, 3, 4, 5]
@@ -86,12 +87,10 @@ REFUSED = [
     ("r", "6064=1e1", "bad_parameter", "MaxPctVol (6064): not a number: '1e1'"),
     ("r", "6065=B", "bad_parameter", "Urgency (6065): 'B' is not one of 1, 2, 3"),
     ("r", "7903=Y", "unsupported_parameter", "OpenAuction is not supported yet; leave it out"),
-    ("r", "7933=100", "unsupported_parameter", "MinExecQty is not supported yet; leave it out"),
     ("r", "6732=work it", "unsupported_tag", "Instructions (6732) is not supported; leave it out"),
     ("r", "7911=Open", "unsupported_tag", "Benchmark (7911) is not supported; send Arrival, or leave it out"),
     ("r", "7126=10", "unknown_tag", "tag 7126 is not agreed for CLIENT1; leave it out"),
     ("t", "7130=O", "unsupported_parameter", "OpenAuction is not supported yet; leave it out"),
-    ("t", "7130=C", "unsupported_parameter", "CloseAuction is not supported yet; leave it out"),
     ("t", "7130=X", "bad_parameter", "Auction (7130): 'X' is not one of Y, O, C, N"),
     ("t", "7113=08:00:00", "bad_parameter", "StartTime: not a UTC timestamp YYYYMMDD-HH:MM:SS: '08:00:00'"),
     ("t", "7148=STRICT", "unsupported_tag", "Style (7148) is not supported; send NEUTRAL, or leave it out"),
@@ -167,12 +166,12 @@ def test_children_go_to_agreed_venues_alone():
 BAD = [
     ('client = "CLIENT1"\nvenue = "XLIT1"', "", "profiles 'CLIENT1'", "unknown field `venue`", "known here: client, strategy"),
     ('client = "CLIENT1"\nvenues = ["XDARK"]', "", "profiles 'CLIENT1' venues", "'XDARK' is no venue here", "XLIT1, XLIT2"),
-    ('client = "CLIENT1"\nalgos = ["CLOSE"]', "", "profiles 'CLIENT1'", "'CLOSE' is no strategy that is built", "VWAP, POV"),
+    ('client = "CLIENT1"\nalgos = ["OPEN"]', "", "profiles 'CLIENT1'", "'OPEN' is no strategy that is built", "VWAP, POV"),
     ('client = "CLIENT1"\nstrategy = "POV"\nalgos = ["VWAP"]', "", "profiles 'CLIENT1'", "not among `algos`", "add it"),
     ('client = "CLIENT1"\nfills_ms = -1', "", "profiles 'CLIENT1'", "`fills_ms`", "0 and 3600000"),
     ('client = "CLIENT1"\n[profiles.defaults]\nMaxPct = "0.1"', "", "profiles 'CLIENT1'", "'MaxPct' is no parameter", "MaxPctVol"),
     ('client = "CLIENT1"\n[profiles.defaults]\nMaxPctVol = "15"', "", "profiles 'CLIENT1'", "15 is not within", "0.15 is 15 %"),
-    ('client = "CLIENT1"\n[profiles.defaults]\nDarkPct = "0.1"', "", "profiles 'CLIENT1'", "DarkPct", "not supported yet"),
+    ('client = "CLIENT1"\n[profiles.defaults]\nOpenAuction = "Y"', "", "profiles 'CLIENT1'", "OpenAuction", "not supported yet"),
     ('client = "CLIENT1"\n[profiles.defaults]\nEndTime = "20190628-12:00:00"', "", "profiles 'CLIENT1'", "EndTime", "leave it out"),
     ('client = "CLIENT1"\n[[profiles]]\nclient = "CLIENT1"', "", "profiles 'CLIENT1' client", "one profile", "together"),
     ('client = "CLIENT1"\ndialect = "none.toml"', "", "none.toml", "No such file", ""),

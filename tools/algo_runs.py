@@ -48,6 +48,7 @@ CASES = (
     Case(Strategy.POV, 120, 60, 400_000, {"target_pct_vol": 100_000}),
     Case(Strategy.IS, 120, 60, 200_000, {"urgency": 4}),
     Case(Strategy.ICEBERG, 120, 60, 100_000, {"display_qty": 2_000}, limit_pct=1),
+    Case(Strategy.LIQUIDITY, 120, 60, 400_000, {"urgency": 3, "min_exec_qty": 1_000}),
     Case(Strategy.CLOSE, 330, 60, 1_000_000, {"urgency": 2}, to_close=True),
 )
 
@@ -82,7 +83,7 @@ class Run:
         target = int(self.case.params.get("target_pct_vol", 0))  # type: ignore[call-overload]
         if target:
             return min(self.case.qty, target * (self.market.at(ts) - self.market.at(self.start_ts)) // PPM_ONE)
-        if self.case.strategy is Strategy.ICEBERG:
+        if self.case.strategy in (Strategy.ICEBERG, Strategy.LIQUIDITY):
             return None
         return planned(self.plan, ts) + (self.kept if ts >= self.end_ts else 0)
 

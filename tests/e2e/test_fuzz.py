@@ -106,11 +106,14 @@ def test_no_message_stops_the_server_or_bothers_another_client(street):
     calm.goes_on()
     for wire in wires:
         wire.log_on_again()
+        wire.set_number()
+        # What is damaged is seldom a sound message of a type that has no place here: this one is, so that a j is among the answers.
+        wire.send(wire.good("B", wire.number, (148, "News"), (33, "1"), (58, "Hello")))
         assert wire.is_answered()
         wire.hang_up()
     calm.raw.close()
     print(sent.total(), "messages,", {w.dialect.session: w.heard for w in wires})
     assert sent.total() >= MESSAGES_MIN
     assert sent["strangers"] >= MESSAGES_MIN // 100
-    assert all(sum(wire.heard.get(kind, 0) for wire in wires) >= 3 for kind in ANSWERS)
+    assert [kind for kind in ANSWERS if not any(wire.heard.get(kind) for wire in wires)] == []
     assert [kind for w in wires for t in KINDS if sent[kind := f"{w.dialect.session} {t}"] < EACH_MIN] == []
