@@ -5,7 +5,7 @@ Rule: a ClOrdID belongs to one order of its session for good, refused ones inclu
 
 from algoserver.core import amend, halts, orders, planning, risk
 from algoserver.core import market as markets
-from algoserver.core.algos.schedule import Window
+from algoserver.core.algos.schedule import Window, planned
 from algoserver.core.orders import Order, ParentOrder
 from algoserver.core.reports import (
     ALREADY_PENDING,
@@ -22,7 +22,7 @@ from algoserver.core.reports import (
 from algoserver.core.state import State, find, is_used, touch
 from algoserver.domain.commands import Command, RejectMessage
 from algoserver.domain.events import READ_ONLY, CancelRequested, Garbled, ParentRequested, StatusRequested
-from algoserver.domain.types import Denied, ExecType, OnHalt, OrdStatus, TimeInForce
+from algoserver.domain.types import Denied, ExecType, OnHalt, OrdStatus, TimeInForce, qty_text
 
 # BusinessRejectReason (380).
 BUSINESS_OTHER, UNSUPPORTED_TYPE, FIELD_MISSING, NOT_AUTHORIZED = 0, 3, 5, 6
@@ -111,6 +111,9 @@ def status_requested(state: State, event: StatusRequested, out: list[Command]) -
         text = f"paused: {parent.paused_by}"
     elif work is not None and work.halted_ts:
         text = f"halted: it goes on when {parent.symbol} trades again"
+    elif work is not None and work.schedule.moments and event.ts >= parent.start_ts:
+        due = qty_text(planned(work.schedule, event.ts), parent.qty_decimals)
+        text = f"{text or 'working'}, planned by now {due} of {qty_text(parent.order.order_qty, parent.qty_decimals)}"
     report(out, parent, ExecType.ORDER_STATUS, event.ts, text=text, ord_status_req_id=event.ord_status_req_id)
 
 

@@ -182,9 +182,9 @@ def test_garbage_with_the_id_of_a_working_order_does_not_say_that_the_order_is_g
 
 
 def test_status_says_why_an_order_does_not_trade():
-    """Nothing done; paused; how it ended."""
+    """Nothing done, and what the plan wants by now; paused; how it ended."""
     day = Day()
-    day.resting()
+    child = day.resting()
 
     def text() -> str:
         (report,) = day.feed(events.StatusRequested(session="CLIENT1", cl_ord_id="P1", ord_status_req_id="S1"))
@@ -192,7 +192,9 @@ def test_status_says_why_an_order_does_not_trade():
         assert report.ord_status_req_id == "S1"
         return report.text
 
-    assert text() == "nothing done"
+    assert text() == "nothing done, planned by now 1000 of 1000"
+    day.fill(child, 300)
+    assert text() == "working, planned by now 1000 of 1000"
     day.operator("pause", day.order().parent_id)
     assert text() == "paused: operator ann"
 
