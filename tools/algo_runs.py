@@ -48,7 +48,7 @@ CASES = (
     Case(Strategy.POV, 120, 60, 400_000, {"target_pct_vol": 100_000}),
     Case(Strategy.IS, 120, 60, 200_000, {"urgency": 4}),
     Case(Strategy.ICEBERG, 120, 60, 100_000, {"display_qty": 2_000}, limit_pct=1),
-    Case(Strategy.LIQUIDITY, 120, 60, 400_000, {"urgency": 3, "min_exec_qty": 1_000}),
+    Case(Strategy.LIQUIDITY, 120, 60, 200_000, {"urgency": 3, "min_exec_qty": 1_000}),
     Case(Strategy.CLOSE, 330, 60, 1_000_000, {"urgency": 2}, to_close=True),
 )
 

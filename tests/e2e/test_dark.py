@@ -11,7 +11,7 @@ QTY = 50_000
 
 def test_a_liquidity_order_trades_in_the_dark_and_in_the_light(tmp_path):
     """Both kinds of venues fill it, none in the dark by less than MinExecQty while more is left; every book says the same; it replays."""
-    street = Street(tmp_path / "street", speed=60)
+    street = Street(tmp_path / "street", speed=20)
     street.await_market()
     group = "957=2|958=MaxPctVol|960=0.3|958=Urgency|960=4"
     street.client.send(
