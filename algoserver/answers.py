@@ -7,7 +7,7 @@ Rule 2: the core waits while an answer is made, so no answer looks at more than 
 from itertools import islice
 from typing import Any
 
-from algoserver.core import halts, orders
+from algoserver.core import dark, halts, orders
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Work, band, market_volume, planned
 from algoserver.core.executions import FEED_SUFFIX
@@ -205,8 +205,8 @@ def order_show(state: State, parent: ParentOrder) -> Answer:
 
 
 def _param(param: Param, parent: ParentOrder) -> str:
-    """A parameter as a client would write it; empty where it was not given."""
-    value = getattr(parent.params, param.field)
+    """A parameter as a client would write it; empty where it was not given and its default is none."""
+    value = dark.share(parent.strategy, parent.params) if param.name == "DarkPct" else getattr(parent.params, param.field)
     if param.kind == "flag":
         return "Y" if value else "N"
     if param.kind == "choice" or not value:

@@ -558,3 +558,12 @@ def test_a_core_that_is_slow_is_a_timeout_and_no_server_is_unreachable(tmp_path)
         refusal = call(tmp_path, {"verb": "kill"}, 0.1)["error"]
     assert refusal["code"] == "timeout"
     assert "not known" in refusal["text"]
+
+
+@pytest.mark.parametrize(("strategy", "shown"), [(Strategy.LIQUIDITY, "1"), (Strategy.TWAP, "")])
+def test_a_share_that_is_the_strategys_own_is_shown_as_it_is(strategy, shown):
+    """Left out, DarkPct is all for LIQUIDITY and nothing for the others."""
+    day = Day()
+    day.quote()
+    day.parent("P1", 1_000, strategy)
+    assert said(day, "order.show", "P1")["params"]["DarkPct"] == shown
