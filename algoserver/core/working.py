@@ -67,7 +67,8 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     if parent.time_in_force is not TimeInForce.DAY:
         _work_at_once(state, setup, parent, own, resting, market, ts, out)
         return
-    _act(state, setup, parent, own, placement.take_back(_stranded(state, parent, resting), ts), ts, out)
+    if state.halts or state.foreign:
+        _act(state, setup, parent, own, placement.take_back(_stranded(state, parent, resting), ts), ts, out)
     if is_halted:
         own.halted_ts = own.halted_ts or ts
         return
@@ -77,11 +78,11 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
         own.base_volume = market.volume.total
         own.capped_volume = own.capped_volume if own.capped_volume >= 0 else market.volume.total
     slice_start_ts = own.slice_start_ts
-    wanted = _demand(parent, own, resting, market, setup, instrument, ts)
+    lit, hidden = dark.split(auction.in_book(resting))
+    wanted = _demand(parent, own, lit, hidden, auction.away_qty(resting), market, setup, instrument, ts)
     if own.slice_start_ts != slice_start_ts:
         watch.warn_if_late(state, setup, parent, own, ts, out)
     wake(state, parent.parent_id, min(wanted.next_ts, parent.end_ts if parent.end_ts > ts else wanted.next_ts))
-    lit, hidden = dark.split(auction.in_book(resting))
     if watch.is_doubted(setup.policy, instrument, market, ts, out):
         _act(state, setup, parent, own, placement.hold(lit, wanted, instrument, ts), ts, out)
         return
@@ -119,11 +120,11 @@ def _go_on(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, ts
 
 
 def _demand(
-    parent: ParentOrder, own: Work, resting: list[ChildOrder], market: Market, setup: PolicyLoaded, instrument: Instrument, ts: int
-) -> Demand:
+    parent: ParentOrder, own: Work, lit: list[ChildOrder], hidden: list[ChildOrder], away_qty: int, market: Market, setup: PolicyLoaded,
+    instrument: Instrument, ts: int,
+) -> Demand:  # fmt: skip
     algo = ALGOS[parent.strategy]
     start, end = slice_at(parent, own, ts)
-    lit, hidden = dark.split(auction.in_book(resting))
     open_qty = sum(orders.leaves_qty(c.order) for c in lit)
     is_new_slice = start != own.slice_start_ts
     if is_new_slice and own.slice_start_ts and not parent.params.catch_up:
@@ -141,7 +142,6 @@ def _demand(
         # Past the end, by Completion: SOFT joins with all that is left, HARD crosses with it.
         whole = parent.order.order_qty
         start_qty, now_qty, end_qty = 0, whole, whole
-    away_qty = auction.away_qty(resting)
     kept_qty = max(0, own.auction_qty - away_qty) if ts < parent.end_ts else 0
     hidden_qty = sum(orders.leaves_qty(c.order) for c in hidden)
     stuck_qty = sum(orders.leaves_qty(c.order) for c in hidden if c.is_unknown)
