@@ -9,7 +9,7 @@ Rule 4: a fill on the way counts: the quantity never falls below what is done (C
 
 import msgspec
 
-from algoserver.core import dark, orders, planning, risk
+from algoserver.core import auction, dark, orders, planning, risk
 from algoserver.core import market as markets
 from algoserver.core.algos.schedule import Window
 from algoserver.core.orders import Amendment, ChildOrder, ParentOrder
@@ -188,6 +188,8 @@ def _amendment(state: State, parent: ParentOrder, event: ReplaceRequested, gate:
     window: Window | Denied = Window(parent.start_ts, parent.end_ts, (), state.setup.hours)
     if "start_ts" in event.given or "end_ts" in event.given:
         window = planning.window(state.setup, order)
+    if isinstance(window, Window):
+        window = auction.refusal(state.setup, parent.session, parent.strategy, order.params, window) or window
     if isinstance(window, Denied):
         return CXL_OTHER, f"{window.code}: {window.text}"
     instrument, market = state.instruments[parent.symbol], state.markets[parent.symbol]

@@ -27,16 +27,17 @@ def is_wanted(strategy: int, params: AlgoParams) -> bool:
     return strategy == Strategy.CLOSE or params.close_auction
 
 
-def refusal(setup: PolicyLoaded, strategy: int, params: AlgoParams, window: Window) -> Denied | None:
-    """What can be said against taking part, once the window is known."""
+def refusal(setup: PolicyLoaded, session: str, strategy: int, params: AlgoParams, window: Window) -> Denied | None:
+    """What can be said against taking part, once the window is known. session: the client's, who may have agreed to some venues alone."""
     if not is_wanted(strategy, params):
         return None
     wish = "CLOSE" if strategy == Strategy.CLOSE else "CloseAuction=Y"
     if window.hours.close_ns - window.hours.open_ns >= DAY:
         text = f"{wish} needs a closing auction, and this market never closes; leave it out"
         return Denied("requests", "no_auction", text, risk.UNSUPPORTED)
-    if not setup.algo.closing_ppm or not any(v.has_auctions for v in setup.venues):
-        text = f"{wish} needs a closing auction, and no venue here holds one; leave it out"
+    agreed = next((p.venues for p in setup.profiles if p.client == session), ())
+    if not setup.algo.closing_ppm or not any(v.has_auctions and (not agreed or v.name in agreed) for v in setup.venues):
+        text = f"{wish} needs a closing auction, and no venue that is open to you holds one; leave it out"
         return Denied("requests", "no_auction", text, risk.UNSUPPORTED)
     close_ts = window.end_ts // DAY * DAY + window.hours.close_ns
     if window.end_ts != close_ts:
@@ -63,9 +64,11 @@ def place(
     setup: PolicyLoaded, parent: ParentOrder, work: Work, resting: list[ChildOrder], market: Market, instrument: Instrument, ts: int
 ) -> Placement:
     """The orders for the auction, if it is time and they are not out. resting: all open children."""
-    if not work.auction_qty or not parent.end_ts - LEAD_NS <= ts < parent.end_ts or away_qty(resting):
+    missing = work.auction_qty - away_qty(resting)  # some may have been held up by the venue's message rate
+    if missing <= 0 or not parent.end_ts - LEAD_NS <= ts < parent.end_ts:
         return Placement()
-    quantity = min(work.auction_qty, leaves_qty(parent.order) - sum(leaves_qty(c.order) for c in resting))
+    left = leaves_qty(parent.order)
+    quantity = in_lots(min(missing, left - sum(leaves_qty(c.order) for c in resting)), left, instrument.round_lot)
     price = risk.dearest_px(setup.policy, instrument, parent.side, market, parent.price, ts)
     return Placement((), quantity, price, TimeInForce.AT_CLOSE) if price else Placement()
 

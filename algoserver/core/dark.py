@@ -80,7 +80,7 @@ def rebalance(
     price = risk.dearest_px(policy, instrument, parent.side, market, parent.price, ts)
     by_plan = min(demand.dark, keep)
     most = min(wanted + wanted // PART_OF_ROOM, by_plan, demand.dark_room)
-    cancels = _too_much(hidden, most, instrument, ts) + [c.child_id for c in hidden if _is_unfit(c, parent, price, market, instrument, ts)]
+    cancels = too_much(hidden, most, instrument, ts) + [c.child_id for c in hidden if _is_unfit(c, parent, price, market, instrument, ts)]
     by_cap = demand.dark_room * (SPARE_OF_ROOM - 1) // SPARE_OF_ROOM
     quantity = in_lots(min(wanted, by_plan, by_cap), whole, instrument.round_lot)
     worth = quantity // (PART_OF_ROOM if by_cap < min(wanted, by_plan) else PART_OF_PLAN)
@@ -110,7 +110,8 @@ def routes(
     ]
 
 
-def _too_much(hidden: list[ChildOrder], most: int, instrument: Instrument, ts: int) -> list[str]:
+def too_much(hidden: list[ChildOrder], most: int, instrument: Instrument, ts: int) -> list[str]:
+    """Children to take back, the youngest first, so that no more than `most` rests."""
     over = sum(leaves_qty(c.order) for c in hidden) - max(0, most)
     if over < instrument.round_lot and most > 0:
         return []

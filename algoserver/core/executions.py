@@ -47,7 +47,7 @@ def child_accepted(state: State, event: ChildAccepted, out: list[Command]) -> No
             orders.on_accepted(child.order)
             copy_child(state, out, child, ExecType.NEW, event.ts)
         work = state.works.get(child.parent_id)
-        if work is not None:
+        if work is not None and not child.time_in_force.is_auction:  # a call may still cancel what it has accepted
             work.refusals = 0
 
 
@@ -152,14 +152,17 @@ def child_canceled(state: State, event: ChildCanceled, out: list[Command]) -> No
     child = _child(state, event, out)
     if child is None or not orders.is_open(child.order):
         return
-    was_asked = child.order.is_cancel_pending or child.time_in_force is not TimeInForce.DAY
+    parent = state.parents[child.parent_id]
+    ends_itself = child.time_in_force in (TimeInForce.IOC, TimeInForce.FOK) or (child.time_in_force.is_auction and event.ts >= parent.end_ts)
+    was_asked = child.order.is_cancel_pending or ends_itself
     orders.on_ended(child.order, event.ord_status)
     copy_child(state, out, child, ENDED[event.ord_status], event.ts, event.text)
     _close(state, child)
-    parent = state.parents[child.parent_id]
-    if was_asked or not parent.open_children:
+    if was_asked or (not parent.open_children and not child.time_in_force.is_auction):
         touch(state, child.parent_id)
     if not was_asked:
+        if child.time_in_force.is_auction:
+            count_refusal(state, parent, f"{child.venue} canceled an order for its auction: {event.text}", out)
         why = _why(event.exec_restatement_reason)
         alert(out, "unsolicited_cancel", child.child_id, f"{child.venue} ended it ({event.ord_status.name}{why}): {event.text}")
 

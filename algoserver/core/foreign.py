@@ -40,11 +40,11 @@ def reported(state: State, event: ForeignOrderReported, out: list[Command]) -> N
         text = f"{event.session} has {event.child_id} ({what}), which we did not send; adopt or cancel it to trade {event.symbol or 'anything'} there"
         alert(out, "foreign_order", name, text)
         _touch(state, known)
-    if event.cum_qty != known.cum_qty:
+    # A status answer to an order that the venue does not know says nothing about what it traded.
+    if event.ord_status is not OrdStatus.REJECTED and event.cum_qty != known.cum_qty:
         done = f"{_quantity(state, known, event.cum_qty)} of {_quantity(state, known, event.order_qty)} done"
         alert(out, "foreign_trade", name, f"{done} of {event.child_id} at {event.session}, for no client of ours")
-    # A status answer to an order that the venue does not know says nothing about what it traded.
-    known.cum_qty = event.cum_qty if event.ord_status is not OrdStatus.REJECTED else known.cum_qty
+        known.cum_qty = event.cum_qty
     known.order_qty = event.order_qty or known.order_qty
     known.ord_status = event.ord_status
     _settle(state, known, out)

@@ -105,7 +105,7 @@ def window(setup: PolicyLoaded, event: ParentRequested) -> Window | Denied:
         text = f"the session is {clock_text(hours.open_ns)} to {clock_text(hours.close_ns - 1)} UTC; it is {clock_text(event.ts)}"
         return Denied("requests", "exchange_closed", text, risk.EXCHANGE_CLOSED)
     found = Window(start_ts, end_ts, (), hours)
-    return auction.refusal(setup, event.strategy, p, found) or found
+    return auction.refusal(setup, event.session, event.strategy, p, found) or found
 
 
 def plan(state: State, parent: ParentOrder, window: Window, forgiven: int = 0) -> Work:
@@ -118,16 +118,19 @@ def plan(state: State, parent: ParentOrder, window: Window, forgiven: int = 0) -
     max_pct_vol = parent.params.max_pct_vol or state.setup.algo.max_pct_vol
     curve: tuple[int, ...] = ()
     curve_text = ""
-    if algo.by_curve or auction.is_wanted(parent.strategy, parent.params):
+    instrument = state.instruments.get(parent.symbol)  # a bust opens orders of a symbol that is gone: they wait, paused
+    if instrument is not None and (algo.by_curve or auction.is_wanted(parent.strategy, parent.params)):
         curve, curve_text = day_curve(state, state.setup, parent.symbol, window.start_ts)
     full = Window(window.start_ts, window.end_ts, curve, window.hours) if curve else window
-    kept = auction.kept_qty(state.setup, parent, state.instruments[parent.symbol], full, max_pct_vol) if curve else 0
+    kept = auction.kept_qty(state.setup, parent, instrument, full, max_pct_vol) if curve and instrument else 0
     left = max(0, parent.order.order_qty - done - kept - forgiven)
-    if parent.strategy == IS:
+    if instrument is None:
+        algo = ALGOS[Strategy.TWAP]  # needs no curve
+    elif parent.strategy == IS:
         full = msgspec.structs.replace(full, haste_ppm=_haste(state, parent, full))
     elif parent.strategy == Strategy.CLOSE:
         rate = close.pace(max_pct_vol, parent.params.urgency)
-        full = msgspec.structs.replace(full, needed_ppm=close.needed_ppm(left, rate, state.instruments[parent.symbol].adv))
+        full = msgspec.structs.replace(full, needed_ppm=close.needed_ppm(left, rate, instrument.adv))
     elif parent.strategy == Strategy.LIQUIDITY:
         full = msgspec.structs.replace(full, alone_ppm=ALONE_PPM[parent.params.urgency - 1])
     schedule: Schedule = algo.plan(left, full)

@@ -24,6 +24,8 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     setup = state.setup
     assert setup is not None
     resting = open_children(state, parent)
+    if parent.amendment is not None and parent.symbol not in state.instruments:
+        amend.give_up(parent, f"symbol_removed: {parent.symbol} is not in the instruments any more", ts, out)
     if parent.amendment is not None and not amend.in_the_way(parent, resting):
         amend.complete(state, parent, ts, out)
     if not orders.is_open(parent.order) and not resting:
@@ -41,9 +43,9 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     is_past_end = _should_end(parent, setup, ts)
     if parent.amendment is not None and not parent.order.is_cancel_pending:
         # Past the old end everything is taken back: no child outlives its parent, whatever the new end may be.
-        stays = is_past_end or parent.ended_as or parent.paused_by or state.gate.killed
-        doomed = [c.child_id for c in resting] if stays else amend.in_the_way(parent, resting)
-        _act(state, setup, parent, own, placement.take_back([state.children[c] for c in doomed], ts), ts, out)
+        is_off = is_past_end or parent.ended_as or parent.paused_by or state.gate.killed
+        doomed = {c.child_id for c in (resting if is_off else _stranded(state, parent, resting))} | set(amend.in_the_way(parent, resting))
+        _act(state, setup, parent, own, placement.take_back([c for c in resting if c.child_id in doomed], ts), ts, out)
         return
     if is_past_end:
         parent.ended_as = parent.ended_as or OrdStatus.CANCELED
@@ -84,7 +86,8 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
         watch.warn_if_late(state, setup, parent, own, ts, out)
     wake(state, parent.parent_id, min(wanted.next_ts, parent.end_ts if parent.end_ts > ts else wanted.next_ts))
     if watch.is_doubted(setup.policy, instrument, market, ts, out):
-        _act(state, setup, parent, own, placement.hold(lit, wanted, instrument, ts), ts, out)
+        over = placement.hold(lit, wanted, instrument, ts).cancels + tuple(dark.too_much(hidden, wanted.dark_room, instrument, ts))
+        _act(state, setup, parent, own, Placement(over), ts, out)
         return
     if own.i_would_keep < 0 and placement.is_wished(parent, market):
         # IWouldPct is of what remains when the price is first there; looking again must not take the same share anew.
@@ -156,11 +159,13 @@ def _work_at_once(
     state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, resting: list[ChildOrder], market: Market, ts: int, out: list[Command]
 ) -> None:
     """IOC and FOK: one sweep of what is shown; whatever is left when it is over ends the parent."""
-    if parent.next_child == 1:
+    if parent.next_child == 1 and watch.is_doubted(setup.policy, state.instruments[parent.symbol], market, ts, out):
+        parent.end_text = f"{parent.time_in_force.name}: nothing crosses now, {market.doubt}"
+    elif parent.next_child == 1:
         _act(state, setup, parent, own, placement.place_at_once(parent, resting, market), ts, out)
     if not parent.open_children:
         parent.ended_as = OrdStatus.CANCELED
-        parent.end_text = f"{parent.time_in_force.name}: what could not be done at once is canceled"
+        parent.end_text = parent.end_text or f"{parent.time_in_force.name}: what could not be done at once is canceled"
         _finish(state, parent, ts, out)
 
 
@@ -172,7 +177,8 @@ def _act(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, plac
         return
     instrument, market = state.instruments[parent.symbol], state.markets[parent.symbol]
     venues = [v for v in setup.venues if v.kind != dark.DARK and _takes_orders(state, v.name, parent)]
-    most = router.child_most(setup.policy, instrument, placed.price, parent.params.display_qty)
+    shown = 0 if placed.time_in_force is TimeInForce.AT_CLOSE else parent.params.display_qty  # a call shows no order
+    most = router.child_most(setup.policy, instrument, placed.price, shown)
     if placed.time_in_force is TimeInForce.DAY:
         routes = router.rest(parent.side, placed.quantity, placed.price, market, venues, instrument, most)
     elif placed.time_in_force is TimeInForce.AT_CLOSE:

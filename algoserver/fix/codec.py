@@ -91,7 +91,9 @@ def _report(c: ReportParent, states: str) -> str:
     if c.orig_cl_ord_id:
         body += f"41={c.orig_cl_ord_id}\x01"
     if c.last_qty:
-        body += f"31={px_text(c.last_px)}\x0132={qty_text(c.last_qty, d)}\x0130={c.last_mkt}\x01"
+        body += f"31={px_text(c.last_px)}\x0132={qty_text(c.last_qty, d)}\x01"
+        if c.last_mkt:  # of fills that went up together there may be several
+            body += f"30={c.last_mkt}\x01"
         if c.last_liquidity_ind:
             body += f"851={c.last_liquidity_ind}\x01"
         if c.last_capacity:

@@ -7,10 +7,11 @@ from algoserver.core.algos import close
 from algoserver.core.algos.schedule import Window, expected_share, planned
 from algoserver.core.orders import is_open, leaves_qty
 from algoserver.domain import events
-from algoserver.domain.commands import CancelChild, ReportParent, SendChild
-from algoserver.domain.policy import SessionHours
+from algoserver.domain.commands import CancelChild, RejectCancel, ReportParent, SendChild
+from algoserver.domain.params import AlgoParams
+from algoserver.domain.policy import ClientProfile, SessionHours
 from algoserver.domain.types import DAY, MINUTE, PPM_ONE, PX_ONE, SECOND, OrdStatus, OrdType, Strategy, TimeInForce, utc
-from tests.core.day import AAPL, ALGO, FLAT_26, HOURS, OPEN_TS, Day, policy_loaded
+from tests.core.day import AAPL, ALGO, FLAT_26, HOURS, OPEN_TS, POLICY, Day, policy_loaded
 
 CLOSE_TS = utc("20190628-20:00:00")
 KEPT_MOST = AAPL.adv * ALGO.closing_ppm // PPM_ONE * ALGO.max_pct_vol // PPM_ONE
@@ -169,3 +170,92 @@ def test_an_auction_that_can_not_be_had_is_refused(setup, params, code):
     report = day.reports()[-1]
     assert isinstance(report, ReportParent)
     assert (report.ord_status, report.text.partition(":")[0]) == (OrdStatus.REJECTED, code)
+
+
+# ---- what venues, symbols and desks do to an order for the auction
+
+
+def test_a_venue_that_cancels_each_order_for_the_auction_pauses_the_parent():
+    """It is not sent again in the same moment, and after some refusals a person decides."""
+    day = ordered()
+    later(day, CLOSE_TS - 14 * MINUTE)
+    day.wait(SECOND // 3)  # between two turns that time gives
+    for _ in range(20):
+        sent = at_the_close(day)
+        if not is_open(day.child(sent[-1]).order):
+            break
+        day.accept(sent[-1])
+        assert not [c for c in day.canceled(sent[-1]) if isinstance(c, SendChild)]
+        day.wait(2 * SECOND)
+    assert len(at_the_close(day)) <= 5
+    assert day.order().paused_by
+
+
+def test_what_the_message_rate_held_up_leaves_later():
+    """Several children, more than the venue may be sent at once: the rest follows, and the whole is never exceeded."""
+    policy = msgspec.structs.replace(POLICY, child_qty_max=3_000, venue_messages_per_second_max=2)
+    day = Day(policy_loaded(policy=policy))
+    day.quote()
+    day.parent("P1", 10_000, Strategy.CLOSE, end_ts=0)
+    later(day, CLOSE_TS - 15 * MINUTE + SECOND)
+    for _ in range(5):
+        day.wait(2 * SECOND)
+        day.quote()
+    assert sorted(c.order_qty for c in at_the_close(day)) == [1_000, 3_000, 3_000, 3_000]
+
+
+def test_what_a_call_shows_to_nobody_is_not_cut_by_display_qty():
+    """DisplayQty is for books."""
+    day = ordered(20_000, Strategy.TWAP, close_auction=True, display_qty=100)
+    later(day, CLOSE_TS - 10 * MINUTE)
+    assert [c.order_qty for c in at_the_close(day)] == [1_400]
+
+
+def test_an_amend_may_not_ask_for_an_auction_that_a_new_order_may_not():
+    """CloseAuction=Y on an order that ends before the close is refused, alone or with an end."""
+    day = Day()
+    day.quote()
+    day.parent("P1", 10_000, Strategy.TWAP, minutes=60)
+    out = day.feed(events.ReplaceRequested(
+        session="CLIENT1", cl_ord_id="R1", orig_cl_ord_id="P1", symbol="AAPL", side=day.order().side, ord_type=OrdType.MARKET,
+        params=AlgoParams(close_auction=True), given=("close_auction",),
+    ))  # fmt: skip
+    [refused] = [c for c in out if isinstance(c, RejectCancel)]
+    assert refused.text.startswith("contradictory_parameter")
+
+
+def test_a_client_whose_venues_hold_no_auction_is_told_so():
+    """Accepted, it would wait for nothing all day."""
+    day = Day(policy_loaded(profiles=(ClientProfile("CLIENT1", venues=("XLIT2",)),)))
+    day.quote()
+    day.parent("P1", 10_000, Strategy.CLOSE, end_ts=0)
+    assert day.reports()[-1].text.startswith("no_auction")
+
+
+@pytest.mark.parametrize("strategy", [Strategy.VWAP, Strategy.IS, Strategy.CLOSE])
+def test_a_bust_of_a_symbol_that_is_gone_is_booked(strategy):
+    """The order is open again, paused, and plans nothing that needs the instrument."""
+    day = Day()
+    day.quote()
+    day.parent("P1", 100, strategy, end_ts=0, time_in_force=TimeInForce.IOC)
+    [child] = day.sent()
+    day.fill(child, 100, exec_id="E1")
+    day.feed(policy_loaded(instruments=()))
+    day.bust(child, "E1")
+    assert (day.order().order.cum_qty, day.order().paused_by) == (0, "bust")
+
+
+def test_a_replace_of_a_symbol_that_is_gone_is_given_up():
+    """Its child's end must not plan it anew."""
+    day = Day()
+    day.quote()
+    day.parent("P1", 10_000, Strategy.VWAP, minutes=30, max_pct_vol=PPM_ONE)
+    day.trade(200_000)
+    day.wait(5 * SECOND)
+    child = day.sent()[-1]
+    day.feed(events.ReplaceRequested(
+        session="CLIENT1", cl_ord_id="R1", orig_cl_ord_id="P1", symbol="AAPL", side=child.side, ord_type=OrdType.LIMIT, price=195 * PX_ONE,
+    ))  # fmt: skip
+    day.feed(policy_loaded(instruments=()))
+    day.canceled(child)
+    assert [c.text.partition(":")[0] for c in day.commands if isinstance(c, RejectCancel)] == ["symbol_removed"]

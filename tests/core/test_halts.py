@@ -223,3 +223,22 @@ def test_a_halt_outlives_a_restart():
     day.trade(50_000)
     day.wait(5 * SECOND)
     assert day.sent() == [child]
+
+
+def test_a_halt_takes_back_what_fits_a_pending_replace_too():
+    """While one child's cancel is unanswered, the other must not rest into the reopening auction."""
+    day = Day()
+    day.quote()
+    day.parent("P1", 100_000, 1001, minutes=60, max_pct_vol=1_000_000)
+    day.trade(500_000)
+    day.wait(10 * SECOND)
+    resting = [c for c in day.sent() if c.child_id in day.order().open_children]
+    assert len(resting) == 2
+    day.feed(events.ReplaceRequested(
+        session="CLIENT1", cl_ord_id="R1", orig_cl_ord_id="P1", symbol="AAPL", side=resting[0].side, ord_type=OrdType.MARKET,
+        order_qty=sum(c.order_qty for c in resting) - 100,
+    ))  # fmt: skip
+    for venue in ("XLIT1", "XLIT2"):
+        day.feed(events.StatusChanged(session=venue, venue=venue, symbol="AAPL", is_halted=True))
+    day.wait(2 * SECOND)
+    assert {c.child_id for c in day.commands if isinstance(c, CancelChild)} == {c.child_id for c in resting}
