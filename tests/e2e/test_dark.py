@@ -6,7 +6,7 @@ from algoserver.control import call
 from tests.e2e.street import START, Street, replay
 
 SECONDS_MAX = 90
-QTY = 50_000
+QTY = 90_000  # more than the dark has in six minutes
 
 
 def test_a_liquidity_order_trades_in_the_dark_and_in_the_light(tmp_path):
