@@ -51,7 +51,7 @@ def test_the_server_is_certified_in_every_version_at_once(port, tmp_path):
         return tmp_path / fix / "report.json", tmp_path / fix / "report.html"
 
     def desk(sender: str, fix: str) -> "subprocess.CompletedProcess[str]":
-        wanted = ("--json", str(pages(fix)[0]), "--html", str(pages(fix)[1]))
+        wanted = ("--json", str(pages(fix)[0]), "--html", str(pages(fix)[1]), "--patience", "40")
         return command("--port", str(port), "--sender", sender, "--fix", fix, *wanted)
 
     with ThreadPoolExecutor() as desks:
