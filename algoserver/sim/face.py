@@ -64,7 +64,11 @@ class Face:
         ledger = self._ledger
         live = {r.order_id for r in canceled}
         stored = stored_exec_ids(self._endpoint.store_dir, session)
-        missed = {*ledger.owed.get(session, []), *(e for e in ledger.unconfirmed if e not in stored)}
+        owed = ledger.owed.get(session, [])
+        # They leave in this order, the last for the first time: all left, and the kill came before the ledger's note of it.
+        if owed and owed[-1] in stored:
+            owed = []
+        missed = {*owed, *(e for e in ledger.unconfirmed if e not in stored)}
         mine = [r for r in ledger.reports if not isinstance(r, CancelReject | OrderStatus) and _session(r) == session]
         past = [r for r in mine if r.order_id in live or r.exec_id in missed]
         now = [r for r in canceled if _session(r) == session]
