@@ -7,9 +7,10 @@ Rule 2: the core waits while an answer is made, so no answer looks at more than 
 from itertools import islice
 from typing import Any
 
-from algoserver.core import dark, halts, orders
+from algoserver.core import dark, halts, orders, stops
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Work, band, market_volume, planned
+from algoserver.core.bounds import FIRM
 from algoserver.core.executions import FEED_SUFFIX
 from algoserver.core.market import best
 from algoserver.core.orders import ChildOrder, ParentOrder
@@ -26,15 +27,16 @@ Answer = dict[str, Any]
 
 def status(state: State) -> Answer:
     """The machine at a glance; market_time is the last event's."""
-    setup, killed = state.setup, state.gate.killed
+    setup, firm = state.setup, state.gate.stops.get(FIRM)
     return {
         "market_time": utc_text(state.ts),
         "seq": state.seq,
         "run": state.run,
         "policy": setup.policy.name if setup else "",
         "config_sha256": setup.digest if setup else "",
-        "killed": killed,
-        "kill_verified": bool(killed) and not state.is_kill_unverified and not state.gate.open_children,
+        "killed": firm.text if firm else "",
+        "kill_verified": bool(firm and firm.is_verified) and not state.gate.open_children,
+        "stops": [stop_row(state, scope) for scope in state.gate.stops],
         "parents": len(state.parents),
         "parents_open": len(state.works),
         "children_open": state.gate.open_children,
@@ -43,6 +45,20 @@ def status(state: State) -> Answer:
         "forecasts": [
             {"symbol": s, "date": f.date, "model": f.model, "trained_through": f.trained_through, "text": f.text} for s, f in state.forecasts.items()
         ],
+    }
+
+
+def stop_row(state: State, scope: str) -> Answer:
+    """A scope that is stopped: by whom or what, and whether nothing is open there any more."""
+    stop = state.gate.stops[scope]
+    return {
+        "scope": scope,
+        "by": stop.by,
+        "reason": stop.reason,
+        "since": utc_text(stop.ts),
+        "is_automatic": stop.is_automatic,
+        "children_open": stops.children_open(state, scope),
+        "is_verified": stop.is_verified,
     }
 
 
@@ -163,8 +179,9 @@ def standing(state: State, parent: ParentOrder) -> tuple[str, str]:
         return "ending", f"canceled by the client, {parent.cancel_cl_ord_id}"
     if parent.ended_as:
         return "ending", parent.end_text or "end of its window"
-    if state.gate.killed:
-        return "stopped", f"firm killed by {state.gate.killed}"
+    scope = stops.hits(state, parent)
+    if scope:
+        return "stopped", f"{scope} stopped by {state.gate.stops[scope].text}"
     if parent.paused_by:
         return "paused", parent.paused_by
     if parent.awaits_status:

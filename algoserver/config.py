@@ -12,9 +12,10 @@ import msgspec
 
 from algoserver.clock import Clock
 from algoserver.domain.events import PolicyLoaded
-from algoserver.domain.policy import AlgoDefaults, InstrumentSetup, RiskPolicy, SessionHours, Venue
+from algoserver.domain.policy import AlgoDefaults, InstrumentSetup, SessionHours, Venue
 from algoserver.domain.types import DAY, PPM_ONE, SECOND, Instrument, ppm, px, qty
 from algoserver.learn.volumes import read_volumes
+from algoserver.policies import load_policy
 from algoserver.profiles import DropCopyConfig, ProfileConfig, dialect_files, drop_copies, profiles
 from algoserver.recorded import VOLUME_DIR
 from algoserver.settings import BadConfig, ClockConfig, Entry, HoursConfig, read, time_of_day
@@ -111,35 +112,6 @@ class ServerConfig(Entry, frozen=True, kw_only=True):
             raise ValueError("`venues` must not be empty, each `name` once")
 
 
-class PolicyFile(Entry, frozen=True, kw_only=True):
-    """cfg/policy.toml: the firm's limits, in whole units and decimal text."""
-
-    name: str
-    parent_qty_max: int
-    parent_value_max: int
-    parent_adv_max: str
-    duplicate_window_s: int
-    parents_per_second_max: int
-    child_qty_max: int
-    child_value_max: int
-    children_open_max: int
-    venue_messages_per_second_max: int
-    venue_messages_per_day_max: int
-    collar: str
-    collar_ticks: int
-    reference_age_s_max: int
-
-    def __post_init__(self) -> None:
-        negative = [f for f in self.__struct_fields__ if isinstance(v := getattr(self, f), int) and v < 0]
-        if negative:
-            raise ValueError(f"`{negative[0]}` is negative")
-        for field in ("parent_adv_max", "collar"):
-            if ppm(getattr(self, field)) <= 0:
-                raise ValueError(f'`{field}` must be a fraction above 0, as text: "0.05" is 5 %')
-        if self.child_qty_max > self.parent_qty_max or self.child_value_max > self.parent_value_max:
-            raise ValueError("a `child_` limit is above the parent's: children are parts of parents")
-
-
 class InstrumentEntry(Entry, frozen=True, kw_only=True):
     """One instrument. Quantities in whole shares or coins, decimal text where they may be fractions."""
 
@@ -190,17 +162,18 @@ def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, mod
         server = msgspec.structs.replace(server, forecast=forecast)
     base = path.parent
     policy_path, instruments_path = base / server.policy, base / server.instruments
-    policy, instruments = read(policy_path, PolicyFile), read(instruments_path, InstrumentsFile)
+    instruments = read(instruments_path, InstrumentsFile)
     symbols = [i.symbol for i in instruments.instruments]
     if not symbols or len(set(symbols)) < len(symbols):
         raise BadConfig(f"{instruments_path}: `instruments` must not be empty, each `symbol` once")
+    policy = load_policy(policy_path)
     agreed = profiles(path, server.profiles, [v.name for v in server.venues])
     files = (path, policy_path, instruments_path, *dialect_files(base, server.profiles))
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in files)).hexdigest()
     curve = _ppm_curve(path, server.algo.static_curve)
     try:
         setup = PolicyLoaded(
-            policy=_policy(policy),
+            policy=policy,
             venues=tuple(Venue(v.name, v.kind, ppm(v.fee), v.auctions) for v in server.venues),
             instruments=_with_history(server, base, instruments),
             algo=_algo(server, curve),
@@ -213,25 +186,6 @@ def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, mod
     except ValueError as e:
         raise BadConfig(f"{path}: {e}") from e
     return Config(server, setup, (clock or server.clock).clock(wall_now_ts), base, path)
-
-
-def _policy(p: PolicyFile) -> RiskPolicy:
-    return RiskPolicy(
-        name=p.name,
-        parent_qty_max=p.parent_qty_max,
-        parent_value_max=px(str(p.parent_value_max)),
-        parent_adv_ppm_max=ppm(p.parent_adv_max),
-        duplicate_window_ns=p.duplicate_window_s * SECOND,
-        parents_per_second_max=p.parents_per_second_max,
-        child_qty_max=p.child_qty_max,
-        child_value_max=px(str(p.child_value_max)),
-        children_open_max=p.children_open_max,
-        venue_messages_per_second_max=p.venue_messages_per_second_max,
-        venue_messages_per_day_max=p.venue_messages_per_day_max,
-        collar_ppm=ppm(p.collar),
-        collar_ticks=p.collar_ticks,
-        reference_age_ns_max=p.reference_age_s_max * SECOND,
-    )
 
 
 def _algo(server: ServerConfig, curve: tuple[int, ...]) -> AlgoDefaults:

@@ -22,15 +22,15 @@ import structlog
 
 from algoserver import answers
 from algoserver.answers import Answer
-from algoserver.core import foreign, orders
+from algoserver.core import foreign, orders, stops
 from algoserver.core.amend import judge
-from algoserver.core.operator import FIRM, STOPPING
+from algoserver.core.bounds import FIRM
+from algoserver.core.operator import STOPPING
 from algoserver.core.orders import ParentOrder
-from algoserver.core.risk import Gate
 from algoserver.core.state import State, find
 from algoserver.domain.events import OperatorAmended, OperatorCommanded
 from algoserver.domain.params import BY_NAME, NO_PARAMS, AlgoParams, parse
-from algoserver.domain.types import OrdType, px, qty
+from algoserver.domain.types import OrdType, Strategy, px, qty
 
 SOCKET_NAME = "control.sock"
 REQUEST_BYTES_MAX = 65_536
@@ -226,16 +226,38 @@ def _found(state: State, target: str) -> list[ParentOrder]:
 
 
 def _firm(state: State, asked: Request, operator: str) -> Reply:
-    killed = state.gate.killed
-    if asked.target not in ("", FIRM):
-        return error("not_built", f"scope {asked.target[:64]!r} is not built yet; the scope is {FIRM}"), None
-    if asked.verb == "release" and not killed:
-        return error("nothing_to_do", "the firm is not killed"), None
-    if asked.verb == "release" and killed == STOPPING:
+    scope = asked.target or FIRM
+    wrong = _scope_error(state, scope)
+    if wrong:
+        return error("not_found", wrong), None
+    known = state.gate.stops.get(scope)
+    if asked.verb == "release" and known is None:
+        return error("nothing_to_do", f"{'the firm' if scope == FIRM else scope} is not killed"), None
+    if asked.verb == "release" and known is not None and known.by == STOPPING:
         return error("nothing_to_do", "the server is stopping; its next start opens the gate"), None
     # A second kill is news as well: it says who, and a kill while the server stops outlives its restart.
-    reach = {"parents_open": len(state.works), "children_open": state.gate.open_children}
-    return _done(asked, operator, asked.verb, FIRM, reach)
+    parents = sum(scope in stops.scopes(state, state.parents[i]) for i in state.works)
+    return _done(asked, operator, asked.verb, scope, {"parents_open": parents, "children_open": stops.children_open(state, scope)})
+
+
+def _scope_error(state: State, scope: str) -> str:
+    """What is wrong with a scope; "" if it can be stopped."""
+    setup, (kind, _, name) = state.setup, scope.partition(":")
+    if setup is None or scope == FIRM or scope in state.gate.stops:
+        return ""
+    known = {
+        "desk": [x.name for x in setup.policy.layers if x.kind == "desk"],
+        "client": list(setup.clients),
+        "symbol": list(state.instruments),
+        "algo": [s.name for s in Strategy],
+        "venue": list(state.venues_up),
+    }
+    if kind not in known:
+        return f"scope {scope[:64]!r} is none: use {FIRM}, {', '.join(f'{k}:NAME' for k in known)} or algo:NAME@SYMBOL"
+    algo, at, symbol = name.partition("@")
+    if kind == "algo" and at and algo in known["algo"] and symbol in known["symbol"]:
+        return ""
+    return "" if name in known[kind] else f"no {kind} {name[:64]!r} is known; there are {', '.join(known[kind]) or 'none'}"
 
 
 def _foreign(state: State, asked: Request, operator: str) -> Reply:
@@ -288,7 +310,7 @@ def _amend(state: State, parent: ParentOrder, asked: Request, operator: str) -> 
             return error("usage", f"{name}: {wrong}"), None
     event = OperatorAmended(**said, params=AlgoParams(**params) if params else NO_PARAMS, given=tuple(params))
     # Judged on the gate's word, but on nobody's rate: a question must not change the state.
-    gate = Gate(killed=state.gate.killed, parents=state.gate.parents)
+    gate = msgspec.structs.replace(state.gate, rates={})
     judged = judge(state, parent, msgspec.structs.replace(event, ts=state.ts), gate)
     if isinstance(judged, str):
         code, _, text = judged.partition(": ")

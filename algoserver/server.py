@@ -15,13 +15,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 from msgspec.structs import force_setattr
 
 from algoserver.config import Config
+from algoserver.core.bounds import FIRM
 from algoserver.core.engine import next_wakeup, step
 from algoserver.core.executions import FEED_SUFFIX
-from algoserver.core.operator import FIRM, STOPPING
+from algoserver.core.operator import STOPPING
 from algoserver.core.orders import is_open, leaves_qty
 from algoserver.core.state import State, dump, open_children
 from algoserver.desks import compid, never_left, open_desks
@@ -33,7 +35,9 @@ from algoserver.fix import codec, venue_codec
 from algoserver.fix.endpoint import Endpoint
 from algoserver.forecast import Forecaster
 from algoserver.journal import Journal, write_snapshot
+from algoserver.policies import Names, check_names
 from algoserver.recovery import digest, recover
+from algoserver.settings import BadConfig
 
 # One batch is one fdatasync: long enough to share it among many, short enough that the first does not wait.
 BATCH_MAX = 256
@@ -76,6 +80,7 @@ class Server:
         self._clients = self._add_clients(state_dir, client_port)
         for venue in config.server.venues:
             self._add_venue(state_dir, venue.name, config.path(venue.sessions), venue.host, venue_port or venue.port)
+        self.setup = self._named(config)
         self._unsent = never_left(recovered.unsent, self._clients, config.setup.drop_copies)
         self._beat = time.monotonic()
         self._is_busy = False
@@ -295,6 +300,19 @@ class Server:
             if name in self.state.heard:
                 endpoint.rewind(session, self.state.heard[name] + 1)
 
+    def _named(self, config: Config) -> e.PolicyLoaded:
+        """What the firm has decided, with the clients that may log on. Raises BadConfig where the policy speaks of others."""
+        names = Names(
+            clients=tuple(dict.fromkeys(compid(session) for session in self._clients.sessions if compid(session) not in self._copies)),
+            symbols=tuple(self._instruments),
+            venues=tuple(v.name for v in config.setup.venues),
+        )
+        try:
+            check_names(config.setup.policy, names)
+        except ValueError as wrong:
+            raise BadConfig(f"{config.path(config.server.policy)}: {wrong}") from wrong
+        return msgspec.structs.replace(config.setup, clients=names.clients)
+
     def _introduce(self) -> None:
         """The first events of a process: the firm's decisions, and that every session of the last one is gone."""
         decided: list[Decided] = []
@@ -308,11 +326,12 @@ class Server:
                         ),
                         self.state.ts,
                     )
-        self._apply(self._config.setup, decided)
+        self._apply(self.setup, decided)
         for name, is_up in list(self.state.sessions.items()):
             if is_up or name in self.state.venues_up:
                 self._apply(e.SessionDown(session=name, reason="the server was restarted", is_restart=True), decided)
-        if self.state.gate.killed == STOPPING:
+        firm = self.state.gate.stops.get(FIRM)
+        if firm is not None and firm.by == STOPPING:
             self._apply(e.OperatorCommanded(operator="server", verb="release", target=FIRM, reason="started"), decided)
         self._journal.append_digest(self.state.seq, digest(self.state))
         self._journal.commit()

@@ -66,10 +66,15 @@ def read(path: Path, kind: type[T]) -> T:
         raise BadConfig(f"{path}: {e.strerror}") from e
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         raise BadConfig(f"{path}: {e}") from e
+    return convert(raw, kind, str(path))
+
+
+def convert(raw: dict[str, Any], kind: type[T], source: str) -> T:
+    """What a TOML file holds as `kind`. source: what an error calls it. Raises BadConfig."""
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as e:
-        raise BadConfig(f"{path}: {named(str(e), raw)}{_known(str(e), kind)}") from e
+        raise BadConfig(f"{source}: {named(str(e), raw)}{_known(str(e), kind)}") from e
 
 
 def time_of_day(text: str) -> int:

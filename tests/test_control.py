@@ -56,7 +56,7 @@ def test_status_tells_the_machine_at_a_glance():
     day.resting()
     status = said(day, "status")
     assert list(status) == [
-        "market_time", "seq", "run", "policy", "config_sha256", "killed", "kill_verified", "parents", "parents_open", "children_open",
+        "market_time", "seq", "run", "policy", "config_sha256", "killed", "kill_verified", "stops", "parents", "parents_open", "children_open",
         "sessions_up", "sessions_down", "forecasts", "alerts",
     ]  # fmt: skip
     assert (status["market_time"][:8], status["policy"], status["config_sha256"]) == ("20190628", "test", "test")
@@ -370,7 +370,8 @@ def test_a_cl_ord_id_of_two_clients_is_ambiguous():
         ({"verb": "order.show", "target": ["P1"]}, "usage"),
         ({"verb": "order.show"}, "not_found"),
         ({"verb": "kill", "dry_run": "yes"}, "usage"),
-        ({"verb": "kill", "target": "symbol:AAPL"}, "not_built"),
+        ({"verb": "kill", "target": "symbol:NONE"}, "not_found"), ({"verb": "kill", "target": "room:AAPL"}, "not_found"),
+        ({"verb": "release", "target": "symbol:AAPL"}, "nothing_to_do"),
         ({"verb": "kill", "reason": "x\x0135=D"}, "usage"),
         ({"verb": "kill", "reason": "x" * 201}, "usage"),
         ({"verb": "kill", "reason": "\ud800"}, "usage"),

@@ -187,7 +187,7 @@ def test_on_a_terminal_a_cancel_shows_its_reach_and_asks(street):
         (("order", "show", "P9"), 3, "not_found: "),
         (("order", "resume", "P1"), 5, "nothing_to_do: "),
         (("release", "--yes"), 5, "nothing_to_do: "),
-        (("kill", "--scope", "symbol:AAPL"), 5, "not built yet"),
+        (("kill", "--scope", "symbol:NONE"), 3, "not_found: no symbol 'NONE' is known"),
         (("kill", "--reason", "two\nlines"), 2, "usage: "),
         (("order", "eat"), 2, "No such command"),
         (("order", "show"), 2, "Missing argument"),

@@ -9,9 +9,10 @@ Rule 4: a fill on the way counts: the quantity never falls below what is done (C
 
 import msgspec
 
-from algoserver.core import auction, dark, orders, planning, risk
+from algoserver.core import admission, auction, dark, exposure, orders, planning, risk
 from algoserver.core import market as markets
 from algoserver.core.algos.schedule import Window
+from algoserver.core.bounds import bounds
 from algoserver.core.orders import Amendment, ChildOrder, ParentOrder
 from algoserver.core.reports import (
     ALREADY_PENDING,
@@ -117,7 +118,7 @@ def complete(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> 
         return
     parent.amendment = None
     orders.on_replaced(order, wanted.order_qty)
-    risk.note_amended(state.gate, parent.parent_id, order.order_qty, wanted.price)
+    exposure.on_amended(state.gate, parent.parent_id, order.order_qty, wanted.price, ts)
     is_asked = wanted.exec_restatement_reason < 0
     if is_asked:
         parent.orig_cl_ord_id, parent.cl_ord_id = parent.cl_ord_id, wanted.cl_ord_id
@@ -193,7 +194,8 @@ def _amendment(state: State, parent: ParentOrder, event: ReplaceRequested, gate:
     if isinstance(window, Denied):
         return CXL_OTHER, f"{window.code}: {window.text}"
     instrument, market = state.instruments[parent.symbol], state.markets[parent.symbol]
-    denied = risk.admit_amended(gate, state.setup.policy, instrument, market, parent.parent_id, order)
+    limits = bounds(state.setup, parent.session, parent.symbol, parent.strategy)
+    denied = admission.admit_amended(gate, limits, instrument, market, parent.parent_id, order)
     if denied is not None:
         return CXL_OTHER, f"{denied.code}: {denied.text}"
     return Amendment(event.cl_ord_id, order.order_qty, order.ord_type, order.price, order.params, window.start_ts, window.end_ts)

@@ -8,6 +8,7 @@ past it they are waited for, because the auction's fills come after the window's
 
 from algoserver.core import risk
 from algoserver.core.algos.schedule import Window, Work, expected_share, in_lots
+from algoserver.core.bounds import bounds
 from algoserver.core.market import Market
 from algoserver.core.orders import ChildOrder, ParentOrder, leaves_qty
 from algoserver.core.placement import Placement
@@ -69,7 +70,8 @@ def place(
         return Placement()
     left = leaves_qty(parent.order)
     quantity = in_lots(min(missing, left - sum(leaves_qty(c.order) for c in resting)), left, instrument.round_lot)
-    price = risk.dearest_px(setup.policy, instrument, parent.side, market, parent.price, ts)
+    limits = bounds(setup, parent.session, parent.symbol, parent.strategy)
+    price = risk.dearest_px(limits, instrument, parent.side, market, parent.price, ts)
     return Placement((), quantity, price, TimeInForce.AT_CLOSE) if price else Placement()
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from heapq import heappop
 from typing import Any
 
-from algoserver.core import amend, executions, foreign, halts, market, mass, operator, requests
+from algoserver.core import amend, executions, foreign, halts, market, mass, operator, requests, stops
 from algoserver.core.market import Market
 from algoserver.core.planning import ask_forecast
-from algoserver.core.reports import alert, tell_fills
+from algoserver.core.reports import tell_fills
 from algoserver.core.state import State, run_id, touch
 from algoserver.core.working import work
 from algoserver.domain import events
@@ -33,9 +33,8 @@ def step(state: State, event: events.Event) -> list[Command]:
         for parent_id in state.touched:
             work(state, state.parents[parent_id], event.ts, out)
         state.touched.clear()
-    if state.is_kill_unverified and state.gate.open_children == 0:
-        state.is_kill_unverified = False
-        alert(out, "kill_verified", operator.FIRM, "no child is open at any venue")
+    if state.gate.stops:
+        stops.verify(state, out)
     return out
 
 

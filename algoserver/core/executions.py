@@ -6,7 +6,8 @@ Rule 3: nothing here sends a new child. A parent is touched where it may go on a
 nobody asked for it waits for its next turn, or a venue that refuses everything would set our pace.
 """
 
-from algoserver.core import bundles, foreign, orders, risk
+from algoserver.core import breakers, bundles, exposure, foreign, orders, risk
+from algoserver.core.bounds import algo_scope
 from algoserver.core.copies import copy_child
 from algoserver.core.market import forget
 from algoserver.core.orders import ChildOrder, Held, ParentOrder
@@ -45,6 +46,7 @@ def child_accepted(state: State, event: ChildAccepted, out: list[Command]) -> No
     if child is not None:
         if child.order.status is OrdStatus.PENDING_NEW:
             orders.on_accepted(child.order)
+            breakers.on_accepted(state, algo_scope(state.parents[child.parent_id]), child.venue, event.ts)
             copy_child(state, out, child, ExecType.NEW, event.ts)
         work = state.works.get(child.parent_id)
         if work is not None and not child.time_in_force.is_auction:  # a call may still cancel what it has accepted
@@ -67,7 +69,8 @@ def child_filled(state: State, event: ChildFilled, out: list[Command]) -> None:
         tell_fills(out, parent, event.ts)  # the interval was taken away meanwhile
     exec_id = child.reported[event.exec_id] = next_exec_id(parent)
     orders.on_fill(parent.order, exec_id, event.last_px, event.last_qty)
-    _book_at_gate(state, parent, child, event.last_qty, event.ts)
+    _book_at_gate(state, parent, child, event.last_qty, event.last_px, event.ts)
+    breakers.on_fill(state, algo_scope(parent), child.venue, event.ts)
     last_mkt = event.last_mkt or child.venue
     if fills_ns:
         bundles.hold(state, parent, Held(exec_id, last_mkt, event.last_liquidity_ind, event.last_capacity), event.ts + fills_ns)
@@ -102,7 +105,7 @@ def fill_busted(state: State, event: FillBusted, out: list[Command]) -> None:
     tell_fills(out, parent, event.ts)
     exec_id, booked_id = next_exec_id(parent), child.reported[event.exec_ref_id]
     orders.on_bust(parent.order, exec_id, booked_id)
-    _book_at_gate(state, parent, child, -fill[1], event.ts)
+    _book_at_gate(state, parent, child, -fill[1], fill[0], event.ts)
     ref_id = bundles.told_as(parent, booked_id)
     rest = bundles.change(parent, exec_id, booked_id, "")
     exec_type, (last_px, last_qty) = (ExecType.TRADE_CORRECT, rest) if rest else (ExecType.TRADE_CANCEL, fill)
@@ -132,8 +135,9 @@ def fill_corrected(state: State, event: FillCorrected, out: list[Command]) -> No
     exec_id, booked_id = next_exec_id(parent), child.reported[event.exec_ref_id]
     child.reported[event.exec_id] = exec_id
     orders.on_correct(parent.order, exec_id, booked_id, event.last_px, event.last_qty)
-    if event.last_qty != old[1]:
-        _book_at_gate(state, parent, child, event.last_qty - old[1], event.ts)
+    if last != old:
+        _book_at_gate(state, parent, child, -old[1], old[0], event.ts)
+        _book_at_gate(state, parent, child, event.last_qty, event.last_px, event.ts)
     ref_id = bundles.told_as(parent, booked_id)
     whole = bundles.change(parent, exec_id, booked_id, exec_id)
     last_px, last_qty = whole or (event.last_px, event.last_qty)
@@ -180,7 +184,7 @@ def child_replaced(state: State, event: ChildReplaced, out: list[Command]) -> No
         alert(out, "unsolicited_decrease", child.child_id, text)
     orders.on_replaced(child.order, event.order_qty)
     copy_child(state, out, child, ExecType.RESTATED, event.ts)
-    risk.on_resized(state.gate, child.child_id, orders.leaves_qty(child.order))
+    exposure.on_resized(state.gate, child.child_id, orders.leaves_qty(child.order), event.ts)
     _settle(state, state.parents[child.parent_id], child)
 
 
@@ -193,7 +197,9 @@ def child_rejected(state: State, event: ChildRejected, out: list[Command]) -> No
     copy_child(state, out, child, ExecType.REJECTED, event.ts, event.text)
     _close(state, child)
     parent = state.parents[child.parent_id]
-    count_refusal(state, parent, f"{child.venue}: {event.text}", out)
+    text = f"{child.venue}: {event.text}"
+    count_refusal(state, parent, text, out)
+    breakers.on_refused(state, (algo_scope(parent), f"venue:{child.venue}"), text, event.ts, out)
     if parent.paused_by or not parent.open_children:
         touch(state, child.parent_id)
 
@@ -333,8 +339,8 @@ def _open_at(state: State, venue: str) -> list[ChildOrder]:
     return found
 
 
-def _book_at_gate(state: State, parent: ParentOrder, child: ChildOrder, quantity: int, ts: int) -> None:
-    risk.on_fill(state.gate, parent.parent_id, child.child_id, quantity)
+def _book_at_gate(state: State, parent: ParentOrder, child: ChildOrder, quantity: int, px: int, ts: int) -> None:
+    exposure.on_fill(state.gate, parent.parent_id, child.child_id, quantity, px, ts)
     work = state.works.get(parent.parent_id)
     if work is not None:
         work.traded.add(ts, quantity)
@@ -350,7 +356,7 @@ def _settle(state: State, parent: ParentOrder, child: ChildOrder) -> None:
 def _settle_anew(state: State, parent: ParentOrder, child: ChildOrder) -> None:
     """After a bust or correction: what it gave back may trade again (J.1.a), in a child that was filled too. The venue is asked."""
     if orders.is_open(child.order):
-        risk.on_resized(state.gate, child.child_id, orders.leaves_qty(child.order))
+        exposure.on_resized(state.gate, child.child_id, orders.leaves_qty(child.order), state.ts)
         if child.child_id not in parent.open_children:
             parent.open_children[child.child_id] = None
             child.is_unknown = True
@@ -361,7 +367,7 @@ def _close(state: State, child: ChildOrder) -> None:
     parent = state.parents[child.parent_id]
     parent.open_children.pop(child.child_id, None)
     child.is_unknown = False
-    risk.on_closed(state.gate, child.child_id)
+    exposure.on_resized(state.gate, child.child_id, 0, state.ts)
     _stop_waiting(state, parent)
 
 

@@ -3,9 +3,10 @@
 Rule: a ClOrdID belongs to one order of its session for good, refused ones included.
 """
 
-from algoserver.core import amend, halts, orders, planning, risk
+from algoserver.core import admission, amend, halts, orders, planning, risk
 from algoserver.core import market as markets
 from algoserver.core.algos.schedule import Window, planned
+from algoserver.core.bounds import bounds
 from algoserver.core.orders import Order, ParentOrder
 from algoserver.core.reports import (
     ALREADY_PENDING,
@@ -50,7 +51,8 @@ def parent_requested(state: State, event: ParentRequested, out: list[Command]) -
             refused = window
         else:
             instrument, market = state.instruments[event.symbol], state.markets[event.symbol]
-            refused = risk.admit(state.gate, state.setup.policy, instrument, market, event)
+            limits = bounds(state.setup, event.session, event.symbol, event.strategy)
+            refused = admission.admit(state.gate, limits, instrument, market, event)
     parent = _book(state, event, window if isinstance(window, Window) else None)
     if refused is not None:
         orders.on_ended(parent.order, OrdStatus.REJECTED)
@@ -58,7 +60,8 @@ def parent_requested(state: State, event: ParentRequested, out: list[Command]) -
         return
     assert state.setup is not None
     assert isinstance(window, Window)
-    risk.note_parent(state.gate, parent.parent_id, event)
+    one = 10 ** state.instruments[event.symbol].qty_decimals
+    admission.note_parent(state.gate, parent.parent_id, event, state.markets[event.symbol], one)
     orders.on_accepted(parent.order)
     work = state.works[parent.parent_id] = planning.plan(state, parent, window)
     report(out, parent, ExecType.NEW, event.ts, text=planning.plan_text(parent, work, state.setup))

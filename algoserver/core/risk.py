@@ -1,130 +1,113 @@
-"""The two gates: admit() for parents at the door, Gate.check() for children on the way out.
+"""The gate for children: check(), the last look after all algos and before the wire. Parents are let in by admission.
 
-Rule 1: the gate keeps its own books. It is told what was admitted, what left and what came back, and believes no algo.
+Rule 1: the gate keeps its own books (exposure). It is told what was admitted, what left and what came back, and believes no algo.
 Rule 2: it fails closed: without policy or without a fresh reference price nothing new leaves.
 Rule 3: a limit holds at equality, and counts what is on its way as if it had arrived.
 Rule 4: cancels never ask here.
+Rule 5: what must not happen again stops by itself: a refusal may name a scope that is stopped by it, until a person releases it.
 """
 
 import msgspec
 
+from algoserver.core import exposure
 from algoserver.core import market as markets
+from algoserver.core.bounds import Bounds, Summed
+from algoserver.core.exposure import Books, GatedParent
 from algoserver.core.market import Market
+from algoserver.core.rates import Count, Rate, count, has_room, rate, spend
 from algoserver.domain.commands import SendChild
-from algoserver.domain.events import ParentRequested
+from algoserver.domain.limits import UNSET
 from algoserver.domain.policy import RiskPolicy
-from algoserver.domain.types import DAY, MID_PEG, PPM_ONE, SECOND, Denied, Instrument, OrdType, Side, px_text, qty_text
+from algoserver.domain.types import MID_PEG, PPM_ONE, SECOND, Denied, Instrument, OrdType, Side, TimeInForce, px_text, qty_text
 
 UNKNOWN_SYMBOL, EXCHANGE_CLOSED, EXCEEDS_LIMIT, DUPLICATE, UNSUPPORTED, INCORRECT_QTY, OTHER = 1, 2, 3, 6, 11, 13, 99
 LIMIT, MARKET, PEGGED = OrdType.LIMIT, OrdType.MARKET, OrdType.PEGGED  # to ask the enum takes ten times as long in Python 3.11
+FOR_THE_DAY = TimeInForce.DAY
 # Denials that pass by themselves, by time or by the next quote: a parent waits for its next turn and not for a person.
-PASSING = ("message_rate", "no_reference", "stale_reference")
+PASSING = ("message_rate", "no_reference", "stale_reference", "traded_max", "self_match")
+FIRM = "firm"
 
 
-class GatedParent(msgspec.Struct, gc=False):
-    """What a parent may do at most, as admitted; filled and open as the venues told."""
+class Stop(msgspec.Struct):
+    """A scope where nothing new leaves and all children are taken back. is_verified: none was open any more, and that was said.
 
+    is_automatic: no person did it, a limit was reached.
+    """
+
+    by: str
+    reason: str
+    ts: int
+    is_automatic: bool = False
+    is_verified: bool = False
+
+    @property
+    def text(self) -> str:
+        """Who and why."""
+        return f"{self.by}: {self.reason}" if self.reason else self.by
+
+
+class Override(msgspec.Struct, frozen=True):
+    """One order of a client that may pass the OVERRIDABLE limits once, up to until_ts. by, checked_by: two persons."""
+
+    client: str
     symbol: str
     side: Side
     order_qty: int
-    price: int
-    filled: int = 0
-    open: int = 0
+    until_ts: int
+    by: str
+    checked_by: str
+    reason: str = ""
 
 
-class GatedChild(msgspec.Struct, gc=False):
-    """A child that left: how much of it may still trade."""
+class Traffic(msgspec.Struct, gc=False):
+    """Messages and fills of an algo or at a venue on one day. refused: in a row. is_told: that there are too many messages."""
 
-    parent_id: str
-    leaves: int
-
-
-class Rate(msgspec.Struct, gc=False):
-    """A token bucket that holds one second's messages. spent_ns: market time until it is full again. And a day's count."""
-
-    spent_ns: int = 0
-    updated_ts: int = 0
     day: int = 0
-    sent_today: int = 0
+    messages: int = 0
+    fills: int = 0
+    refused: int = 0
+    is_told: bool = False
 
 
-class Gate(msgspec.Struct):
-    """The gate's own books. killed: why the gate is shut; empty while it is open. open_children: those that may trade.
+class Gate(Books):
+    """The gate's own books. stops: scope -> why nothing new leaves there. rates, counts and traffic by what they are of.
 
-    recent: look of a parent lately admitted -> when, oldest first.
+    recent: look of a parent lately admitted -> when, oldest first. soft: look of one that was softly refused -> when.
     """
 
-    killed: str = ""
-    open_children: int = 0
-    parents: dict[str, GatedParent] = {}
-    children: dict[str, GatedChild] = {}
-    rates: dict[str, Rate] = {}
-    recent: dict[str, int] = {}
+    stops: dict[str, Stop] = msgspec.field(default_factory=dict)
+    rates: dict[str, Rate] = msgspec.field(default_factory=dict)
+    counts: dict[str, Count] = msgspec.field(default_factory=dict)
+    traffic: dict[str, Traffic] = msgspec.field(default_factory=dict)
+    recent: dict[str, int] = msgspec.field(default_factory=dict)
+    soft: dict[str, int] = msgspec.field(default_factory=dict)
+    overrides: dict[str, Override] = msgspec.field(default_factory=dict)
+
+    @property
+    def killed(self) -> str:
+        """Why the firm is stopped; empty while it is not."""
+        stop = self.stops.get(FIRM)
+        return stop.text if stop else ""
+
+    @property
+    def open_children(self) -> int:
+        """Children that may trade, anywhere."""
+        firm = self.usage.get(FIRM)
+        return firm.children_open if firm else 0
 
 
-def admit(gate: Gate, policy: RiskPolicy, instrument: Instrument, market: Market, event: ParentRequested) -> Denied | None:
-    """May this parent be worked at all? Value and collar are taken at the limit, or at the market without one."""
-    if gate.killed:
-        return _no("killed", f"the firm is stopped ({gate.killed}); send the order again after release", OTHER)
-    return (
-        _parent_limits(policy, instrument, market, event)
-        or _twin(gate, policy, event)
-        or _take_token(gate, f"parents:{event.session}", policy.parents_per_second_max, -1, event.ts)
-    )
-
-
-def admit_amended(gate: Gate, policy: RiskPolicy, instrument: Instrument, market: Market, parent_id: str, event: ParentRequested) -> Denied | None:
-    """May an admitted parent become what `event` says? Less at the same price always may, if it is in lots."""
-    known = gate.parents[parent_id]
-    is_less = event.order_qty <= known.order_qty and event.price == known.price
-    if is_less:
-        return _steps(instrument, event.order_qty, event.price, event.ord_type, "order_qty")
-    if gate.killed:
-        return _no("killed", f"the firm is stopped ({gate.killed}); send the replace again after release", OTHER)
-    return _parent_limits(policy, instrument, market, event) or _take_token(
-        gate, f"parents:{event.session}", policy.parents_per_second_max, -1, event.ts
-    )
-
-
-def note_amended(gate: Gate, parent_id: str, order_qty: int, price: int) -> None:
-    """An amended parent's new bounds."""
-    known = gate.parents[parent_id]
-    known.order_qty, known.price = order_qty, price
-
-
-def _parent_limits(policy: RiskPolicy, instrument: Instrument, market: Market, event: ParentRequested) -> Denied | None:
-    denied = _steps(instrument, event.order_qty, event.price, event.ord_type, "order_qty")
-    if denied:
-        return denied
-    decimals, quantity = instrument.qty_decimals, event.order_qty
-    one: int = 10**decimals
-    qty_max = policy.parent_qty_max * one
-    if quantity > qty_max:
-        return _over("parent_qty_max", "order_qty", quantity, qty_max, policy, decimals)
-    adv_max = instrument.adv * policy.parent_adv_ppm_max // PPM_ONE
-    if quantity > adv_max:
-        return _over("parent_adv_max", "order_qty", quantity, adv_max, policy, decimals)
-    reference = _reference(policy, market, event.ts)
-    if isinstance(reference, Denied):
-        return reference
-    value, value_max = (event.price or reference) * quantity, policy.parent_value_max * one
-    if value > value_max:
-        text = f"order value {px_text(value // one)} exceeds parent_value_max {px_text(policy.parent_value_max)} of policy {policy.name}"
-        return _no("parent_value_max", text, EXCEEDS_LIMIT, policy.parent_value_max, value // one)
-    return _collar(policy, instrument, event.side, event.price, reference) if event.price else None
-
-
-def note_parent(gate: Gate, parent_id: str, event: ParentRequested) -> None:
-    """Open the gate's books for an admitted parent."""
-    gate.parents[parent_id] = GatedParent(event.symbol, event.side, event.order_qty, event.price)
-    look = _look(event)
-    gate.recent.pop(look, None)
-    gate.recent[look] = event.ts
+def stopped(gate: Gate, scopes: tuple[str, ...]) -> str:
+    """Which stop, if any, hits one of these scopes, and why."""
+    for scope in scopes:
+        stop = gate.stops.get(scope)
+        if stop is not None:
+            return f"{'the firm' if scope == FIRM else scope} is stopped ({stop.text})"
+    return ""
 
 
 def check(
     gate: Gate,
-    policy: RiskPolicy | None,
+    bounds: Bounds | None,
     instruments: dict[str, Instrument],
     venues: dict[str, bool],
     market: Market | None,
@@ -139,116 +122,188 @@ def check(
     """
     parent_id = child.child_id.rpartition(".")[0]
     parent = gate.parents.get(parent_id)
-    if gate.killed:
-        return _no("killed", f"the firm is stopped ({gate.killed})", OTHER)
-    if policy is None:
-        return _no("no_policy", "no policy is loaded", OTHER)
+    if bounds is None:
+        return no("no_policy", "no policy is loaded", OTHER)
+    why = gate.stops and stopped(gate, (*bounds.scopes, f"venue:{child.venue}"))
+    if why:
+        return no("killed", why, OTHER)
     if parent is None:
-        return _no("no_parent", f"child {child.child_id} has no admitted parent", OTHER)
+        return no("no_parent", f"child {child.child_id} has no admitted parent", OTHER)
     if child.child_id in gate.children:
-        return _no("duplicate_child", f"child {child.child_id} has left before", DUPLICATE)
+        return no("duplicate_child", f"child {child.child_id} has left before", DUPLICATE)
     if child.symbol != parent.symbol or child.side is not parent.side:
-        return _no("not_the_parents", f"child is {child.side.name} {child.symbol}, its parent {parent.side.name} {parent.symbol}", OTHER)
+        return no("not_the_parents", f"child is {child.side.name} {child.symbol}, its parent {parent.side.name} {parent.symbol}", OTHER)
     instrument = instruments.get(child.symbol)
     if instrument is None or market is None:
-        return _no("unknown_symbol", f"symbol {child.symbol} is not in the instruments", UNKNOWN_SYMBOL)
+        return no("unknown_symbol", f"symbol {child.symbol} is not in the instruments", UNKNOWN_SYMBOL)
     if not venues.get(child.venue, False):
-        return _no("venue_unusable", f"venue {child.venue} is not configured or its session is down", OTHER)
+        return no("venue_unusable", f"venue {child.venue} is not configured or its session is down", OTHER)
     if shut:
-        return _no("venue_shut", f"{child.symbol} at {child.venue}: {shut}", EXCHANGE_CLOSED)
+        return no("venue_shut", f"{child.symbol} at {child.venue}: {shut}", EXCHANGE_CLOSED)
     if allowed and child.venue not in allowed:
-        return _no("venue_not_allowed", f"the client's profile allows {', '.join(allowed)}, not {child.venue}", OTHER)
+        return no("venue_not_allowed", f"the client's profile allows {', '.join(allowed)}, not {child.venue}", OTHER)
+    if bounds.refused:
+        return refused(bounds)
+    if child.venue not in bounds.open_to:
+        return no("venue_denied", f"policy {bounds.name} opens {', '.join(bounds.open_to)} to such an order, not {child.venue}", OTHER)
     denied = (
-        _steps(instrument, child.order_qty, child.price, child.ord_type, "child quantity")
-        or _child_limits(gate, policy, instrument, parent, market, child, ts)
-        or _take_token(gate, f"venue:{child.venue}", policy.venue_messages_per_second_max, policy.venue_messages_per_day_max, ts)
+        steps(instrument, child.order_qty, child.price, child.ord_type, "child quantity")
+        or _child_limits(gate, bounds, instrument, parent, market, child, ts)
+        or _sums(gate, bounds, instrument, parent, child, ts)
+        or _take_child_tokens(gate, bounds, parent, child, ts)
     )
     if denied is None:
-        gate.children[child.child_id] = GatedChild(parent_id, 0)
-        _set_leaves(gate, parent, gate.children[child.child_id], child.order_qty)
+        exposure.on_sent(gate, parent_id, child.child_id, child.venue, child.order_qty, child.price, child.time_in_force, ts)
     return denied
-
-
-def on_fill(gate: Gate, parent_id: str, child_id: str, quantity: int) -> None:
-    """A child's fill, or with a negative quantity its bust: that quantity is gone, the child does not trade it again."""
-    parent, child = gate.parents[parent_id], gate.children[child_id]
-    parent.filled += quantity
-    _set_leaves(gate, parent, child, max(0, child.leaves - max(0, quantity)))
-
-
-def on_closed(gate: Gate, child_id: str) -> None:
-    """A child can't trade any more."""
-    on_resized(gate, child_id, 0)
-
-
-def on_resized(gate: Gate, child_id: str, leaves: int) -> None:
-    """A venue changed how much of a child may still trade."""
-    child = gate.children[child_id]
-    _set_leaves(gate, gate.parents[child.parent_id], child, leaves)
 
 
 def count_message(gate: Gate, policy: RiskPolicy, venue: str, ts: int) -> None:
     """A message that always passes (cancel, status) uses the venue's rate all the same: orders wait for it."""
-    _spend(_rate(gate, f"venue:{venue}", ts), policy.venue_messages_per_second_max)
+    spend(rate(gate.rates, f"venue:{venue}", ts), policy.venue_messages_per_second_max)
 
 
-def _set_leaves(gate: Gate, parent: GatedParent, child: GatedChild, leaves: int) -> None:
-    gate.open_children += (leaves > 0) - (child.leaves > 0)
-    parent.open += leaves - child.leaves
-    child.leaves = leaves
+def refused(bounds: Bounds) -> Denied:
+    """Why such an order may not be at all."""
+    code, _, text = bounds.refused.partition(": ")
+    return no(code, text, OTHER)
 
 
 def _child_limits(
-    gate: Gate, policy: RiskPolicy, instrument: Instrument, parent: GatedParent, market: Market, child: SendChild, ts: int
+    gate: Gate, bounds: Bounds, instrument: Instrument, parent: GatedParent, market: Market, child: SendChild, ts: int
 ) -> Denied | None:
     decimals = instrument.qty_decimals
-    qty_max = policy.child_qty_max * 10**decimals
+    qty_max = bounds.child_qty_max * 10**decimals
     if child.order_qty > qty_max:
-        return _over("child_qty_max", "child quantity", child.order_qty, qty_max, policy, decimals)
-    exposure = parent.filled + parent.open + child.order_qty
-    if exposure > parent.order_qty:
+        return over("child_qty_max", "child quantity", child.order_qty, qty_max, bounds, decimals)
+    exposed = parent.filled + parent.open + child.order_qty
+    if exposed > parent.order_qty:
         text = f"filled {parent.filled} + open {parent.open} + child {child.order_qty} exceeds order_qty {parent.order_qty}"
-        return _no("conservation", text, EXCEEDS_LIMIT, parent.order_qty, exposure)
+        return no("conservation", text, EXCEEDS_LIMIT, parent.order_qty, exposed)
     is_pegged = child.ord_type is PEGGED and child.exec_inst == MID_PEG
     if not child.price or not (child.ord_type is LIMIT or is_pegged):
         text = "a child carries a limit price (40=2, or 44 of a mid-peg), or nothing bounds what it pays"
-        return _no("no_limit_price", text, UNSUPPORTED)
+        return no("no_limit_price", text, UNSUPPORTED)
     if parent.price and (child.price - parent.price) * child.side.sign > 0:
         text = f"child price {px_text(child.price)} is beyond the parent's limit {px_text(parent.price)}"
-        return _no("beyond_limit", text, EXCEEDS_LIMIT, parent.price, child.price)
-    if gate.open_children >= policy.children_open_max:
-        return _over("children_open_max", "open children", gate.open_children + 1, policy.children_open_max, policy, 0)
-    reference = _reference(policy, market, ts)
+        return no("beyond_limit", text, EXCEEDS_LIMIT, parent.price, child.price)
+    reference = reference_px(bounds, market, ts)
     if isinstance(reference, Denied):
         return reference
-    value, value_max = (child.price or reference) * child.order_qty, policy.child_value_max * 10**decimals
+    value, value_max = child.price * child.order_qty, bounds.child_value_max * 10**decimals
     if value > value_max:
-        text = f"child value {px_text(value // 10**decimals)} exceeds child_value_max {px_text(policy.child_value_max)} of policy {policy.name}"
-        return _no("child_value_max", text, EXCEEDS_LIMIT, policy.child_value_max, value // 10**decimals)
-    return _collar(policy, instrument, child.side, child.price, reference)
-
-
-def _steps(instrument: Instrument, quantity: int, price: int, ord_type: OrdType, what: str) -> Denied | None:
-    decimals = instrument.qty_decimals
-    if quantity <= 0 or quantity % instrument.lot:
-        text = f"{what} {qty_text(quantity, decimals)} is not a positive multiple of lot {qty_text(instrument.lot, decimals)}"
-        return _no("wrong_lot", text, INCORRECT_QTY, instrument.lot, quantity)
-    if (ord_type is LIMIT or (ord_type is PEGGED and price)) and (price <= 0 or price % instrument.tick):
-        text = f"price {px_text(price)} is not a positive multiple of tick {px_text(instrument.tick)} of {instrument.symbol}"
-        return _no("wrong_tick", text, OTHER, instrument.tick, price)
-    if ord_type is MARKET and price:
-        return _no("price_on_market", "a market order (40=1) carries no price (44); leave it out or send 40=2", OTHER)
+        return over_value("child_value_max", "child value", value // 10**decimals, bounds.child_value_max, bounds)
+    denied = collar(bounds, instrument, child.side, child.price, reference)
+    if denied is not None:
+        return denied
+    is_continuous = not child.time_in_force.is_auction
+    if bounds.self_match != "off" and is_continuous:
+        met = exposure.crosses_own(gate, child.venue, child.symbol, child.side, child.price)
+        if met:
+            return no("self_match", f"it would meet our own child at {px_text(met)} at {child.venue}", OTHER, met, child.price)
+    if bounds.traded_ppm_max != UNSET and parent.is_scheduled and is_continuous:
+        return _share(gate, bounds, instrument, market, child, ts)
     return None
 
 
-def _reference(policy: RiskPolicy, market: Market, ts: int) -> int | Denied:
+def _share(gate: Gate, bounds: Bounds, instrument: Instrument, market: Market, child: SendChild, ts: int) -> Denied | None:
+    """Our realised share of the market's volume, all orders together. An immediate order is the client's own decision and not asked."""
+    since_ts = ts - bounds.traded_window_ns
+    own = gate.traded.get(child.symbol)
+    ours = (own.since(since_ts, include_second=True) if own else 0) + child.order_qty
+    # Rounded against us on both sides: our second counts whole, the market's does not.
+    most = market.volume.since(since_ts, include_second=False) * bounds.traded_ppm_max // PPM_ONE + instrument.adv * bounds.traded_free_ppm // PPM_ONE
+    if ours <= most:
+        return None
+    d = instrument.qty_decimals
+    text = f"{qty_text(ours, d)} of {child.symbol} in {bounds.traded_window_ns // SECOND} s exceeds the {qty_text(most, d)} that traded_max leaves"
+    return no("traded_max", f"{text} {bounds.where('traded_ppm_max')}", EXCEEDS_LIMIT, most, ours)
+
+
+def _sums(gate: Gate, bounds: Bounds, instrument: Instrument, parent: GatedParent, child: SendChild, ts: int) -> Denied | None:
+    """What each layer counts, with this child."""
+    value, is_buy = child.price * child.order_qty // parent.one, child.side is Side.BUY
+    for layer in bounds.summed:
+        limits, used = layer.limits, exposure.total(gate, layer.keys, ts)
+        if UNSET != limits.children_open_max <= used.children_open:
+            text = f"{of_layer(layer)} has {used.children_open} open children, children_open_max is {limits.children_open_max}"
+            return no("children_open_max", text, EXCEEDS_LIMIT, limits.children_open_max, used.children_open + 1)
+        if UNSET != limits.open_value_max < used.open_value + value:
+            return _sum_over("open_value_max", "open", layer, used.open_value + value, limits.open_value_max)
+        gross = used.bought + used.sold + used.open_value + value
+        if UNSET != limits.gross_value_max < gross:
+            return _sum_over("gross_value_max", "bought, sold and open today", layer, gross, limits.gross_value_max, layer.scope)
+        if limits.net_value_max != UNSET:
+            net = used.bought + used.buys_open - used.sold if is_buy else used.sold + used.sells_open - used.bought
+            if net + value > limits.net_value_max:
+                return _sum_over("net_value_max", "net", layer, net + value, limits.net_value_max, layer.scope)
+        if limits.position_max != UNSET:
+            after = used.position + used.buy_qty_open if is_buy else used.sell_qty_open - used.position
+            most = limits.position_max * parent.one
+            if after + child.order_qty > most:
+                d = instrument.qty_decimals
+                text = f"a net position of {qty_text(after + child.order_qty, d)} exceeds position_max {qty_text(most, d)} of {of_layer(layer)}"
+                return no("position_max", text, EXCEEDS_LIMIT, most, after + child.order_qty)
+    return None
+
+
+def _take_child_tokens(gate: Gate, bounds: Bounds, parent: GatedParent, child: SendChild, ts: int) -> Denied | None:
+    key, venue_max = f"venue:{child.venue}", bounds.venue_messages_per_second_max
+    at_venue = rate(gate.rates, key, ts)
+    if not has_room(at_venue, venue_max):
+        return too_fast(key, venue_max)
+    if at_venue.sent_today >= bounds.venue_messages_per_day_max >= 0:
+        text = f"{bounds.venue_messages_per_day_max} messages today on {key} are used up"
+        return no("message_count", text, EXCEEDS_LIMIT, bounds.venue_messages_per_day_max, at_venue.sent_today)
+    taken = []
+    for layer in bounds.summed:
+        most = layer.limits.children_per_second_max
+        if most != UNSET:
+            at_layer = rate(gate.rates, f"children:{layer.scope}", ts)
+            if not has_room(at_layer, most):
+                return too_fast(layer.scope, most)
+            taken.append((at_layer, most))
+    if bounds.repeats_max != UNSET:
+        pair = parent.keys[4]
+        repeats = count(gate.counts, pair, bounds.repeats_window_ns, ts)
+        if repeats.times >= bounds.repeats_max:
+            text = f"{repeats.times} children of {pair.removeprefix('algo:')} in {bounds.repeats_window_ns // SECOND} s: repeats_max"
+            return no("repeats_max", f"{text} {bounds.where('repeats_max')}", EXCEEDS_LIMIT, bounds.repeats_max, repeats.times + 1, pair)
+        repeats.times += 1
+    spend(at_venue, venue_max)
+    for at_layer, most in taken:
+        spend(at_layer, most)
+    return None
+
+
+def too_fast(key: str, per_second_max: int) -> Denied:
+    """More messages than a second may have."""
+    text = f"more than {per_second_max} messages a second on {key}; slow down"
+    return no("message_rate", text, EXCEEDS_LIMIT, per_second_max, per_second_max + 1)
+
+
+def steps(instrument: Instrument, quantity: int, price: int, ord_type: OrdType, what: str) -> Denied | None:
+    """Whether quantity and price are in the instrument's steps."""
+    decimals = instrument.qty_decimals
+    if quantity <= 0 or quantity % instrument.lot:
+        text = f"{what} {qty_text(quantity, decimals)} is not a positive multiple of lot {qty_text(instrument.lot, decimals)}"
+        return no("wrong_lot", text, INCORRECT_QTY, instrument.lot, quantity)
+    if (ord_type is LIMIT or (ord_type is PEGGED and price)) and (price <= 0 or price % instrument.tick):
+        text = f"price {px_text(price)} is not a positive multiple of tick {px_text(instrument.tick)} of {instrument.symbol}"
+        return no("wrong_tick", text, OTHER, instrument.tick, price)
+    if ord_type is MARKET and price:
+        return no("price_on_market", "a market order (40=1) carries no price (44); leave it out or send 40=2", OTHER)
+    return None
+
+
+def reference_px(policy: RiskPolicy, market: Market, ts: int) -> int | Denied:
+    """The price that values and collars are measured by; a refusal where there is none that is fresh."""
     reference, confirmed_ts = markets.reference(market)
     age = ts - confirmed_ts
     if not reference:
-        return _no("no_reference", f"no reference price of {market.symbol} is known; wait for market data", OTHER)
+        return no("no_reference", f"no reference price of {market.symbol} is known; wait for market data", OTHER)
     if age > policy.reference_age_ns_max:
         text = f"the reference price of {market.symbol} is {age // SECOND} s old, policy {policy.name} allows {policy.reference_age_ns_max // SECOND}"
-        return _no("stale_reference", text, OTHER, policy.reference_age_ns_max, age)
+        return no("stale_reference", text, OTHER, policy.reference_age_ns_max, age)
     return reference
 
 
@@ -258,18 +313,18 @@ def collar_bound(policy: RiskPolicy, instrument: Instrument, side: Side, referen
     return reference + side.sign * width
 
 
-def _collar(policy: RiskPolicy, instrument: Instrument, side: Side, price: int, reference: int) -> Denied | None:
-    # Only the dear side hurts: a buy far below the market rests, it does not trade.
-    bound = collar_bound(policy, instrument, side, reference)
+def collar(bounds: Bounds, instrument: Instrument, side: Side, price: int, reference: int) -> Denied | None:
+    """Only the dear side hurts: a buy far below the market rests, it does not trade."""
+    bound = collar_bound(bounds, instrument, side, reference)
     if (price - bound) * side.sign > 0:
-        text = f"price {px_text(price)} is beyond the collar {px_text(bound)} around {px_text(reference)} of policy {policy.name}"
-        return _no("price_collar", text, EXCEEDS_LIMIT, bound, price)
+        text = f"price {px_text(price)} is beyond the collar {px_text(bound)} around {px_text(reference)} {bounds.where('collar_ppm')}"
+        return no("price_collar", text, EXCEEDS_LIMIT, bound, price)
     return None
 
 
 def dearest_px(policy: RiskPolicy, instrument: Instrument, side: Side, market: Market, limit: int, ts: int) -> int:
     """The dearest price in ticks that collar and `limit` (0: none) let out now; 0 without a fresh reference."""
-    reference = _reference(policy, market, ts)
+    reference = reference_px(policy, market, ts)
     if isinstance(reference, Denied):
         return 0
     bound = collar_bound(policy, instrument, side, reference)
@@ -279,54 +334,26 @@ def dearest_px(policy: RiskPolicy, instrument: Instrument, side: Side, market: M
     return max(bound + -bound % instrument.tick, limit)
 
 
-def _twin(gate: Gate, policy: RiskPolicy, event: ParentRequested) -> Denied | None:
-    while gate.recent and gate.recent[(oldest := next(iter(gate.recent)))] < event.ts - policy.duplicate_window_ns:
-        del gate.recent[oldest]
-    seen_ts = gate.recent.get(_look(event))
-    if seen_ts is None:
-        return None
-    age = event.ts - seen_ts
-    wait = (policy.duplicate_window_ns - age) // SECOND + 1
-    text = f"same symbol, side, quantity and price as an order of {age // SECOND} s ago; wait {wait} s or change one of them"
-    return _no("duplicate_order", text, DUPLICATE, policy.duplicate_window_ns, age)
+def over(code: str, what: str, usage: int, limit: int, bounds: Bounds, decimals: int, field: str = "") -> Denied:
+    """A quantity beyond its limit."""
+    text = f"{what} {qty_text(usage, decimals)} exceeds {code} {qty_text(limit, decimals)} {bounds.where(field or code)}"
+    return no(code, text, EXCEEDS_LIMIT, limit, usage)
 
 
-def _look(event: ParentRequested) -> str:
-    return " ".join((event.session, event.side, str(event.order_qty), str(event.price), event.symbol))
+def over_value(code: str, what: str, usage: int, limit: int, bounds: Bounds) -> Denied:
+    """A value beyond its limit."""
+    return no(code, f"{what} {px_text(usage)} exceeds {code} {px_text(limit)} {bounds.where(code)}", EXCEEDS_LIMIT, limit, usage)
 
 
-def _rate(gate: Gate, key: str, ts: int) -> Rate:
-    rate = gate.rates.get(key)
-    if rate is None:
-        rate = gate.rates[key] = Rate(updated_ts=ts, day=ts // DAY)
-    rate.spent_ns = max(0, rate.spent_ns - (ts - rate.updated_ts))
-    rate.updated_ts = ts
-    if ts // DAY != rate.day:
-        rate.day, rate.sent_today = ts // DAY, 0
-    return rate
+def _sum_over(code: str, what: str, layer: Summed, usage: int, limit: int, stops: str = "") -> Denied:
+    return no(code, f"{of_layer(layer)} would have {px_text(usage)} {what}, {code} is {px_text(limit)}", EXCEEDS_LIMIT, limit, usage, stops)
 
 
-def _spend(rate: Rate, per_second_max: int) -> None:
-    rate.spent_ns += SECOND // max(1, per_second_max)
-    rate.sent_today += 1
+def of_layer(layer: Summed) -> str:
+    """A layer's name in a text."""
+    return "the firm" if layer.scope == FIRM else layer.scope.replace(":", " ")
 
 
-def _take_token(gate: Gate, key: str, per_second_max: int, per_day_max: int, ts: int) -> Denied | None:
-    """Spend one message of the rate; a limit of 0 lets nothing pass, per_day_max -1 is no daily limit."""
-    rate = _rate(gate, key, ts)
-    if per_second_max == 0 or rate.spent_ns + SECOND // per_second_max > SECOND:
-        text = f"more than {per_second_max} messages a second on {key}; slow down"
-        return _no("message_rate", text, EXCEEDS_LIMIT, per_second_max, per_second_max + 1)
-    if 0 <= per_day_max <= rate.sent_today:
-        return _no("message_count", f"{per_day_max} messages today on {key} are used up", EXCEEDS_LIMIT, per_day_max, rate.sent_today)
-    _spend(rate, per_second_max)
-    return None
-
-
-def _over(code: str, what: str, usage: int, limit: int, policy: RiskPolicy, decimals: int) -> Denied:
-    text = f"{what} {qty_text(usage, decimals)} exceeds {code} {qty_text(limit, decimals)} of policy {policy.name}"
-    return _no(code, text, EXCEEDS_LIMIT, limit, usage)
-
-
-def _no(code: str, text: str, reason: int, limit: int = 0, usage: int = 0) -> Denied:
-    return Denied("risk", code, text, reason, limit, usage)
+def no(code: str, text: str, reason: int, limit: int = 0, usage: int = 0, stops: str = "") -> Denied:
+    """A refusal; stops: the scope that is stopped by it."""
+    return Denied("risk", code, text, reason, limit, usage, stops)

@@ -69,7 +69,6 @@ class State(msgspec.Struct):
     by_cl_ord_id: dict[str, str] = {}
     due: list[tuple[int, str]] = []
     touched: dict[str, None] = {}
-    is_kill_unverified: bool = False
 
 
 def dump(state: State) -> bytes:

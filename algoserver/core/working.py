@@ -5,9 +5,10 @@ Read work() as the life of a parent: over -> stopped -> waiting -> ended -> at w
 
 import msgspec
 
-from algoserver.core import amend, auction, dark, foreign, halts, orders, placement, planning, risk, router, watch
+from algoserver.core import amend, auction, breakers, dark, exposure, foreign, halts, orders, placement, planning, risk, router, stops, watch
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Demand, Due, Open, Window, Work, demand, market_volume, slice_at
+from algoserver.core.bounds import Bounds, algo_scope, bounds
 from algoserver.core.executions import ASK_AGAIN_NS, ENDED, ask_status, count_refusal
 from algoserver.core.market import Market
 from algoserver.core.orders import ChildOrder, Order, ParentOrder
@@ -35,15 +36,17 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     if own is None:  # a bust has opened it again
         window = Window(ts, max(parent.end_ts, ts + 1), (), setup.hours)
         own = state.works[parent.parent_id] = planning.plan(state, parent, window)
+        exposure.on_amended(state.gate, parent.parent_id, parent.order.order_qty, parent.price, ts)
     _ask_unknown(state, resting, ts, out)
     if parent.symbol not in state.instruments and not parent.paused_by:
         pause(out, parent, "symbol_removed", f"{parent.symbol} is not in the instruments any more; resume when it is back")
     # Every entry in the heap becomes a Wakeup in its time: one that waits for its start must not ask for two.
     wake(state, parent.parent_id, parent.start_ts if ts < parent.start_ts else ts + setup.algo.refresh_ns)
-    is_past_end = _should_end(parent, setup, ts)
+    is_past_end, stopped = _should_end(parent, setup, ts), stops.hits(state, parent)
+    limits = _limits(setup, parent)
     if parent.amendment is not None and not parent.order.is_cancel_pending:
         # Past the old end everything is taken back: no child outlives its parent, whatever the new end may be.
-        is_off = is_past_end or parent.ended_as or parent.paused_by or state.gate.killed
+        is_off = is_past_end or parent.ended_as or parent.paused_by or stopped
         doomed = {c.child_id for c in (resting if is_off else _stranded(state, parent, resting))} | set(amend.in_the_way(parent, resting))
         _act(state, setup, parent, own, placement.take_back([c for c in resting if c.child_id in doomed], ts), ts, out)
         return
@@ -54,8 +57,8 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
         parent.ended_as, parent.end_reason = OrdStatus.CANCELED, CANCEL_ON_TRADING_HALT
         parent.end_text = f"trading in {parent.symbol} is halted (18=K)"
     is_over = bool(parent.ended_as) or parent.order.is_cancel_pending or not orders.is_open(parent.order)
-    if is_over or parent.paused_by or state.gate.killed:
-        is_unwanted = parent.order.is_cancel_pending or bool(parent.paused_by) or bool(state.gate.killed)
+    if is_over or parent.paused_by or stopped:
+        is_unwanted = parent.order.is_cancel_pending or bool(parent.paused_by) or bool(stopped)
         unwanted = resting if is_unwanted or not auction.is_awaited(parent, ts) else auction.in_book(resting)
         _act(state, setup, parent, own, placement.take_back(unwanted, ts), ts, out)
         if is_over and not parent.open_children:
@@ -69,7 +72,7 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     if parent.time_in_force is not TimeInForce.DAY:
         _work_at_once(state, setup, parent, own, resting, market, ts, out)
         return
-    if state.halts or state.foreign:
+    if state.halts or state.foreign or state.gate.stops:
         _act(state, setup, parent, own, placement.take_back(_stranded(state, parent, resting), ts), ts, out)
     if is_halted:
         own.halted_ts = own.halted_ts or ts
@@ -85,7 +88,7 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     if own.slice_start_ts != slice_start_ts:
         watch.warn_if_late(state, setup, parent, own, ts, out)
     wake(state, parent.parent_id, min(wanted.next_ts, parent.end_ts if parent.end_ts > ts else wanted.next_ts))
-    if watch.is_doubted(setup.policy, instrument, market, ts, out):
+    if watch.is_doubted(limits, instrument, market, ts, out):
         over = placement.hold(lit, wanted, instrument, ts).cancels + tuple(dark.too_much(hidden, wanted.dark_room, instrument, ts))
         _act(state, setup, parent, own, Placement(over), ts, out)
         return
@@ -94,7 +97,7 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
         own.i_would_keep = orders.leaves_qty(parent.order) * (PPM_ONE - parent.params.i_would_pct) // PPM_ONE
     keep = max(0, own.i_would_keep)
     leaves = keep if placement.crosses_by_wish(parent, market) else parent.order.order_qty
-    rest = dark.rebalance(parent, hidden, wanted, leaves, setup.policy, market, instrument, ts)
+    rest = dark.rebalance(parent, hidden, wanted, leaves, limits, market, instrument, ts)
     for child_id in rest.cancels:
         _cancel_child(state, setup, state.children[child_id], ts, out)
     placed = placement.place(parent, lit, wanted, market, instrument, ts, keep)
@@ -109,7 +112,12 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
 def _stranded(state: State, parent: ParentOrder, resting: list[ChildOrder]) -> list[ChildOrder]:
     """Children where nothing of ours should rest now. Through a halt it would trade in a reopening auction: only 18=J asks for that."""
     stays = parent.on_halt is OnHalt.REINSTATE
-    return [c for c in resting if foreign.shut(state, c.venue, c.symbol) or (not stays and halts.shut(state, c.venue, c.symbol))]
+
+    def is_stranded(venue: str) -> bool:
+        is_shut = foreign.shut(state, venue, parent.symbol) or stops.is_venue_stopped(state, venue)
+        return bool(is_shut or (not stays and halts.shut(state, venue, parent.symbol)))
+
+    return [c for c in resting if is_stranded(c.venue)]
 
 
 def _go_on(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, ts: int) -> None:
@@ -159,7 +167,7 @@ def _work_at_once(
     state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, resting: list[ChildOrder], market: Market, ts: int, out: list[Command]
 ) -> None:
     """IOC and FOK: one sweep of what is shown; whatever is left when it is over ends the parent."""
-    if parent.next_child == 1 and watch.is_doubted(setup.policy, state.instruments[parent.symbol], market, ts, out):
+    if parent.next_child == 1 and watch.is_doubted(_limits(setup, parent), state.instruments[parent.symbol], market, ts, out):
         parent.end_text = f"{parent.time_in_force.name}: nothing crosses now, {market.doubt}"
     elif parent.next_child == 1:
         _act(state, setup, parent, own, placement.place_at_once(parent, resting, market), ts, out)
@@ -178,7 +186,8 @@ def _act(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, plac
     instrument, market = state.instruments[parent.symbol], state.markets[parent.symbol]
     venues = [v for v in setup.venues if v.kind != dark.DARK and _takes_orders(state, v.name, parent)]
     shown = 0 if placed.time_in_force is TimeInForce.AT_CLOSE else parent.params.display_qty  # a call shows no order
-    most = router.child_most(setup.policy, instrument, placed.price, shown)
+    limits = _limits(setup, parent)
+    most = router.child_most(limits, instrument, placed.price, shown)
     if placed.time_in_force is TimeInForce.DAY:
         routes = router.rest(parent.side, placed.quantity, placed.price, market, venues, instrument, most)
     elif placed.time_in_force is TimeInForce.AT_CLOSE:
@@ -206,7 +215,7 @@ def _hide(state: State, setup: PolicyLoaded, parent: ParentOrder, rest: dark.Res
     lit_qty, hidden_qty = (sum(orders.leaves_qty(c.order) for c in children) for children in (lit, hidden))
     free = min(orders.leaves_qty(parent.order) - hidden_qty - auction.away_qty(resting), wanted.most - wanted.held) - lit_qty
     venues = [v for v in setup.venues if v.kind == dark.DARK and _takes_orders(state, v.name, parent)]
-    for route, min_qty in dark.routes(rest, free, hidden_qty, parent, setup.policy, venues, state.instruments[parent.symbol]):
+    for route, min_qty in dark.routes(rest, free, hidden_qty, parent, _limits(setup, parent), venues, state.instruments[parent.symbol]):
         if parent.paused_by:
             break
         child = SendChild(
@@ -218,9 +227,15 @@ def _hide(state: State, setup: PolicyLoaded, parent: ParentOrder, rest: dark.Res
         send_child(state, parent, child, ts, out)
 
 
+def _limits(setup: PolicyLoaded, parent: ParentOrder) -> Bounds:
+    return bounds(setup, parent.session, parent.symbol, parent.strategy)
+
+
 def _takes_orders(state: State, venue: str, parent: ParentOrder) -> bool:
-    allowed = profile(state, parent.session).venues
-    return bool(state.venues_up.get(venue)) and (not allowed or venue in allowed) and not _shut(state, venue, parent.symbol)
+    assert state.setup is not None
+    allowed, limits = profile(state, parent.session).venues, _limits(state.setup, parent)
+    is_open = venue in limits.open_to and (not allowed or venue in allowed) and not stops.is_venue_stopped(state, venue)
+    return is_open and bool(state.venues_up.get(venue)) and not _shut(state, venue, parent.symbol)
 
 
 def _shut(state: State, venue: str, symbol: str) -> str:
@@ -229,14 +244,18 @@ def _shut(state: State, venue: str, symbol: str) -> str:
 
 def send_child(state: State, parent: ParentOrder, child: SendChild, ts: int, out: list[Command]) -> None:
     """The only way out for an order: past the gate, into the books, onto the wire."""
-    policy = state.setup.policy if state.setup else None
+    limits = _limits(state.setup, parent) if state.setup else None
     shut, allowed = _shut(state, child.venue, child.symbol), profile(state, parent.session).venues
-    denied = risk.check(state.gate, policy, state.instruments, state.venues_up, state.markets.get(child.symbol), child, ts, shut, allowed)
+    denied = risk.check(state.gate, limits, state.instruments, state.venues_up, state.markets.get(child.symbol), child, ts, shut, allowed)
     if denied is not None:
         alert(out, f"gate_{denied.code}", child.child_id, denied.text)
-        if denied.code not in risk.PASSING:
+        if denied.stops:
+            stops.stop(state, denied.stops, denied.code, denied.text, out, is_automatic=True)
+        elif denied.code not in risk.PASSING:
             count_refusal(state, parent, denied.text, out)
+            breakers.on_refused(state, (algo_scope(parent),), denied.text, ts, out)
         return
+    breakers.on_message(state, algo_scope(parent), child.venue, ts, out)
     state.children[child.child_id] = ChildOrder(
         child_id=child.child_id, parent_id=parent.parent_id, venue=child.venue, symbol=child.symbol, side=child.side,
         price=child.price, time_in_force=child.time_in_force, order=Order(order_qty=child.order_qty), sent_ts=ts,
@@ -251,6 +270,7 @@ def _cancel_child(state: State, setup: PolicyLoaded, child: ChildOrder, ts: int,
     child.cancel_ts = ts
     orders.on_cancel_requested(child.order)
     risk.count_message(state.gate, setup.policy, child.venue, ts)
+    breakers.on_message(state, algo_scope(state.parents[child.parent_id]), child.venue, ts, out)
     out.append(
         CancelChild(
             child_id=child.child_id, cancel_id=f"{child.child_id}.c{child.cancels}", venue=child.venue, symbol=child.symbol,
@@ -292,4 +312,5 @@ def _finish(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> N
         text = "too_late: the order was filled before its cancel took effect"
         reject_cancel(out, parent.session, parent, cancel_id, parent.cl_ord_id, 0, text, ts)
     state.works.pop(parent.parent_id, None)
+    exposure.on_finished(state.gate, parent.parent_id, ts)
 

@@ -40,7 +40,10 @@ class SessionDown(Event, frozen=True):
 
 
 class ParentRequested(Message, frozen=True, kw_only=True):
-    """NewOrderSingle (D) of a client, decoded and consistent in itself; not yet admitted. price 0: market."""
+    """NewOrderSingle (D) of a client, decoded and consistent in itself; not yet admitted. price 0: market.
+
+    is_located: the client has located the stock that he sells short (114=N).
+    """
 
     cl_ord_id: str
     symbol: str
@@ -53,6 +56,7 @@ class ParentRequested(Message, frozen=True, kw_only=True):
     params: AlgoParams
     on_halt: OnHalt = OnHalt.WAIT
     account: str = ""
+    is_located: bool = False
     poss_resend: bool = False
     poss_dup: bool = False
 

@@ -2,29 +2,73 @@
 
 import msgspec
 
-from algoserver.domain.types import Instrument
+from algoserver.domain.limits import Limits
+from algoserver.domain.types import MINUTE, Instrument
 
 
-class RiskPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The firm's limits. Quantities are whole shares or coins, values price units of money (1e-8), shares ppm; 0 is a limit of 0."""
+class Permits(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a layer lets happen at all. Empty allow-lists: everything that the layers above allow.
+
+    algos: names of strategies. venue_kinds: lit, dark. ord_types: LIMIT, MARKET. restricted: symbols that must not be traded.
+    short_sale: "allowed", "locate" (only with 114=N: the client has located the stock) or "refused"; "": as above.
+    on_disconnect: what becomes of a client's orders when his session goes: "keep", "pause" or "cancel"; "": as above.
+    """
+
+    algos: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+    venues: tuple[str, ...] = ()
+    venue_kinds: tuple[str, ...] = ()
+    ord_types: tuple[str, ...] = ()
+    restricted: tuple[str, ...] = ()
+    short_sale: str = ""
+    on_disconnect: str = ""
+    is_active: bool = True
+
+
+class Layer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A part of the firm with limits of its own. kind: one of domain/limits.LAYERS but the firm; clients: of a desk."""
+
+    kind: str
+    name: str
+    limits: Limits = Limits()
+    permits: Permits = Permits()
+    clients: tuple[str, ...] = ()
+
+    @property
+    def scope(self) -> str:
+        """As kills, reports and operators name it."""
+        return f"{self.kind}:{self.name}"
+
+
+class RiskPolicy(Limits, frozen=True, kw_only=True):
+    """The firm's limits and its layers'. What it has of Limits is the firm's own.
+
+    confirm_window_ns: how long a soft block waits to be confirmed. self_match: "firm" (a child never meets another of ours) or "off".
+    repeats_window_ns, traded_window_ns: what repeats_max and traded_ppm_max look at. order_to_trade_min: orders and cancels before it is judged.
+    traded_free_ppm: share of the average daily volume that traded_ppm_max always leaves free, or a quiet market would stop everything.
+    """
 
     name: str
-    # Parents.
-    parent_qty_max: int
-    parent_value_max: int
-    parent_adv_ppm_max: int
     duplicate_window_ns: int
-    parents_per_second_max: int
-    # Children.
-    child_qty_max: int
-    child_value_max: int
-    children_open_max: int
+    reference_age_ns_max: int
     venue_messages_per_second_max: int
     venue_messages_per_day_max: int
-    # Both: distance from the reference price, and how old that may be.
-    collar_ppm: int
-    collar_ticks: int
-    reference_age_ns_max: int
+    confirm_window_ns: int = MINUTE
+    repeats_window_ns: int = MINUTE
+    traded_window_ns: int = 5 * MINUTE
+    traded_free_ppm: int = 200
+    order_to_trade_min: int = 1_000
+    self_match: str = "firm"
+    permits: Permits = Permits()
+    layers: tuple[Layer, ...] = ()
+
+    def desk_of(self, client: str) -> Layer | None:
+        """The desk that a client belongs to."""
+        return next((x for x in self.layers if x.kind == "desk" and client in x.clients), None)
+
+    def layer(self, scope: str) -> Layer | None:
+        """The layer that a scope names."""
+        return next((x for x in self.layers if x.scope == scope), None)
 
 
 class Venue(msgspec.Struct, frozen=True):

@@ -141,7 +141,7 @@ class Instrument(msgspec.Struct, frozen=True):
 class Denied(msgspec.Struct, frozen=True, gc=False):
     """A refusal: which room, a machine-readable code, what to change, the limit and its usage.
 
-    ord_rej_reason: OrdRejReason (103).
+    ord_rej_reason: OrdRejReason (103). stops: the scope that must not go on after this, "" for none.
     """
 
     room: str
@@ -150,6 +150,7 @@ class Denied(msgspec.Struct, frozen=True, gc=False):
     ord_rej_reason: int = 99
     limit: int = 0
     usage: int = 0
+    stops: str = ""
 
 
 def _decimal(text: str, decimals: int) -> int:

@@ -169,6 +169,7 @@ def _new_order(
         params=_as_params(params),
         on_halt=on_halt(f),
         account=f.get(t.ACCOUNT, "")[:ID_CHARS_MAX],
+        is_located=f.get(t.LOCATE_REQD) == "N",
         poss_resend=f.get(t.POSS_RESEND) == "Y",
         poss_dup=f.get(t.POSS_DUP_FLAG) == "Y",
     )

@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from algoserver.core import admission, exposure, risk
 from algoserver.core import market as markets
-from algoserver.core import risk
+from algoserver.core.bounds import Bounds, bounds
 from algoserver.core.market import Market
-from algoserver.core.risk import Gate
+from algoserver.core.risk import Gate, Stop
 from algoserver.domain.commands import SendChild
 from algoserver.domain.events import ParentRequested
 from algoserver.domain.params import AlgoParams
 from algoserver.domain.types import PX_ONE, SECOND, Instrument, OrdType, Side, TimeInForce
-from tests.core.day import AAPL, OPEN_TS, POLICY
+from tests.core.day import AAPL, OPEN_TS, POLICY, policy_loaded
 
 # A reference price of exactly 200: mid of 199.99 and 200.01.
 MID = 200 * PX_ONE
@@ -41,15 +42,18 @@ def _parent(**changes: Any) -> ParentRequested:
 def _admit(
     event: ParentRequested, gate: Gate | None = None, market: Market | None = None, instrument: Instrument = AAPL, **limits: Any
 ) -> str:
-    policy = msgspec.structs.replace(POLICY, **limits)
-    denied = risk.admit(gate or Gate(), policy, instrument, market or _market(), event)
+    denied = admission.admit(gate or Gate(), _bounds(event.symbol, **limits), instrument, market or _market(), event)
     return denied.code if denied else ""
 
 
 def _gate(**parent: Any) -> Gate:
     gate = Gate()
-    risk.note_parent(gate, "P1", _parent(**parent))
+    admission.note_parent(gate, "P1", _parent(**parent), _market(), 1)
     return gate
+
+
+def _bounds(symbol: str = "AAPL", **limits: Any) -> Bounds:
+    return bounds(policy_loaded(policy=msgspec.structs.replace(POLICY, **limits)), "CLIENT1", symbol, 1)
 
 
 def _child(**changes: Any) -> SendChild:
@@ -61,8 +65,7 @@ def _child(**changes: Any) -> SendChild:
 
 
 def _check(child: SendChild, gate: Gate | None = None, market: Market | None = None, ts: int = OPEN_TS, **limits: Any) -> str:
-    policy = msgspec.structs.replace(POLICY, **limits)
-    denied = risk.check(gate or _gate(), policy, {"AAPL": AAPL, "COIN": COIN}, VENUES, market or _market(), child, ts)
+    denied = risk.check(gate or _gate(), _bounds(child.symbol, **limits), {"AAPL": AAPL, "COIN": COIN}, VENUES, market or _market(), child, ts)
     return denied.code if denied else ""
 
 
@@ -165,7 +168,7 @@ def test_control_3_the_volume_of_a_child_is_capped():
 
 def test_a_denial_names_limit_usage_and_policy():
     """The client reads what to change."""
-    denied = risk.admit(Gate(), msgspec.structs.replace(POLICY, parent_qty_max=999, name="acme"), AAPL, _market(), _parent())
+    denied = admission.admit(Gate(), _bounds(parent_qty_max=999, name="acme"), AAPL, _market(), _parent())
     assert denied is not None
     assert denied.text == "order_qty 1000 exceeds parent_qty_max 999 of policy acme"
     assert (denied.limit, denied.usage, denied.ord_rej_reason) == (999, 1_000, risk.EXCEEDS_LIMIT)
@@ -246,7 +249,7 @@ def test_control_12_a_child_id_leaves_once():
     """A child that is sent again after a crash is a duplicate here, too."""
     gate = _gate()
     assert _check(_child(), gate) == ""
-    risk.on_closed(gate, "P1.1")
+    exposure.on_resized(gate, "P1.1", 0, OPEN_TS)
     assert _check(_child(), gate) == "duplicate_child"
 
 
@@ -285,7 +288,7 @@ def test_control_15_filled_and_open_stay_within_the_order():
     """At equality it passes; a share more is denied."""
     gate = _gate(order_qty=300)
     assert _check(_child(child_id="P1.1"), gate) == ""
-    risk.on_fill(gate, "P1", "P1.1", 50)
+    exposure.on_fill(gate, "P1", "P1.1", 50, MID, OPEN_TS)
     assert _check(_child(child_id="P1.2", order_qty=201), gate) == "conservation"
     assert _check(_child(child_id="P1.2", order_qty=200), gate) == ""
 
@@ -361,15 +364,22 @@ def test_control_16_the_gates_books_hold_on_every_prefix(acts: list[tuple[str, i
                 assert gate.parents["P1"].filled + gate.parents["P1"].open <= 1_000
         elif child_id in gate.children:
             if act == "fill":
-                risk.on_fill(gate, "P1", child_id, quantity)
+                exposure.on_fill(gate, "P1", child_id, quantity, MID, OPEN_TS)
             elif act == "bust":
-                risk.on_fill(gate, "P1", child_id, -quantity)
+                exposure.on_fill(gate, "P1", child_id, -quantity, MID, OPEN_TS)
             elif act == "close":
-                risk.on_closed(gate, child_id)
+                exposure.on_resized(gate, child_id, 0, OPEN_TS)
             else:
-                risk.on_resized(gate, child_id, quantity)
+                exposure.on_resized(gate, child_id, quantity, OPEN_TS)
         assert gate.parents["P1"].open == sum(c.leaves for c in gate.children.values())
         assert gate.open_children == sum(c.leaves > 0 for c in gate.children.values())
+        for key in ("firm", "client:CLIENT1", "symbol:AAPL", "algo:VWAP"):
+            used = gate.usage[key]
+            assert used.children_open == gate.open_children
+            assert used.open_value == sum(c.leaves * c.price for c in gate.children.values())
+            assert used.bought - used.sold == gate.parents["P1"].filled * MID
+        assert gate.usage["symbol:AAPL"].buy_qty_open == gate.parents["P1"].open
+        assert gate.usage["symbol:AAPL"].position == gate.parents["P1"].filled
 
 
 # ---- control 25: kill
@@ -378,6 +388,6 @@ def test_control_16_the_gates_books_hold_on_every_prefix(acts: list[tuple[str, i
 def test_control_25_a_killed_firm_admits_nothing_and_lets_nothing_out():
     """The gate is shut before anything else is looked at."""
     gate = _gate()
-    gate.killed = "ann: test"
+    gate.stops["firm"] = Stop("ann", "test", OPEN_TS)
     assert _admit(_parent(), gate) == "killed"
     assert _check(_child(), gate) == "killed"

@@ -1,0 +1,132 @@
+"""What holds for one order: the tightest of all layers that it stands under, and which of them count it.
+
+Rule 1: the tightest wins, whatever its layer. A layer can only tighten: the file is refused where one is looser than what is above it.
+Rule 2: what is summed (open children, value, rate) is counted by each layer that limits it; a desk's count is its clients' together.
+"""
+
+from typing import Any
+
+import msgspec
+
+from algoserver.core.orders import ParentOrder
+from algoserver.domain.events import PolicyLoaded
+from algoserver.domain.limits import SUMMED, UNSET, Limits
+from algoserver.domain.policy import Layer, Permits, RiskPolicy
+from algoserver.domain.types import Strategy
+
+FIRM = "firm"
+MEMO_MAX = 10_000  # combinations of client, symbol and algo that are kept resolved
+
+
+class Summed(msgspec.Struct, frozen=True):
+    """A layer that counts: its scope, its limits, and under which names the gate's books have its parts."""
+
+    scope: str
+    limits: Limits
+    keys: tuple[str, ...]
+
+
+class Bounds(RiskPolicy, frozen=True, kw_only=True):
+    """A policy as one order meets it. scopes: names of what a stop may hit it by. tight: limit -> the scope that sets it, but for the firm's.
+
+    summed: layers that count its children. venues: those that its children may go to. refused: why such an order may not be at all; "" if it may.
+    """
+
+    scopes: tuple[str, ...]
+    tight: dict[str, str]
+    summed: tuple[Summed, ...]
+    open_to: tuple[str, ...]
+    refused: str
+    ord_types: tuple[str, ...]
+    short_sale: str
+    on_disconnect: str
+
+    def where(self, field: str) -> str:
+        """Which part of which policy a limit is of, for a text."""
+        scope = self.tight.get(field, FIRM)
+        return f"of policy {self.name}" if scope == FIRM else f"of {scope.replace(':', ' ')} in policy {self.name}"
+
+
+# A function of its arguments, remembered: every child asks, and a policy is one object until the next is loaded.
+_memo: dict[tuple[int, str, str, int], tuple[PolicyLoaded, Bounds]] = {}
+
+
+def bounds(setup: PolicyLoaded, client: str, symbol: str, strategy: int) -> Bounds:
+    """What holds for a client's orders in a symbol by a strategy."""
+    key = (id(setup), client, symbol, strategy)
+    known = _memo.get(key)
+    if known is not None and known[0] is setup:
+        return known[1]
+    found = _resolve(setup, client, symbol, algo_name(strategy))
+    if len(_memo) >= MEMO_MAX:
+        _memo.clear()
+    _memo[key] = (setup, found)
+    return found
+
+
+def algo_name(strategy: int) -> str:
+    """A strategy's name; its number where it has none."""
+    return Strategy(strategy).name if strategy in Strategy._value2member_map_ else str(strategy)
+
+
+def algo_scope(parent: ParentOrder) -> str:
+    """The scope of a parent's algo."""
+    return f"algo:{algo_name(parent.strategy)}"
+
+
+def scopes_of(policy: RiskPolicy, client: str, symbol: str, algo: str) -> tuple[str, ...]:
+    """The names that a stop may hit an order by, from the widest."""
+    desk = policy.desk_of(client)
+    return (FIRM, *((desk.scope,) if desk else ()), f"client:{client}", f"symbol:{symbol}", f"algo:{algo}", f"algo:{algo}@{symbol}")
+
+
+def firm_limits(policy: RiskPolicy) -> Limits:
+    """The firm's own layer."""
+    return Limits(**{f: getattr(policy, f) for f in Limits.__struct_fields__})
+
+
+def _resolve(setup: PolicyLoaded, client: str, symbol: str, algo: str) -> Bounds:
+    policy = setup.policy
+    scopes = scopes_of(policy, client, symbol, algo)
+    layers = [x for x in policy.layers if x.scope in scopes]
+    values: dict[str, Any] = {}
+    tight: dict[str, str] = {}
+    for field in Limits.__struct_fields__:
+        values[field] = getattr(policy, field)
+        for layer in layers:
+            value = getattr(layer.limits, field)
+            if value != UNSET and (values[field] == UNSET or value < values[field]):
+                values[field], tight[field] = value, layer.scope
+    summed = [Summed(FIRM, firm_limits(policy), (FIRM,))]
+    summed += [Summed(x.scope, x.limits, tuple(f"client:{c}" for c in x.clients) if x.kind == "desk" else (x.scope,)) for x in layers]
+    permits = [policy.permits, *(x.permits for x in layers)]
+    open_to = tuple(
+        v.name for v in setup.venues if all((not p.venues or v.name in p.venues) and (not p.venue_kinds or v.kind in p.venue_kinds) for p in permits)
+    )
+    types = [set(p.ord_types) for p in permits if p.ord_types]
+    own = {f: getattr(policy, f) for f in RiskPolicy.__struct_fields__ if f not in Limits.__struct_fields__}
+    return Bounds(
+        **{**own, "layers": ()},
+        **values,
+        scopes=scopes,
+        tight=tight,
+        summed=tuple(s for s in summed if any(getattr(s.limits, f) != UNSET for f in SUMMED)),
+        open_to=open_to,
+        refused=_refused(policy.permits, layers, symbol, algo) or ("venues_denied: no venue is open to such an order" if not open_to else ""),
+        ord_types=tuple(sorted(set.intersection(*types))) if types else (),
+        short_sale=max((p.short_sale for p in permits), key=("", "allowed", "locate", "refused").index),
+        on_disconnect=next((p.on_disconnect for p in reversed(permits) if p.on_disconnect), "keep"),
+    )
+
+
+def _refused(firm: Permits, layers: list[Layer], symbol: str, algo: str) -> str:
+    for scope, permits in ((FIRM, firm), *((x.scope, x.permits) for x in layers)):
+        if symbol in permits.restricted:
+            return f"restricted: {symbol} is on the restricted list of {scope.replace(':', ' ')}"
+        if not permits.is_active:
+            return f"inactive: {scope.replace(':', ' ')} is not active"
+        if permits.symbols and symbol not in permits.symbols:
+            return f"symbol_denied: {scope.replace(':', ' ')} may trade {', '.join(permits.symbols)}"
+        if permits.algos and algo not in permits.algos:
+            return f"algo_denied: {scope.replace(':', ' ')} may use {', '.join(permits.algos)}"
+    return ""

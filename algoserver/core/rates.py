@@ -1,0 +1,57 @@
+"""Token buckets: how much of anything may happen in a second and in a day, in market time.
+
+Rule: room is asked for first and spent only when everything else allows the message too.
+"""
+
+import msgspec
+
+from algoserver.domain.types import DAY, SECOND
+
+
+class Rate(msgspec.Struct, gc=False):
+    """A bucket that holds one second's messages. spent_ns: market time until it is full again. And a day's count."""
+
+    spent_ns: int = 0
+    updated_ts: int = 0
+    day: int = 0
+    sent_today: int = 0
+
+
+class Count(msgspec.Struct, gc=False):
+    """How often something happened since since_ts."""
+
+    since_ts: int = 0
+    times: int = 0
+
+
+def rate(rates: dict[str, Rate], key: str, ts: int) -> Rate:
+    """A bucket as of now."""
+    found = rates.get(key)
+    if found is None:
+        found = rates[key] = Rate(updated_ts=ts, day=ts // DAY)
+    found.spent_ns = max(0, found.spent_ns - (ts - found.updated_ts))
+    found.updated_ts = ts
+    if ts // DAY != found.day:
+        found.day, found.sent_today = ts // DAY, 0
+    return found
+
+
+def has_room(found: Rate, per_second_max: int) -> bool:
+    """Whether one more fits now; a limit of 0 lets nothing pass."""
+    return per_second_max > 0 and found.spent_ns + SECOND // per_second_max <= SECOND
+
+
+def spend(found: Rate, per_second_max: int) -> None:
+    """One message; it may go beyond the limit, and those after it wait the longer."""
+    found.spent_ns += SECOND // max(1, per_second_max)
+    found.sent_today += 1
+
+
+def count(counts: dict[str, Count], key: str, window_ns: int, ts: int) -> Count:
+    """A counter of the running window; a new window begins when the last is over."""
+    found = counts.get(key)
+    if found is None:
+        found = counts[key] = Count(ts)
+    elif ts - found.since_ts >= window_ns:
+        found.since_ts, found.times = ts, 0
+    return found
