@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from algoserver.domain.types import OrdStatus, OrdType, Side, TimeInForce
+from algoserver.sim.book import Fill
 from algoserver.sim.reports import (
     AnyReport,
     Canceled,
     CancelReject,
+    Expired,
     NewOrderSingle,
     OrderCancelReplaceRequest,
     OrderCancelRequest,
@@ -23,11 +25,14 @@ from algoserver.sim.reports import (
     Rejected,
     Replaced,
     Report,
+    Trade,
 )
 
 LIVE = (OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED)
+ENDED: dict[type[Report], OrdStatus] = {Canceled: OrdStatus.CANCELED, Expired: OrdStatus.EXPIRED}
 Change = OrderCancelRequest | OrderCancelReplaceRequest
 R = TypeVar("R", bound=Report)
+E = TypeVar("E", Canceled, Expired)
 
 
 class ClientOrder(msgspec.Struct, kw_only=True):
@@ -117,6 +122,21 @@ class Blotter:
             min_qty=order.min_qty,
             **more,
         )
+
+    def fill(self, order: ClientOrder, ts: int, fill: Fill, last_liquidity_ind: int) -> Trade:
+        """Book a fill of a live order."""
+        order.cum_qty += fill.qty
+        order.notional += fill.px * fill.qty
+        assert order.status in LIVE
+        assert order.cum_qty <= order.order_qty
+        order.status = OrdStatus.FILLED if order.cum_qty == order.order_qty else OrdStatus.PARTIALLY_FILLED
+        return self.report(Trade, order, ts, last_qty=fill.qty, last_px=fill.px, last_liquidity_ind=last_liquidity_ind)
+
+    def end(self, kind: type[E], order: ClientOrder, ts: int, **more: Any) -> E:
+        """End a live order with what it has. It rests nowhere any more."""
+        assert order.status in LIVE
+        order.status, order.resting = ENDED[kind], None
+        return self.report(kind, order, ts, **more)
 
     def reject(self, ts: int, request: NewOrderSingle, ord_rej_reason: int, text: str) -> Rejected:
         """Refuse a new order, with OrdRejReason (103)."""

@@ -23,7 +23,7 @@ from algoserver.domain.types import SECOND, Instrument, OrdType, TimeInForce, qt
 from algoserver.sim.book import Book, Fill, Level, Match, Order
 from algoserver.sim.config import FlowConfig, Scenario, SessionHours, VenueConfig
 from algoserver.sim.reports import NewOrderSingle, OrderCancelReplaceRequest
-from algoserver.sim.tape import FOREVER
+from algoserver.sim.source import FOREVER
 from algoserver.sim.volume import VolumePath, recorded_bins
 
 SIZE_MAX = 20.0  # means: no hidden order is larger, so that one draw does not make the day's volume

@@ -10,7 +10,6 @@ canceled by us (378=6), as the halt's configuration says.
 """
 
 from collections.abc import Iterable
-from typing import Protocol
 
 from algoserver.domain.types import Instrument, OrdStatus, OrdType, Side, TimeInForce, px_text, qty_text
 from algoserver.sim.auction import Calls
@@ -34,35 +33,14 @@ from algoserver.sim.reports import (
     Replaced,
     Request,
     SecurityStatus,
-    Trade,
     TradePrint,
 )
-from algoserver.sim.tape import FOREVER, Tape
+from algoserver.sim.source import FOREVER, Source
+from algoserver.sim.tape import Tape
 
 RESTARTED = "venue restarted"  # Text (58) of an order canceled because its market died
 CANCEL_ON_TRADING_HALT = 6  # ExecRestatementReason (378)
-
-
-class Source(Protocol):
-    """What moves the books of one instrument: seeded flow, or a recorded tape."""
-
-    books: dict[str, Book]
-    is_open: bool
-
-    def start(self, ts: int) -> None:
-        """Begin at market time `ts`."""
-
-    def next_ts(self) -> int:
-        """When the next event is due."""
-
-    def step(self) -> list[Match]:
-        """Run the event that is due at `next_ts`."""
-
-    def reference_px(self) -> int:
-        """The price that auctions begin from."""
-
-    def crowd(self, tif: TimeInForce) -> list[Order]:
-        """What the crowd sends to the opening or closing auction that is due now."""
+NEITHER, ADDED, REMOVED = 0, 1, 2  # LastLiquidityInd (851); FIX 4.4 has no word for an auction
 
 
 class Exchange:
@@ -178,11 +156,7 @@ class Exchange:
     def restore(self, ts: int, past: Iterable[AnyReport], text: str = RESTARTED) -> list[Canceled]:
         """Take over the orders of a market that died, from its reports, and cancel the live ones. Before any other call."""
         assert self._ts is None
-        out: list[Canceled] = []
-        for order in self._blotter.restore(past):
-            order.status = OrdStatus.CANCELED
-            out.append(self._blotter.report(Canceled, order, ts, text=text))
-        return out
+        return [self._blotter.end(Canceled, order, ts, text=text) for order in self._blotter.restore(past)]
 
     # The life of an order.
 
@@ -216,8 +190,7 @@ class Exchange:
             return
         self._withdraw(order)
         self._blotter.rename(order, request)
-        order.status, order.resting = OrdStatus.CANCELED, None
-        out.append(self._blotter.report(Canceled, order, ts, orig_cl_ord_id=order.orig_cl_ord_id))
+        out.append(self._blotter.end(Canceled, order, ts, orig_cl_ord_id=order.orig_cl_ord_id))
 
     def _replace(self, ts: int, request: OrderCancelReplaceRequest, out: list[Answer]) -> None:
         order = self._blotter.changeable(ts, request, out)
@@ -261,9 +234,7 @@ class Exchange:
 
     def _expire(self, ts: int, symbol: str, out: list[Answer]) -> None:
         """End of the trading day."""
-        for order in self._take_out(symbol):
-            order.status = OrdStatus.EXPIRED
-            out.append(self._blotter.report(Expired, order, ts, text="end of the trading day"))
+        out += [self._blotter.end(Expired, order, ts, text="end of the trading day") for order in self._take_out(symbol)]
 
     def _halt(self, ts: int, out: list[Answer]) -> None:
         """Halts that begin and end at `ts`."""
@@ -281,24 +252,20 @@ class Exchange:
             self._flow(symbol).halt()
             out += [SecurityStatus(venue=v, symbol=symbol, ts=ts, is_halted=True) for v in self.venues]
             for order in self._take_out(symbol) if halt.resting == "cancel" else ():
-                order.status = OrdStatus.CANCELED
-                reason = CANCEL_ON_TRADING_HALT
-                out.append(self._blotter.report(Canceled, order, ts, text="trading halt", exec_restatement_reason=reason))
+                out.append(self._blotter.end(Canceled, order, ts, text="trading halt", exec_restatement_reason=CANCEL_ON_TRADING_HALT))
 
     def _take_out(self, symbol: str) -> list[ClientOrder]:
-        """Clear the books: the crowd has left them, what still rests is the clients'."""
+        """Clear the books: the crowd has left them, what still rests is the clients', whose orders the caller ends."""
         orders: list[ClientOrder] = []
         for book in self._sources[symbol].books.values():
             for ladder in (book.bids, book.asks):
                 for resting in [o for level in ladder.levels.values() for o in level.live()]:
                     book.cancel(resting)
-                    resting.owner.resting = None
                     orders.append(resting.owner)
         for _, dark in self._dark.of(symbol):
             dark.withdraw()
             for hidden in dark.resting():
                 dark.cancel(hidden)
-                hidden.owner.resting = None
                 orders.append(hidden.owner)
         return orders
 
@@ -313,15 +280,14 @@ class Exchange:
         done, waiting = self._calls.hold(venue, symbol, tif, source.crowd(tif), source.reference_px(), is_held=not self.is_halted(symbol))
         for fill in done.fills:
             if fill.order.owner is not None:
-                self._fill(ts, fill.order.owner, fill, 0, out)
+                out.append(self._blotter.fill(fill.order.owner, ts, fill, NEITHER))
         if done.volume:
             side = Side.BUY if done.surplus > 0 else Side.SELL
             out.append(TradePrint(venue=venue, symbol=symbol, ts=ts, px=done.px, qty=done.volume, side=side))
         for order in waiting:
             order.resting = None
             if order.status in LIVE:
-                order.status = OrdStatus.EXPIRED
-                out.append(self._blotter.report(Expired, order, ts, text="the auction is over"))
+                out.append(self._blotter.end(Expired, order, ts, text="the auction is over"))
 
     # Refusals.
 
@@ -351,15 +317,14 @@ class Exchange:
     def _took(self, ts: int, order: ClientOrder, fills: list[Fill], out: list[Answer]) -> None:
         """Report what an arriving order took, and cancel what may not rest (I.1.a, I.1.b)."""
         for fill in fills:
-            self._fill(ts, order, fill, 2, out)
+            out.append(self._blotter.fill(order, ts, fill, REMOVED))
         self._print(ts, order.symbol, Match(order.venue, order.side.sign, fills), out)
         if order.resting.level is not None:
             return
         order.resting = None
         if order.status in LIVE:
-            order.status = OrdStatus.CANCELED
             what = "market order" if order.ord_type == OrdType.MARKET else order.tif.name
-            out.append(self._blotter.report(Canceled, order, ts, text=f"{what}: no more liquidity"))
+            out.append(self._blotter.end(Canceled, order, ts, text=f"{what}: no more liquidity"))
 
     def _print(self, ts: int, symbol: str, match: Match, out: list[Answer]) -> None:
         """Report fills to the clients whose orders rested, and print each price once."""
@@ -367,25 +332,17 @@ class Exchange:
         for fill in match.fills:
             printed[fill.px] = printed.get(fill.px, 0) + fill.qty
             if fill.order.owner is not None:
-                self._fill(ts, fill.order.owner, fill, 1, out)
+                out.append(self._blotter.fill(fill.order.owner, ts, fill, ADDED))
         side = Side.BUY if match.sign > 0 else Side.SELL
         for last_px, qty in printed.items():
             out.append(TradePrint(venue=match.venue, symbol=symbol, ts=ts, px=last_px, qty=qty, side=side))
-
-    def _fill(self, ts: int, order: ClientOrder, fill: Fill, liquidity: int, out: list[Answer]) -> None:
-        order.cum_qty += fill.qty
-        order.notional += fill.px * fill.qty
-        assert order.status in LIVE
-        assert order.cum_qty <= order.order_qty
-        order.status = OrdStatus.FILLED if order.cum_qty == order.order_qty else OrdStatus.PARTIALLY_FILLED
-        out.append(self._blotter.report(Trade, order, ts, last_qty=fill.qty, last_px=fill.px, last_liquidity_ind=liquidity))
 
     def _meet_in_the_dark(self, ts: int, symbol: str, out: list[Answer]) -> None:
         """The lit market may have moved: who rests in the dark looks again."""
         for venue, dark in self._dark.of(symbol):
             for hidden, fills in dark.meet():
                 for fill in fills:
-                    self._fill(ts, hidden.owner, fill, 1, out)
+                    out.append(self._blotter.fill(hidden.owner, ts, fill, ADDED))
                 self._print(ts, symbol, Match(venue, hidden.sign, fills), out)
 
     def _withdraw(self, order: ClientOrder) -> None:

@@ -2,7 +2,7 @@
 
 from algoserver.domain.types import DAY
 from algoserver.sim.config import HaltConfig
-from algoserver.sim.tape import FOREVER
+from algoserver.sim.source import FOREVER
 
 
 class Halts:

@@ -14,7 +14,7 @@ import msgspec
 from algoserver.domain.types import px_text, qty_text, utc_text
 from algoserver.sim.exchange import Exchange
 from algoserver.sim.reports import SecurityStatus, TradePrint
-from algoserver.sim.tape import FOREVER
+from algoserver.sim.source import FOREVER
 
 DEPTH = 5
 BID, OFFER, TRADE = "0", "1", "2"

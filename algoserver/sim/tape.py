@@ -28,10 +28,10 @@ from algoserver.domain.types import Instrument, TimeInForce, px, qty
 from algoserver.recorded import TAPE
 from algoserver.sim.book import Book, Fill, Level, Match, Order
 from algoserver.sim.config import TapeConfig
+from algoserver.sim.source import FOREVER
 
 MS = 1_000_000
 RECORDED_DECIMALS = 8
-FOREVER = 1 << 62  # next_ts of a market that has no next event
 
 
 class BrokenTape(Exception):

@@ -10,7 +10,7 @@ from algoserver.sim.exchange import Exchange
 from algoserver.sim.halts import Halts
 from algoserver.sim.marketdata import MarketData
 from algoserver.sim.reports import Canceled, Expired, SecurityStatus, Trade, TradePrint
-from algoserver.sim.tape import FOREVER
+from algoserver.sim.source import FOREVER
 from tests.sim.street import T0, cancel, new, replace, scenario, told
 
 HALT_TS = T0 + MINUTE  # 13:31:00

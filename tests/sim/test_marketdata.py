@@ -7,7 +7,7 @@ from algoserver.sim.codec import split
 from algoserver.sim.exchange import Exchange
 from algoserver.sim.marketdata import MarketData
 from algoserver.sim.reports import TradePrint
-from algoserver.sim.tape import FOREVER
+from algoserver.sim.source import FOREVER
 from tests.sim.street import T0, new, quiet, scenario
 
 MS = 1_000_000

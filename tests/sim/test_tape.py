@@ -9,7 +9,8 @@ from algoserver.recorded import TAPE
 from algoserver.sim.config import InstrumentConfig, Scenario, TapeConfig
 from algoserver.sim.exchange import Exchange
 from algoserver.sim.reports import Trade, TradePrint
-from algoserver.sim.tape import FOREVER, BrokenTape, Diff, Print, Tape, read
+from algoserver.sim.source import FOREVER
+from algoserver.sim.tape import BrokenTape, Diff, Print, Tape, read
 from tests.sim.street import BTC, ONE, T0, new, told
 
 BUY, SELL = Side.BUY, Side.SELL
