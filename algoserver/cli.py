@@ -42,7 +42,7 @@ def serve(
 ) -> None:
     """Run the server: clients log on, parents are sliced, children go to the venues."""
     from algoserver.config import load
-    from algoserver.control import Door
+    from algoserver.door import Door
     from algoserver.fix.endpoint import BadSessions
     from algoserver.journal import JournalCorrupt, JournalLocked
     from algoserver.log import open_log

@@ -235,7 +235,7 @@ class Desk:
 
     def ask(self, request: dict[str, Any], timeout_s: float = 0, may_time_out: bool = False) -> dict[str, Any]:
         """The server's answer; an error ends the program with its exit status. may_time_out: then the answer is empty."""
-        from algoserver.control import CALL_TIMEOUT_S, Unreachable, call
+        from algoserver.door import CALL_TIMEOUT_S, Unreachable, call
 
         try:
             answer = call(self.state, request, timeout_s or CALL_TIMEOUT_S)

@@ -20,6 +20,7 @@ import structlog
 from msgspec.structs import force_setattr
 
 from algoserver.config import Config
+from algoserver.control import answer
 from algoserver.core.bounds import FIRM
 from algoserver.core.engine import next_wakeup, step
 from algoserver.core.executions import FEED_SUFFIX
@@ -174,8 +175,8 @@ class Server:
             for command in commands:
                 self._dispatcher.dispatch(seq, ts, command)
         self._dispatcher.post()
-        for reply, answer in answers:
-            reply.put(answer)
+        for reply, said in answers:
+            reply.put(said)
 
     def _apply(self, event: e.Event, decided: list[Decided]) -> None:
         state = self.state
@@ -264,8 +265,6 @@ class Server:
         return child is not None and child.venue == venue
 
     def _answer(self, item: Item, answers: list[tuple[queue.SimpleQueue[dict[str, Any]], dict[str, Any]]]) -> list[e.Event]:
-        from algoserver.control import answer
-
         _, request, operator, reply = item
         said, event = answer(self.state, request, operator, len(self.alerts))
         answers.append((reply, said))

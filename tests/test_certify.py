@@ -18,7 +18,7 @@ from algoserver.certify.report import Report
 from algoserver.certify.run import CHAPTERS, Plan, certify, choose
 from algoserver.certify.script import BadScript, scenarios
 from algoserver.certify.session import Message
-from algoserver.control import call
+from algoserver.door import call
 from tests.e2e.street import ROOT, Process, free_port
 from tests.honest import Fields, Honest, Lie
 

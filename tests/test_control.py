@@ -1,21 +1,13 @@
-"""The operator's door: what is answered, what becomes an event, and what a bad peer can't do."""
+"""What operators ask: what is answered, what becomes an event, and what is refused."""
 
 import json
-import os
-import socket
-import stat
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from algoserver import control
 from algoserver.answers import ROWS_MAX
-from algoserver.control import Door, Unreachable, answer, call
+from algoserver.control import answer
 from algoserver.core import operator
 from algoserver.core.state import dump
 from algoserver.domain.events import ForeignOrderReported, OperatorAmended, OperatorCommanded
@@ -117,6 +109,15 @@ def test_an_order_is_shown_with_its_children_and_parameters():
     assert shown["plan"].startswith("TWAP: BUY 1000 AAPL")
     (row,) = shown["children"]
     assert (row["child_id"], row["venue"], row["price"], row["order_qty"], row["cum_qty"]) == (child.child_id, "XLIT1", "200", "1000", "400")
+
+
+@pytest.mark.parametrize(("strategy", "shown"), [(Strategy.LIQUIDITY, "1"), (Strategy.TWAP, "")])
+def test_a_share_that_is_the_strategys_own_is_shown_as_it_is(strategy, shown):
+    """Left out, DarkPct is all for LIQUIDITY and nothing for the others."""
+    day = Day()
+    day.quote()
+    day.parent("P1", 1_000, strategy)
+    assert said(day, "order.show", "P1")["params"]["DarkPct"] == shown
 
 
 def test_a_state_word_says_why():
@@ -388,183 +389,3 @@ def test_an_answer_that_fails_stops_nothing(monkeypatch):
     monkeypatch.setattr(control.answers, "status", lambda state: 1 / 0)
     answered, event = answer(Day().state, {"verb": "status"}, "ann")
     assert (answered["error"]["code"], event) == ("failed", None)
-
-
-# The socket.
-
-
-@contextmanager
-def door(state_dir: Path, ask: Any = None) -> Iterator[Door]:
-    """An open door; without `ask` it answers what it was asked, and by whom."""
-    state_dir.mkdir(parents=True, exist_ok=True)
-    opened = Door(state_dir, ask or (lambda request, operator: {"request": request, "operator": operator}))
-    opened.start()
-    try:
-        yield opened
-    finally:
-        opened.stop()
-
-
-def raw(state_dir: Path, sent: bytes, is_over: bool = False) -> dict[str, Any]:
-    """What the door says to these bytes."""
-    with socket.socket(socket.AF_UNIX) as peer:
-        peer.settimeout(10)
-        peer.connect(str(state_dir / "control.sock"))
-        try:
-            peer.sendall(sent)
-            if is_over:
-                peer.shutdown(socket.SHUT_WR)
-        except BrokenPipeError:
-            pass
-        return json.loads(peer.makefile().readline())
-
-
-def test_a_question_crosses_the_socket_with_the_askers_name(tmp_path):
-    """The name is the kernel's word, not the peer's."""
-    import pwd
-
-    with door(tmp_path):
-        got = call(tmp_path, {"verb": "status"}, 5)
-    assert got == {"request": {"verb": "status"}, "operator": pwd.getpwuid(os.geteuid()).pw_name}
-    assert not (tmp_path / "control.sock").exists()
-
-
-def test_the_socket_is_for_its_owner_whatever_the_umask(tmp_path):
-    """Mode 0600, and the process's umask is as it was."""
-    before = os.umask(0)
-    try:
-        with door(tmp_path):
-            assert stat.S_IMODE((tmp_path / "control.sock").stat().st_mode) == 0o600
-            assert os.umask(0) == 0
-    finally:
-        os.umask(before)
-
-
-def test_a_long_path_is_no_matter(tmp_path):
-    """Far beyond the 107 bytes of a socket's name."""
-    far = tmp_path / ("d" * 120) / ("e" * 120)
-    with door(far):
-        assert call(far, {"verb": "status"}, 5)["request"] == {"verb": "status"}
-
-
-def test_a_dead_servers_socket_is_replaced_and_a_living_ones_is_not(tmp_path):
-    """A file that is no socket is left alone too."""
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(tmp_path / "control.sock"))
-    with door(tmp_path):
-        with pytest.raises(OSError, match="another server listens"):
-            Door(tmp_path, lambda request, operator: {}).start()
-        assert "request" in call(tmp_path, {"verb": "status"}, 5)
-    (tmp_path / "control.sock").write_text("mine")
-    with pytest.raises(OSError, match="is no socket"):
-        Door(tmp_path, lambda request, operator: {}).start()
-    assert (tmp_path / "control.sock").read_text() == "mine"
-
-
-def test_another_user_is_denied_and_not_heard(tmp_path, monkeypatch):
-    """Denied before a byte of his is read."""
-    asked = []
-    monkeypatch.setattr(control, "peer_name", lambda peer: "")
-    with door(tmp_path, lambda request, operator: asked.append(request) or {}):
-        assert call(tmp_path, {"verb": "kill"}, 5)["error"]["code"] == "denied"
-        assert raw(tmp_path, b"x" * 100_000)["error"]["code"] == "denied"
-    assert asked == []
-
-
-@pytest.mark.parametrize(("uid", "name"), [(0, "root"), (4_000_000_001, ""), (None, None)])
-def test_ourselves_and_root_are_let_in(uid, name):
-    """By SO_PEERCRED: pid, uid, gid."""
-    import pwd
-    import struct
-
-    class Peer:
-        def getsockopt(self, *_: int) -> bytes:
-            return struct.pack("3I", 1, os.geteuid() if uid is None else uid, 0)
-
-    assert control.peer_name(Peer()) == (pwd.getpwuid(os.geteuid()).pw_name if name is None else name)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("sent", [b"\n", b"{\n", b"[]\n", b"\xff\xfe\n", b'"status"\n', b"[" * 60_000 + b"\n", b'{"a":' * 10_000 + b"\n"])
-def test_garbage_is_answered(tmp_path, sent):
-    """One line that says what is expected; the next peer is served."""
-    with door(tmp_path):
-        assert raw(tmp_path, sent)["error"]["code"] == "usage"
-        assert raw(tmp_path, b'{"verb": "x"', is_over=True)["error"]["code"] == "usage"
-        assert "request" in raw(tmp_path, b'{"verb": "status"}\n')
-
-
-def test_a_request_of_64_kib_is_heard_and_a_longer_one_is_not(tmp_path):
-    """The bound holds at equality; the newline does not count."""
-    empty = b'{"verb": ""}'
-    fits = b'{"verb": "' + b"x" * (control.REQUEST_BYTES_MAX - len(empty)) + b'"}'
-    with door(tmp_path):
-        assert "request" in raw(tmp_path, fits + b"\n")
-        assert raw(tmp_path, fits + b" \n")["error"]["code"] == "usage"
-        assert raw(tmp_path, b"x" * 1_000_000)["error"]["code"] == "usage"
-
-
-def test_slow_peers_cost_their_own_time(tmp_path, monkeypatch):
-    """Sixteen silent peers, and one that sends a byte now and then: the next has to wait until they are put out, not longer."""
-    monkeypatch.setattr(control, "PEER_TIMEOUT_S", 0.5)
-    with door(tmp_path):
-        silent = [socket.socket(socket.AF_UNIX) for _ in range(control.PEERS_MAX)]
-        for peer in silent:
-            peer.connect(str(tmp_path / "control.sock"))
-        stop = threading.Event()
-
-        def drip() -> None:
-            while not stop.wait(0.05):
-                try:
-                    silent[0].send(b" ")
-                except OSError:
-                    return
-
-        dripping = threading.Thread(target=drip)
-        dripping.start()
-        begun = time.monotonic()
-        assert "request" in call(tmp_path, {"verb": "kill"}, 10)
-        assert time.monotonic() - begun < 3
-        assert json.loads(silent[0].makefile().readline())["error"]["code"] == "timeout"
-        stop.set()
-        dripping.join()
-        for peer in silent:
-            peer.close()
-
-
-def test_a_peer_that_leaves_or_an_ask_that_fails_costs_nothing(tmp_path):
-    """More often than there are places."""
-
-    def ask(request: dict[str, Any], operator: str) -> dict[str, Any]:
-        if request["verb"] == "fail":
-            raise ValueError("no")
-        return {"ok": True}
-
-    with door(tmp_path, ask):
-        for _ in range(control.PEERS_MAX + 4):
-            with socket.socket(socket.AF_UNIX) as peer:
-                peer.connect(str(tmp_path / "control.sock"))
-        for _ in range(control.PEERS_MAX + 1):
-            with pytest.raises(Unreachable, match="did not answer"):
-                call(tmp_path, {"verb": "fail"}, 5)
-        assert call(tmp_path, {"verb": "status"}, 5) == {"ok": True}
-
-
-def test_a_core_that_is_slow_is_a_timeout_and_no_server_is_unreachable(tmp_path):
-    """A command that timed out may have been done: the text says so."""
-    with pytest.raises(Unreachable, match="no server is running"):
-        call(tmp_path, {"verb": "status"}, 1)
-    with pytest.raises(Unreachable, match="no server is running"):
-        call(tmp_path / "nowhere", {"verb": "status"}, 1)
-    with door(tmp_path, lambda request, operator: time.sleep(0.5) or {}):
-        refusal = call(tmp_path, {"verb": "kill"}, 0.1)["error"]
-    assert refusal["code"] == "timeout"
-    assert "not known" in refusal["text"]
-
-
-@pytest.mark.parametrize(("strategy", "shown"), [(Strategy.LIQUIDITY, "1"), (Strategy.TWAP, "")])
-def test_a_share_that_is_the_strategys_own_is_shown_as_it_is(strategy, shown):
-    """Left out, DarkPct is all for LIQUIDITY and nothing for the others."""
-    day = Day()
-    day.quote()
-    day.parent("P1", 1_000, strategy)
-    assert said(day, "order.show", "P1")["params"]["DarkPct"] == shown

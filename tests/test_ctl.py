@@ -6,16 +6,16 @@ import pty
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from algoserver import control
-from algoserver.control import Door, answer
+from algoserver import door
+from algoserver.control import answer
 from algoserver.ctl import app
 from algoserver.domain.events import ForeignOrderReported
 from algoserver.domain.types import OrdStatus
@@ -29,20 +29,30 @@ class Street:
         self.state_dir = state_dir
         self.day = Day()
         self.child = self.day.resting()
-        self.delay_s = 0.0
+        self._slow: tuple[str, bool] | None = None
+        self._is_over = threading.Event()
         self.asked: list[dict[str, Any]] = []
         self._lock = threading.Lock()
-        self.door = Door(state_dir, self.ask)
+        self.door = door.Door(state_dir, self.ask)
 
     def ask(self, request: dict[str, Any], operator: str) -> dict[str, Any]:
         """Server.ask in small."""
-        time.sleep(self.delay_s)
+        if self._slow == (request["verb"], request.get("dry_run", False)):
+            self._is_over.wait(60)
         with self._lock:
             self.asked.append(request)
             said, event = answer(self.day.state, request, operator)
             if event is not None:
                 self.day.feed(event)
             return said
+
+    @contextmanager
+    def slow(self, verb: str, is_dry_run: bool = False) -> Iterator[None]:
+        """Meanwhile, answer such a request only when it is over: who asks will not wait so long."""
+        self._slow = verb, is_dry_run
+        yield
+        self._slow = None
+        self._is_over.set()
 
     def ctl(self, *arguments: str, **more: Any) -> Result:
         """algoctl without a terminal."""
@@ -148,8 +158,8 @@ def test_a_kill_without_a_terminal_needs_no_yes_and_a_release_does(street):
 def test_a_kill_does_not_wait_for_a_slow_look_ahead(street, monkeypatch):
     """It is sent all the same."""
     monkeypatch.setattr("algoserver.ctl.LOOK_AHEAD_S", 0.05)
-    street.delay_s = 0.3
-    killed = street.ctl("kill")
+    with street.slow("kill", is_dry_run=True):
+        killed = street.ctl("kill")
     assert (killed.exit_code, "nobody knows how much" in killed.stderr) == (0, True)
     assert street.day.state.gate.killed
 
@@ -204,12 +214,12 @@ def test_exit_statuses_say_what_was_wrong(street, arguments, status, text):
 def test_denied_timeout_and_unreachable_have_their_own(street, monkeypatch):
     """4, 7 and 8."""
     with monkeypatch.context() as patch:
-        patch.setattr(control, "peer_name", lambda peer: "")
+        patch.setattr(door, "peer_name", lambda peer: "")
         assert street.ctl("kill").exit_code == 4
     with monkeypatch.context() as patch:
-        patch.setattr(control, "CALL_TIMEOUT_S", 0.05)
-        street.delay_s = 0.3
-        assert street.ctl("status").exit_code == 7
+        patch.setattr(door, "CALL_TIMEOUT_S", 0.05)
+        with street.slow("status"):
+            assert street.ctl("status").exit_code == 7
     street.door.stop()
     gone = street.ctl("status")
     assert (gone.exit_code, "no server is running" in gone.stderr) == (8, True)
@@ -221,7 +231,8 @@ def test_help_loads_neither_engine_nor_model():
     code = f"import sys\nfrom algoserver.ctl import app\ntry: app(['--help'])\nfinally: print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
     assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
-    code = "import sys, algoserver.control; print([m for m in ('quickfix', 'lightgbm', 'numpy', 'sklearn') if m in sys.modules])"
+    heavy = "quickfix", "lightgbm", "numpy", "sklearn", "algoserver.core", "algoserver.domain"
+    code = f"import sys, algoserver.door; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
     assert done.stdout.strip() == "[]", done.stderr
 

@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
-from algoserver.control import call
 from algoserver.domain.events import ChildFilled
 from algoserver.domain.types import SECOND, utc_text
+from algoserver.door import call
 from algoserver.journal import read
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,7 +2,7 @@
 
 import time
 
-from algoserver.control import call
+from algoserver.door import call
 from tests.e2e.street import Street, replay
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from algoserver.control import call
+from algoserver.door import call
 from tests.e2e.street import START, Street, replay
 
 SECONDS_MAX = 150

@@ -2,7 +2,7 @@
 
 import time
 
-from algoserver.control import call
+from algoserver.door import call
 from algoserver.journal import read
 from tests.e2e.street import replay
 from tests.e2e.venue import MESSAGE_S_MAX, Scripted

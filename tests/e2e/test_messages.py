@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from algoserver.control import call
+from algoserver.door import call
 from tests.e2e.venue import RawClient, Scripted, now
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from algoserver.control import call
+from algoserver.door import call
 from tests.e2e.venue import RawClient, Scripted, now
 from tests.matrices.tables import NEW, ON_HALT, SCENARIOS, Scenario, Step
 from tests.matrices.test_core import NOT_OF_A_PARENT

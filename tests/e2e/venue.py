@@ -253,7 +253,7 @@ class Scripted:
 
     def client(self, name: str = "CLIENT1") -> RawClient:
         """A client that is logged on, with prices known to the server."""
-        from algoserver.control import call
+        from algoserver.door import call
 
         deadline = time.monotonic() + MESSAGE_S_MAX
         while not any(v["quotes"] for v in call(self.state, {"verb": "venue.ls"})["venues"]):
@@ -262,7 +262,7 @@ class Scripted:
 
     def halt(self, is_halted: bool) -> None:
         """A trading halt of AAPL begins or ends, and the server knows it."""
-        from algoserver.control import call
+        from algoserver.door import call
 
         self.venue.halt(is_halted)
         deadline = time.monotonic() + MESSAGE_S_MAX
