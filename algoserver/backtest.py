@@ -23,8 +23,9 @@ from algoserver.domain import events as e
 from algoserver.domain.params import AlgoParams
 from algoserver.domain.policy import InstrumentSetup
 from algoserver.domain.types import MINUTE, SECOND, OrdStatus, OrdType, Side, TimeInForce, date_text
+from algoserver.forecast import predict
 from algoserver.journal import Journal
-from algoserver.learn.predict import CurveModel, MedianModel, to_ppm
+from algoserver.learn.predict import CurveModel, MedianModel
 from algoserver.sim import reports as r
 from algoserver.sim.config import Scenario
 from algoserver.sim.exchange import Exchange
@@ -217,7 +218,7 @@ class Backtest:
             self._sent += 1
             heappush(self._to_venue, (ts + self._latency_ns, self._sent, _request(command)))
         elif isinstance(command, c.RequestForecast):
-            self.feed(self._forecast(command), ts + self._latency_ns)
+            self.feed(predict(self._model, command), ts + self._latency_ns)
         elif isinstance(command, c.ReportParent):
             self.reports.append(command)
         elif isinstance(command, c.RaiseAlert):
@@ -254,17 +255,6 @@ class Backtest:
                 (bid_px, bid_qty), (ask_px, ask_qty) = (side[0] if side else (0, 0) for side in book)
                 quote = e.QuoteUpdated(venue=venue, symbol=symbol, bid_px=bid_px, bid_qty=bid_qty, ask_px=ask_px, ask_qty=ask_qty)
                 self.feed(quote, ts + self._latency_ns)
-
-    def _forecast(self, request: c.RequestForecast) -> e.ForecastReady:
-        try:
-            if not request.history:
-                raise ValueError("no recorded days")
-            curve = tuple(to_ppm(self._model.curve(request.symbol, request.history, request.weekday)))
-        except ValueError as error:
-            return e.ForecastReady(symbol=request.symbol, date=request.date, model=self._model.version, curve=(), text=str(error))
-        return e.ForecastReady(
-            symbol=request.symbol, date=request.date, model=self._model.version, curve=curve, trained_through=request.history_dates[-1]
-        )
 
 
 def _as_of(setup: InstrumentSetup, date: str) -> InstrumentSetup:

@@ -47,37 +47,44 @@ class Forecaster:
             self._answer(self._predict(request))
 
     def _predict(self, request: RequestForecast) -> ForecastReady:
-        # Importing numpy and LightGBM takes a second: here, and not while the server starts.
-        from algoserver.learn.predict import to_ppm
-
-        text = self._problem
-        try:
-            if not text and self._model is None:
-                self._load()
-            if not text and not request.history:
-                text = "no recorded days"
-            elif self._model is not None:
-                curve = tuple(to_ppm(self._model.curve(request.symbol, request.history, request.weekday)))
-                # What the model knows ends with the older of its training and the history that it looks back on.
-                through = min(filter(None, (self._through, request.history_dates[-1])))
-                return ForecastReady(
-                    symbol=request.symbol, date=request.date, model=self._model.version, curve=curve, trained_through=through
-                )
-        except ValueError as e:
-            text = str(e)
-        structlog.get_logger().warning("no forecast", symbol=request.symbol, reason=text)
-        return ForecastReady(symbol=request.symbol, date=request.date, model=self._name, curve=(), text=text)
+        if not self._problem and self._model is None:
+            self._load()
+        found = no_curve(request, self._name, self._problem) if self._model is None else predict(self._model, request, self._through)
+        if found.text:
+            structlog.get_logger().warning("no forecast", symbol=request.symbol, reason=found.text)
+        return found
 
     def _load(self) -> None:
+        # Importing numpy and LightGBM takes a second: here, and not while the server starts.
         from algoserver.learn.predict import MedianModel, VolumeModel
         from algoserver.learn.store import read_manifest
 
-        if self._name == MEDIAN:
-            self._model = MedianModel()
-            return
         try:
-            self._model = VolumeModel.load(Path(self._name))
-            self._through = read_manifest(Path(self._name)).trained_through
+            if self._name == MEDIAN:
+                self._model = MedianModel()
+            else:
+                model = VolumeModel.load(Path(self._name))
+                self._through = read_manifest(Path(self._name)).trained_through
+                self._model = model
         except (ValueError, OSError) as e:
             self._problem = f"the model does not load: {e}"
-            raise ValueError(self._problem) from e
+
+
+def predict(model: "CurveModel", request: RequestForecast, trained_through: str = "") -> ForecastReady:
+    """The model's curve, or an empty one and why. trained_through: the last day that the model was trained on, "" for none."""
+    from algoserver.learn.predict import to_ppm
+
+    if not request.history:
+        return no_curve(request, model.version, "no recorded days")
+    try:
+        curve = tuple(to_ppm(model.curve(request.symbol, request.history, request.weekday)))
+    except ValueError as e:
+        return no_curve(request, model.version, str(e))
+    # What the model knows ends with the older of its training and the history that it looks back on.
+    through = min(filter(None, (trained_through, request.history_dates[-1])))
+    return ForecastReady(symbol=request.symbol, date=request.date, model=model.version, curve=curve, trained_through=through)
+
+
+def no_curve(request: RequestForecast, model: str, text: str) -> ForecastReady:
+    """The answer of a model that has none."""
+    return ForecastReady(symbol=request.symbol, date=request.date, model=model, curve=(), text=text)
