@@ -142,10 +142,7 @@ def encode_message_reject(c: RejectMessage, version: Version = V44) -> str:
 def _new_order(
     text: str, f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[str, Instrument], profile: ClientProfile | None = None
 ) -> Event:
-    symbol = need(f, t.SYMBOL, "Symbol")
-    instrument = instruments.get(symbol)
-    if instrument is None:
-        raise Unusable("unknown_symbol", f"Symbol (55) {symbol[:32]} is not traded here", UNKNOWN_SYMBOL)
+    instrument = _instrument(f, instruments)
     ord_type = choice(ORD_TYPES, f, t.ORD_TYPE, "OrdType", "1 market or 2 limit")
     if ord_type is OrdType.LIMIT and t.PRICE not in f:
         raise Unusable("missing_price", "a limit order (40=2) needs Price (44)")
@@ -159,7 +156,7 @@ def _new_order(
         session=session,
         msg_seq=msg_seq,
         cl_ord_id=identifier(f, t.CL_ORD_ID, "ClOrdID"),
-        symbol=symbol,
+        symbol=instrument.symbol,
         side=choice(SIDES, f, t.SIDE, "Side", "1 buy, 2 sell or 5 sell short"),
         order_qty=number("OrderQty (38)", need(f, t.ORDER_QTY, "OrderQty"), decimals, INCORRECT_QTY),
         ord_type=ord_type,
@@ -185,15 +182,12 @@ def _cancel(text: str, f: dict[str, str], session: str, msg_seq: int, instrument
 def _replace(
     text: str, f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[str, Instrument], profile: ClientProfile | None = None
 ) -> Event:
-    symbol = need(f, t.SYMBOL, "Symbol")
-    instrument = instruments.get(symbol)
-    if instrument is None:
-        raise Unusable("unknown_symbol", f"Symbol (55) {symbol[:32]} is not traded here", UNKNOWN_SYMBOL)
+    instrument = _instrument(f, instruments)
     decimals = instrument.qty_decimals
     params = _params(text, f, decimals, profile)
     return ReplaceRequested(
         session=session, msg_seq=msg_seq, cl_ord_id=identifier(f, t.CL_ORD_ID, "ClOrdID"),
-        orig_cl_ord_id=identifier(f, t.ORIG_CL_ORD_ID, "OrigClOrdID"), symbol=symbol,
+        orig_cl_ord_id=identifier(f, t.ORIG_CL_ORD_ID, "OrigClOrdID"), symbol=instrument.symbol,
         side=choice(SIDES, f, t.SIDE, "Side", "1 buy, 2 sell or 5 sell short"),
         ord_type=choice(ORD_TYPES, f, t.ORD_TYPE, "OrdType", "1 market or 2 limit"),
         order_qty=positive("OrderQty (38)", f[t.ORDER_QTY], decimals, INCORRECT_QTY) if t.ORDER_QTY in f else 0,
@@ -218,6 +212,14 @@ DECODERS = {
 }  # fmt: skip
 # Where a client's profile says what is meant.
 BY_PROFILE = {"D": _new_order, "G": _replace}
+
+
+def _instrument(f: dict[str, str], instruments: Mapping[str, Instrument]) -> Instrument:
+    symbol = need(f, t.SYMBOL, "Symbol")
+    instrument = instruments.get(symbol)
+    if instrument is None:
+        raise Unusable("unknown_symbol", f"Symbol (55) {symbol[:32]} is not traded here", UNKNOWN_SYMBOL)
+    return instrument
 
 
 def _as_params(values: Mapping[str, Any]) -> AlgoParams:
