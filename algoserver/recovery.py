@@ -60,12 +60,10 @@ def recover(directory: Path, sent_seq: int, through_seq: int) -> Recovered:
     return Recovered(state, unsent, digests, state.seq - begin)
 
 
-def follow(directory: Path, state: State, seen: Callable[[Event, list[Command]], None], until_seq: int = 0) -> int:
-    """Replay what comes after `state`, before event `until_seq` if given; returns how many digests agreed. Raises Diverged."""
+def follow(directory: Path, state: State, seen: Callable[[Event, list[Command]], None]) -> int:
+    """Replay what comes after `state`; returns how many digests agreed. Raises Diverged."""
     agreed = 0
     for record in read(directory, state.seq, outputs_after_seq=NO_OUTPUTS):
-        if until_seq and record.seq >= until_seq:
-            break
         if record.kind == "I":
             assert isinstance(record.payload, Event)
             seen(record.payload, _step(state, record.payload))

@@ -17,9 +17,9 @@ INTERVAL = policy_loaded(profiles=(ClientProfile("CLIENT1", fills_ns=10 * SECOND
 PX = 200 * PX_ONE
 
 
-def day_of(interval: events.PolicyLoaded = INTERVAL) -> tuple[Day, SendChild]:
+def day_of() -> tuple[Day, SendChild]:
     """A day with 1,000 resting, of a client who hears of his fills every ten seconds."""
-    day = Day(interval)
+    day = Day(INTERVAL)
     return day, day.resting()
 
 

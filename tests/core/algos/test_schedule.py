@@ -81,7 +81,7 @@ def test_a_slice_is_at_least_five_seconds_and_a_window_has_ten():
     assert slice_length(0, 10 * SECOND, MINUTE) == SLICE_NS_MIN
 
 
-def _work_through(day: Day, minutes: int, volume: list[int], fills: bool = True) -> list[tuple[int, int, int]]:
+def _work_through(day: Day, minutes: int, volume: list[int]) -> list[tuple[int, int, int]]:
     """Second by second: market volume, then every child of ours fills at once. Rows of (ts, market's, ours) so far."""
     rows = []
     done: set[str] = set()
@@ -94,7 +94,7 @@ def _work_through(day: Day, minutes: int, volume: list[int], fills: bool = True)
         day.quote(size=100_000)
         day.wait(SECOND)
         for child in day.sent():
-            if child.child_id not in done and fills:
+            if child.child_id not in done:
                 done.add(child.child_id)
                 left = leaves_qty(day.child(child).order)
                 if left:
