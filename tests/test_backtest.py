@@ -16,6 +16,7 @@ from algoserver.journal import Journal
 from algoserver.recovery import replay
 from algoserver.sim.config import HaltConfig, Scenario
 from algoserver.sim.config import load as load_scenario
+from algoserver.sim.flow import Flow
 from algoserver.sim.volume import VolumePath, recorded_bins
 from tests.core.day import Day
 
@@ -79,7 +80,9 @@ class Run:
         self.slice_ns = work.slice_ns
         if away_minutes:
             self.bt.run(self.start + away_minutes * MINUTE)
-            self.bt.exchange._sources[symbol]._ref -= 30  # type: ignore[attr-defined]
+            crowd = self.bt.exchange._sources[symbol]  # from inside: a scenario's prices only diffuse, none falls at a given minute
+            assert isinstance(crowd, Flow)
+            crowd._ref -= 30
         self.bt.run(self.end + max(after, 5) * MINUTE)
         self.done, self.prints = self.bt.done("P1"), self.bt.prints[symbol]
 

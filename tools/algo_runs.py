@@ -9,6 +9,7 @@ import json
 import statistics
 import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import msgspec
@@ -37,7 +38,7 @@ class Case(msgspec.Struct, frozen=True):
     at: int
     minutes: int
     qty: int
-    params: dict[str, object] = {}
+    params: dict[str, Any] = {}
     limit_pct: int = 0
     to_close: bool = False
 
@@ -69,7 +70,7 @@ class Run:
         bt.run(self.start_ts - 10 * SECOND)
         _, asks = bt.exchange.book("XLIT1", SYMBOL)
         limit = asks[0][0] * (100 + case.limit_pct) // 100 // (PX_ONE // 100) * (PX_ONE // 100) if case.limit_pct else 0
-        window = {"start_ts": self.start_ts} | ({} if case.to_close else {"end_ts": self.end_ts})
+        window: dict[str, Any] = {"start_ts": self.start_ts} | ({} if case.to_close else {"end_ts": self.end_ts})
         bt.parent("P1", SYMBOL, case.qty, case.strategy, price=limit, max_pct_vol=CAP, **window, **case.params)
         bt.run(self.start_ts - SECOND)
         work = bt.state.works[bt.order("P1").parent_id]
@@ -80,7 +81,7 @@ class Run:
 
     def planned(self, ts: int) -> int | None:
         """What the plan wanted done at `ts`; None where there is no plan but to be there."""
-        target = int(self.case.params.get("target_pct_vol", 0))  # type: ignore[call-overload]
+        target: int = self.case.params.get("target_pct_vol", 0)
         if target:
             return min(self.case.qty, target * (self.market.at(ts) - self.market.at(self.start_ts)) // PPM_ONE)
         if self.case.strategy in (Strategy.ICEBERG, Strategy.LIQUIDITY):
@@ -112,12 +113,12 @@ class Run:
         fine = range(self.start_ts, self.end_ts + 1, SECOND)
         x = [(ts - self.start_ts) / MINUTE for ts in fine]
         figure, (above, below) = pyplot.subplots(2, 1, figsize=(8, 5), sharex=True, height_ratios=(2, 1), layout="constrained")
-        plan = [self.planned(ts) for ts in fine]
-        if None not in plan:
+        plan = [target for ts in fine if (target := self.planned(ts)) is not None]
+        if plan:
             if self.plan.moments:
                 edges = [band(self.plan, self.slice_ns, ts) for ts in fine]
                 above.fill_between(x, [e[0] for e in edges], [e[1] for e in edges], color="tab:blue", alpha=0.15, lw=0, label="band of one slice")
-            above.plot(x, plan, "--", color="tab:blue", label="planned")  # type: ignore[arg-type]
+            above.plot(x, plan, "--", color="tab:blue", label="planned")
         above.plot(x, [self.done.at(ts) for ts in fine], color="tab:orange", label="filled")
         above.axhline(self.case.qty, color="grey", lw=0.6)
         above.set_ylabel("shares")

@@ -206,7 +206,7 @@ def bare_acceptor(form: str, port: int, state: Path) -> None:
     """Be the reference: a QuickFIX acceptor that answers in its callback. form: "fields" or "text"."""
     import quickfix as fix
 
-    class Application(fix.Application):  # type: ignore[misc]
+    class Application(fix.Application):  # type: ignore[misc]  # QuickFIX has no types
         count = 0
 
         def onCreate(self, session_id: object) -> None: ...

@@ -64,7 +64,7 @@ class KeptState(threading.local):
             ctypes.pythonapi.PyGILState_Release(GIL_HELD)
 
 
-class Endpoint(fix.Application):  # type: ignore[misc]
+class Endpoint(fix.Application):  # type: ignore[misc]  # QuickFIX has no types
     """A QuickFIX engine on the sessions of one .cfg file.
 
     cfg: QuickFIX settings. state_dir: its stores go to state_dir/fix. overrides: settings that replace those of

@@ -30,7 +30,7 @@ def _market(rows: list[tuple[str, int, int, int, int]]) -> Market:
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(quotes, st.sampled_from(list(Side)), st.integers(1, 500).map(lambda n: n * 10), prices, st.integers(10, 4_000).map(lambda n: n * 10))
-def test_taking_is_within_quantity_limit_size_and_lots(rows, side, quantity, limit, most):  # type: ignore[no-untyped-def]
+def test_taking_is_within_quantity_limit_size_and_lots(rows, side, quantity, limit, most):
     """Whatever the book shows."""
     market = _market(rows)
     routes = router.take(side, quantity, limit, market, VENUES, TENS, most)
@@ -46,7 +46,7 @@ def test_taking_is_within_quantity_limit_size_and_lots(rows, side, quantity, lim
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(quotes, st.sampled_from(list(Side)), st.integers(1, 5_000), prices, st.integers(1, 4_000))
-def test_resting_is_all_of_the_quantity_at_the_price_unless_capped(rows, side, quantity, price, most):  # type: ignore[no-untyped-def]
+def test_resting_is_all_of_the_quantity_at_the_price_unless_capped(rows, side, quantity, price, most):
     """Shares go in round lots to where the queue is; the longest queue gets what rounding left."""
     routes = router.rest(side, quantity, price, _market(rows), VENUES, TENS, most)
     assert all(r.price == price and 0 < r.quantity <= most for r in routes)
