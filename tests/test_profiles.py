@@ -163,27 +163,28 @@ def test_children_go_to_agreed_venues_alone():
     assert {c.venue for c in day.sent()} == {"XLIT2"}
 
 
+# What a profile of CLIENT1 says, what own.toml does, and three parts of the error.
 BAD = [
-    ('client = "CLIENT1"\nvenue = "XLIT1"', "", "profiles 'CLIENT1'", "unknown field `venue`", "known here: client, strategy"),
-    ('client = "CLIENT1"\nvenues = ["XDARK"]', "", "profiles 'CLIENT1' venues", "'XDARK' is no venue here", "XLIT1, XLIT2"),
-    ('client = "CLIENT1"\nalgos = ["OPEN"]', "", "profiles 'CLIENT1'", "'OPEN' is no strategy that is built", "VWAP, POV"),
-    ('client = "CLIENT1"\nstrategy = "POV"\nalgos = ["VWAP"]', "", "profiles 'CLIENT1'", "not among `algos`", "add it"),
-    ('client = "CLIENT1"\nfills_ms = -1', "", "profiles 'CLIENT1'", "`fills_ms`", "0 and 3600000"),
-    ('client = "CLIENT1"\n[profiles.defaults]\nMaxPct = "0.1"', "", "profiles 'CLIENT1'", "'MaxPct' is no parameter", "MaxPctVol"),
-    ('client = "CLIENT1"\n[profiles.defaults]\nMaxPctVol = "15"', "", "profiles 'CLIENT1'", "15 is not within", "0.15 is 15 %"),
-    ('client = "CLIENT1"\n[profiles.defaults]\nOpenAuction = "Y"', "", "profiles 'CLIENT1'", "OpenAuction", "not supported yet"),
-    ('client = "CLIENT1"\n[profiles.defaults]\nEndTime = "20190628-12:00:00"', "", "profiles 'CLIENT1'", "EndTime", "leave it out"),
-    ('client = "CLIENT1"\n[[profiles]]\nclient = "CLIENT1"', "", "profiles 'CLIENT1' client", "one profile", "together"),
-    ('client = "CLIENT1"\ndialect = "none.toml"', "", "none.toml", "No such file", ""),
-    ('client = "CLIENT1"\ndialect = "own.toml"', 'tags = [{ tag = 6001, name = "X", parameter = "Y" }]', "own.toml: tags 'X'", "'Y' is no", "MaxPct"),
-    ('client = "CLIENT1"\ndialect = "own.toml"', 'tags = [{ tag = 44, name = "X" }]', "own.toml: tags 'X'", "`tag` is below 5000", ""),
-    ('client = "CLIENT1"\ndialect = "own.toml"', 'tags = [{ tag = 6001, name = "X", percent = true }]', "own.toml: tags 'X'", "`percent`", ""),
+    ('venue = "XLIT1"', "", "profiles 'CLIENT1'", "unknown field `venue`", "known here: client, strategy"),
+    ('venues = ["XDARK"]', "", "profiles 'CLIENT1' venues", "'XDARK' is no venue here", "XLIT1, XLIT2"),
+    ('algos = ["OPEN"]', "", "profiles 'CLIENT1'", "'OPEN' is no strategy that is built", "VWAP, POV"),
+    ('strategy = "POV"\nalgos = ["VWAP"]', "", "profiles 'CLIENT1'", "not among `algos`", "add it"),
+    ('fills_ms = -1', "", "profiles 'CLIENT1'", "`fills_ms`", "0 and 3600000"),
+    ('[profiles.defaults]\nMaxPct = "0.1"', "", "profiles 'CLIENT1'", "'MaxPct' is no parameter", "MaxPctVol"),
+    ('[profiles.defaults]\nMaxPctVol = "15"', "", "profiles 'CLIENT1'", "15 is not within", "0.15 is 15 %"),
+    ('[profiles.defaults]\nOpenAuction = "Y"', "", "profiles 'CLIENT1'", "OpenAuction", "not supported yet"),
+    ('[profiles.defaults]\nEndTime = "20190628-12:00:00"', "", "profiles 'CLIENT1'", "EndTime", "leave it out"),
+    ('[[profiles]]\nclient = "CLIENT1"', "", "profiles 'CLIENT1' client", "one profile", "together"),
+    ('dialect = "none.toml"', "", "none.toml", "No such file", ""),
+    ('dialect = "own.toml"', 'tags = [{ tag = 6001, name = "X", parameter = "Y" }]', "own.toml: tags 'X'", "'Y' is no", "MaxPct"),
+    ('dialect = "own.toml"', 'tags = [{ tag = 44, name = "X" }]', "own.toml: tags 'X'", "`tag` is below 5000", ""),
+    ('dialect = "own.toml"', 'tags = [{ tag = 6001, name = "X", percent = true }]', "own.toml: tags 'X'", "`percent`", ""),
     (
-        'client = "CLIENT1"\ndialect = "own.toml"', 'tags = [{ tag = 6001, name = "X", parameter = "Urgency", values = { A = "9" } }]',
+        'dialect = "own.toml"', 'tags = [{ tag = 6001, name = "X", parameter = "Urgency", values = { A = "9" } }]',
         "own.toml: tags 'X'", "`values` A: Urgency: 9 is not within", "1 and 5",
     ),
-    ('client = "CLIENT1"\ndialect = "own.toml"', 'tags = [{ tag = 6001, name = "X" }]\nignored = [6001]', "own.toml", "6001 is there more", "once"),
-    ('client = "CLIENT1"\ndialect = "own.toml"', 'tags = [{ tag = 6001, nam = "X" }]', "own.toml: tags 6001", "unknown field `nam`", "known here"),
+    ('dialect = "own.toml"', 'tags = [{ tag = 6001, name = "X" }]\nignored = [6001]', "own.toml", "6001 is there more", "once"),
+    ('dialect = "own.toml"', 'tags = [{ tag = 6001, nam = "X" }]', "own.toml: tags 6001", "unknown field `nam`", "known here"),
 ]  # fmt: skip
 
 
@@ -191,7 +192,7 @@ BAD = [
 def test_a_bad_profile_is_named(tmp_path, profile, dialect, where, what, instead):
     """File, entry, key and what would be right."""
     with pytest.raises(BadConfig) as found:
-        configured(tmp_path, f"[[profiles]]\n{profile}\n", dialect)
+        configured(tmp_path, f'[[profiles]]\nclient = "CLIENT1"\n{profile}\n', dialect)
     assert all(part in str(found.value) for part in (where, what, instead)), found.value
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from algoserver.door import call
 from tests.e2e.venue import RawClient, Scripted, now
-from tests.matrices.tables import NEW, ON_HALT, SCENARIOS, Scenario, Step
+from tests.matrices.scenario import NEW, ON_HALT, Scenario, Step
+from tests.matrices.tables import SCENARIOS
 from tests.matrices.test_core import NOT_OF_A_PARENT
 
 SHOWN = 20_000  # at the best ask, as Scripted quotes it

@@ -8,7 +8,8 @@ from algoserver.domain import events
 from algoserver.domain.commands import Command, RejectCancel, ReportParent, SendChild
 from algoserver.domain.types import MINUTE, PX_ONE, SECOND, ExecType, OnHalt, OrdStatus, OrdType, Side
 from tests.core.day import Day
-from tests.matrices.tables import NEW, ON_HALT, SCENARIOS, Scenario, Step
+from tests.matrices.scenario import NEW, ON_HALT, Scenario, Step
+from tests.matrices.tables import SCENARIOS
 
 # Why a published scenario can't happen to a client's order here. Those that the tables do not have: E.1.a and F.1.c know voice
 # orders, H and J.1.c orders that live longer than a day, L stopped orders and cash quantities; nobody sends us such an order.

@@ -5,7 +5,8 @@ import pytest
 from algoserver.core import orders
 from algoserver.core.orders import Order, leaves_qty, ord_status
 from algoserver.domain.types import PX_ONE, OrdStatus
-from tests.matrices.tables import NEW, SCENARIOS, Scenario, Step
+from tests.matrices.scenario import NEW, Scenario, Step
+from tests.matrices.tables import SCENARIOS
 
 WITHOUT_AN_ORDER = {"B.1.f", "G.1.a"}
 

@@ -1,0 +1,107 @@
+"""A session breaks, or the process: what nobody knows counts as open until its venue has told."""
+
+import pytest
+
+from algoserver.core.executions import ASK_AGAIN_NS
+from algoserver.core.orders import is_open
+from algoserver.domain.commands import AskChildStatus, CancelChild
+from algoserver.domain.types import SECOND
+from tests.core.day import Day
+
+
+def test_a_lost_session_leaves_children_unknown_and_their_quantity_is_not_routed_elsewhere():
+    """XLIT1 is gone with 1000 open there: XLIT2 gets nothing of it until XLIT1 has told."""
+    day = Day()
+    child = day.resting()
+    day.down("XLIT1")
+    assert day.child(child).is_unknown
+    day.quote(venue="XLIT2")
+    day.wait(30 * SECOND)
+    assert len(day.sent()) == 1
+
+    out = day.up("XLIT1")
+    assert out == [AskChildStatus(child_id=child.child_id, venue="XLIT1", symbol="AAPL", side=child.side)]
+    day.status_of(child, is_known=False)
+    day.wait(2 * SECOND)
+    assert sum(c.order_qty for c in day.sent()[1:]) == 1_000
+
+
+def test_a_venue_that_does_not_say_how_a_child_stands_is_asked_again():
+    """Every five seconds while its session is up."""
+    day = Day()
+    day.resting()
+    day.down("XLIT1")
+    day.up("XLIT1")
+    before = len(day.commands)
+    day.wait(3 * ASK_AGAIN_NS + SECOND)
+    assert len([c for c in day.commands[before:] if isinstance(c, AskChildStatus)]) == 3
+
+
+def test_after_a_restart_a_parent_trades_only_when_its_children_are_known():
+    """Replay can't know what happened while we were dead; the venue does."""
+    day = Day()
+    child = day.resting(qty=1_000)
+    day.replaced(child, 400)
+    sent = len(day.sent())
+    day.down("XLIT1", is_restart=True)
+    day.up("XLIT2")
+    day.wait(10 * SECOND)
+    assert len(day.sent()) == sent
+    assert day.order().awaits_status
+
+    day.up("XLIT1")
+    for c in day.sent():
+        if is_open(day.child(c).order):
+            day.status_of(c)
+    assert not day.order().awaits_status
+
+
+@pytest.mark.parametrize("ends_by", ["fill", "cancel", "reject"])
+def test_after_a_restart_a_child_that_ends_by_itself_is_waited_for_no_longer(ends_by: str):
+    """The venue tells of the end instead of answering: the parent goes on and is not stuck for ever."""
+    day = Day()
+    child = day.resting()
+    day.down("XLIT1", is_restart=True)
+    day.up("XLIT1")
+    if ends_by == "fill":
+        day.fill(child, 1_000)
+    else:
+        (day.canceled if ends_by == "cancel" else day.rejected)(child)
+    assert not day.order().awaits_status
+
+
+def test_a_status_that_disagrees_with_our_fills_stops_the_parent():
+    """The venue has 300 done and we have none: nothing is traded until a person has compared."""
+    day = Day()
+    child = day.resting()
+    day.status_of(child, cum=300)
+    assert day.order().paused_by == "unequal_books"
+
+
+def test_a_child_that_the_venue_forgot_is_lost_and_said_so():
+    """It had accepted the child: an alert, and its quantity is free."""
+    day = Day()
+    child = day.resting()
+    day.accept(child)
+    day.status_of(child, is_known=False)
+    assert day.alerts() == ["lost_child"]
+    assert not is_open(day.child(child).order)
+
+
+def test_a_status_asked_before_a_cancel_does_not_cancel_twice():
+    """The answer crosses our cancel: the cancel is still on its way."""
+    day = Day()
+    child = day.resting()
+    day.down("XLIT1")
+    day.up("XLIT1")
+    day.status_of(child)
+    day.cancel()
+    assert [c for c in day.status_of(child) if isinstance(c, CancelChild)] == []
+
+
+def test_a_feed_that_is_gone_takes_its_prices_along():
+    """Old prices are no prices: with both feeds gone there is nothing to join."""
+    day = Day()
+    day.quote()
+    day.down("XLIT1.md")
+    assert list(day.state.markets["AAPL"].quotes) == ["XLIT2"]
