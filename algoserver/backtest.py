@@ -27,6 +27,7 @@ from algoserver.forecast import predict
 from algoserver.journal import Journal
 from algoserver.learn.predict import CurveModel, MedianModel
 from algoserver.sim import reports as r
+from algoserver.sim.codec import AGENT
 from algoserver.sim.config import Scenario
 from algoserver.sim.exchange import Exchange
 
@@ -292,10 +293,14 @@ def _event(answer: r.Answer) -> e.Event | None:
     if isinstance(answer, r.Trade):
         return e.ChildFilled(
             session=venue, child_id=child_id, exec_id=answer.exec_id, last_px=answer.last_px, last_qty=answer.last_qty,
-            last_liquidity_ind=answer.last_liquidity_ind,
+            last_liquidity_ind=answer.last_liquidity_ind, last_mkt=venue, last_capacity=AGENT,
         )  # fmt: skip
     if isinstance(answer, r.Canceled | r.Expired):
-        return e.ChildCanceled(session=venue, child_id=child_id, ord_status=answer.ord_status, text=answer.text)
+        reason = answer.exec_restatement_reason if isinstance(answer, r.Canceled) else None
+        return e.ChildCanceled(
+            session=venue, child_id=child_id, ord_status=answer.ord_status, text=answer.text,
+            exec_restatement_reason=-1 if reason is None else reason,
+        )  # fmt: skip
     if isinstance(answer, r.Rejected):
         return e.ChildRejected(session=venue, child_id=child_id, ord_rej_reason=answer.ord_rej_reason, text=answer.text)
     if isinstance(answer, r.OrderStatus):
