@@ -13,7 +13,8 @@ from algoserver.core.executions import ASK_AGAIN_NS, ENDED, ask_status, count_re
 from algoserver.core.market import Market
 from algoserver.core.orders import ChildOrder, Order, ParentOrder
 from algoserver.core.placement import Placement
-from algoserver.core.reports import CANCEL_ON_TRADING_HALT, alert, pause, reject_cancel, report, tell_fills
+from algoserver.core.reports import CANCEL_ON_TRADING_HALT, TOO_LATE, alert, pause, reject_cancel, report, tell_fills
+from algoserver.core.router import Route
 from algoserver.core.state import State, open_children, profile, wake
 from algoserver.domain.commands import CancelChild, Command, SendChild
 from algoserver.domain.events import PolicyLoaded
@@ -198,14 +199,7 @@ def _act(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, plac
         routes = router.take(parent.side, placed.quantity, placed.price, market, venues, instrument, most, own.crossed_ts)
         own.crossed_ts = ts if routes else own.crossed_ts
     for route in routes:
-        if parent.paused_by:
-            break  # the gate has just refused once too often
-        child = SendChild(
-            child_id=f"{parent.parent_id}.{parent.next_child}", venue=route.venue, symbol=parent.symbol, side=parent.side,
-            order_qty=route.quantity, ord_type=OrdType.LIMIT, price=route.price, time_in_force=placed.time_in_force,
-        )  # fmt: skip
-        parent.next_child += 1
-        send_child(state, parent, child, ts, out)
+        _send_next(state, parent, route, OrdType.LIMIT, placed.time_in_force, ts, out)
 
 
 def _hide(state: State, setup: PolicyLoaded, parent: ParentOrder, rest: dark.Rest, wanted: Demand, ts: int, out: list[Command]) -> None:
@@ -216,15 +210,22 @@ def _hide(state: State, setup: PolicyLoaded, parent: ParentOrder, rest: dark.Res
     free = min(orders.leaves_qty(parent.order) - hidden_qty - auction.away_qty(resting), wanted.most - wanted.held) - lit_qty
     venues = [v for v in setup.venues if v.kind == dark.DARK and _takes_orders(state, v.name, parent)]
     for route, min_qty in dark.routes(rest, free, hidden_qty, parent, _limits(setup, parent), venues, state.instruments[parent.symbol]):
-        if parent.paused_by:
-            break
-        child = SendChild(
-            child_id=f"{parent.parent_id}.{parent.next_child}", venue=route.venue, symbol=parent.symbol, side=parent.side,
-            order_qty=route.quantity, ord_type=OrdType.PEGGED, price=route.price, time_in_force=TimeInForce.DAY, exec_inst=MID_PEG,
-            min_qty=min_qty,
-        )  # fmt: skip
-        parent.next_child += 1
-        send_child(state, parent, child, ts, out)
+        _send_next(state, parent, route, OrdType.PEGGED, TimeInForce.DAY, ts, out, MID_PEG, min_qty)
+
+
+def _send_next(
+    state: State, parent: ParentOrder, route: Route, ord_type: OrdType, time_in_force: TimeInForce, ts: int, out: list[Command],
+    exec_inst: str = "", min_qty: int = 0,
+) -> None:  # fmt: skip
+    """The next child of a parent, unless the gate has just refused one too many, or stopped what it belongs to."""
+    if parent.paused_by or stops.hits(state, parent):
+        return
+    child = SendChild(
+        child_id=f"{parent.parent_id}.{parent.next_child}", venue=route.venue, symbol=parent.symbol, side=parent.side,
+        order_qty=route.quantity, ord_type=ord_type, price=route.price, time_in_force=time_in_force, exec_inst=exec_inst, min_qty=min_qty,
+    )  # fmt: skip
+    parent.next_child += 1
+    send_child(state, parent, child, ts, out)
 
 
 def _limits(setup: PolicyLoaded, parent: ParentOrder) -> Bounds:
@@ -310,7 +311,7 @@ def _finish(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> N
         orders.on_cancel_rejected(order)
         cancel_id, parent.cancel_cl_ord_id = parent.cancel_cl_ord_id, ""
         text = "too_late: the order was filled before its cancel took effect"
-        reject_cancel(out, parent.session, parent, cancel_id, parent.cl_ord_id, 0, text, ts)
+        reject_cancel(out, parent.session, parent, cancel_id, parent.cl_ord_id, TOO_LATE, text, ts)
     state.works.pop(parent.parent_id, None)
     exposure.on_finished(state.gate, parent.parent_id, ts)
 
