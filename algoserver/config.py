@@ -22,6 +22,7 @@ from algoserver.settings import BadConfig, ClockConfig, Entry, HoursConfig, read
 
 HISTORY_DAYS = 60
 """Recorded days that travel with an instrument: what the volume model looks back on."""
+PORT_MAX = 65_535
 
 
 class ClientsConfig(Entry, frozen=True, kw_only=True):
@@ -29,6 +30,10 @@ class ClientsConfig(Entry, frozen=True, kw_only=True):
 
     sessions: str
     port: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= PORT_MAX:
+            raise ValueError(f"`port` is not a port: 1 to {PORT_MAX}, or 0 for that of the sessions file")
 
 
 class VenueConfig(Entry, frozen=True, kw_only=True):
@@ -44,6 +49,10 @@ class VenueConfig(Entry, frozen=True, kw_only=True):
     kind: Literal["lit", "dark"] = "lit"
     fee: str = "0"
     auctions: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.port <= PORT_MAX:
+            raise ValueError(f"`port` is not a port, 1 to {PORT_MAX}")
 
 
 class JournalConfig(Entry, frozen=True, kw_only=True):
@@ -81,6 +90,11 @@ class AlgoConfig(Entry, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if len(self.risk_aversion_e9) != 5 or min(self.risk_aversion_e9) < 0 or sorted(self.risk_aversion_e9) != self.risk_aversion_e9:
             raise ValueError("`risk_aversion_e9` must be five numbers from 0 upwards, for Urgency 1 to 5")
+        for field in ("max_pct_vol", "cross_after", "closing_share"):
+            _check_fraction(field, getattr(self, field), may_be_zero=field != "max_pct_vol")
+        for field in ("slice_s", "catch_up_factor", "refresh_ms"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"`{field}` must be a whole number from 1 upwards")
 
 
 class ShellConfig(Entry, frozen=True, kw_only=True):
@@ -186,6 +200,16 @@ def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, mod
     except ValueError as e:
         raise BadConfig(f"{path}: {e}") from e
     return Config(server, setup, (clock or server.clock).clock(wall_now_ts), base, path)
+
+
+def _check_fraction(field: str, text: str, may_be_zero: bool = False) -> None:
+    """Raises ValueError. A per cent that was meant as a fraction is a limit that never holds: "25" is 2,500 %."""
+    try:
+        value = ppm(text)
+    except ValueError:
+        value = -1
+    if not (0 if may_be_zero else 1) <= value <= PPM_ONE:
+        raise ValueError(f'`{field}` is {text!r}; it must be a fraction {"from" if may_be_zero else "above"} 0 to 1, as text: "0.05" is 5 %')
 
 
 def _algo(server: ServerConfig, curve: tuple[int, ...]) -> AlgoDefaults:

@@ -15,7 +15,7 @@ import msgspec
 
 from algoserver.domain.limits import LAYERS, LIMITS, UNSET, Limit, Limits
 from algoserver.domain.policy import Layer, Permits, RiskPolicy
-from algoserver.domain.types import PX_ONE, SECOND, Strategy, ppm, ppm_text, px_text
+from algoserver.domain.types import PPM_ONE, PX_ONE, SECOND, Strategy, ppm, ppm_text, px_text
 from algoserver.settings import BadConfig, Entry, convert
 
 FIRM = "firm"
@@ -237,8 +237,9 @@ def _share(where: str, key: str, text: str) -> int:
         share = ppm(text)
     except ValueError:
         share = 0
-    if share <= 0:
-        raise ValueError(f'{where}`{key}` must be a fraction above 0, as text: "0.05" is 5 %')
+    if not 0 < share <= PPM_ONE:
+        # A per cent that was meant as a fraction is a limit that never holds: "25" is 2,500 %.
+        raise ValueError(f'{where}`{key}` is {text!r}; it must be a fraction above 0 to 1, as text: "0.05" is 5 %')
     return share
 
 
