@@ -28,6 +28,7 @@ Answer = dict[str, Any]
 def status(state: State) -> Answer:
     """The machine at a glance; market_time is the last event's."""
     setup, firm = state.setup, state.gate.stops.get(FIRM)
+    sessions = {**dict.fromkeys(state.venues_up, False), **state.sessions}
     return {
         "market_time": utc_text(state.ts),
         "seq": state.seq,
@@ -40,8 +41,8 @@ def status(state: State) -> Answer:
         "parents": len(state.parents),
         "parents_open": len(state.works),
         "children_open": state.gate.open_children,
-        "sessions_up": [name for name, is_up in state.sessions.items() if is_up],
-        "sessions_down": [name for name, is_up in state.sessions.items() if not is_up],
+        "sessions_up": [name for name, is_up in sessions.items() if is_up],
+        "sessions_down": [name for name, is_up in sessions.items() if not is_up],
         "forecasts": [
             {"symbol": s, "date": f.date, "model": f.model, "trained_through": f.trained_through, "text": f.text} for s, f in state.forecasts.items()
         ],
@@ -71,10 +72,10 @@ def order_list(state: State, is_open: bool) -> Answer:
 
 def session_list(state: State) -> Answer:
     """Every session that is configured or was ever up."""
-    clients = state.setup.clients if state.setup else ()
     rows = []
     copies = [d.session for d in state.setup.drop_copies] if state.setup else []
-    for name in dict.fromkeys((*clients, *state.venues_up, *state.sessions)):
+    clients = state.setup.clients if state.setup else ()
+    for name in dict.fromkeys((*clients, *copies, *state.venues_up, *state.sessions)):
         kind = "market data" if name.endswith(FEED_SUFFIX) else "drop copy" if name in copies else "client"
         kind = "venue" if name in state.venues_up else kind
         rows.append({"session": name, "kind": kind, "state": _up(state.sessions.get(name, False)), "msg_seq_heard": state.heard.get(name, 0)})
@@ -145,6 +146,21 @@ def _quotes(state: State, venue: str) -> list[Answer]:
                 }
             )
     return rows
+
+
+def named(parent: ParentOrder) -> Answer:
+    """Which order a command is about and how much is open, for a person who is asked whether that is the one he means."""
+    d = parent.qty_decimals
+    return {
+        "cl_ord_id": parent.cl_ord_id,
+        "session": parent.session,
+        "symbol": parent.symbol,
+        "side": parent.side.name,
+        "order_qty": qty_text(parent.order.order_qty, d),
+        "cum_qty": qty_text(parent.order.cum_qty, d),
+        "parents_open": 1,
+        "children_open": len(parent.open_children),
+    }
 
 
 def _up(is_up: bool) -> str:

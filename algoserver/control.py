@@ -45,7 +45,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def answer(state: State, request: Answer, operator: str, alerts: int | None = None) -> Reply:
     """Answer a request; with the event that carries it out, if it is a command that makes sense now. Raises nothing.
 
-    alerts: how many the process has raised, if the caller counts them.
+    alerts: how many the process has raised, if the caller counts them. clients: the sessions that may log on.
     """
     try:
         asked = msgspec.convert(request, Request)
@@ -79,7 +79,7 @@ def _answer(state: State, asked: Request, operator: str, alerts: int | None) -> 
         return error("usage", f"verb {verb[:32]!r} is unknown"), None
     parents = _found(state, asked.target)
     if not parents:
-        return error("not_found", f"no order has the OrderID or ClOrdID {asked.target[:64]!r}"), None
+        return error("not_found", f"no order has the OrderID or ClOrdID {asked.target[:64]!r}; `algoctl order ls` lists them"), None
     if len(parents) > 1:
         ids = ", ".join(f"{p.parent_id} of {p.session}" for p in parents)
         return error("ambiguous", f"several clients have a ClOrdID {asked.target[:64]!r}; name the OrderID: {ids}"), None
@@ -87,7 +87,8 @@ def _answer(state: State, asked: Request, operator: str, alerts: int | None) -> 
         return answers.order_show(state, parents[0]), None
     if verb == "order.plan":
         said = answers.order_plan(state, parents[0])
-        return said or error("already_over", f"order {parents[0].parent_id} is over; its plan is forgotten"), None
+        over = f"order {parents[0].parent_id} is over; its plan is forgotten, `algoctl order show` says how it ended"
+        return said or error("already_over", over), None
     if verb == "order.amend":
         return _amend(state, parents[0], asked, operator)
     return _order(state, parents[0], asked, operator)
@@ -146,7 +147,8 @@ def _foreign(state: State, asked: Request, operator: str) -> Reply:
     name = foreign.key(asked.venue, asked.target)
     known = state.foreign.get(name)
     if known is None:
-        return error("not_found", f"no foreign order {asked.target[:64]!r} is known at venue {asked.venue[:64]!r}"), None
+        unknown = f"no foreign order {asked.target[:64]!r} is known at venue {asked.venue[:64]!r}"
+        return error("not_found", f"{unknown}; `algoctl venue foreign` lists them"), None
     if asked.verb == "venue.adopt":
         if known.released_by:
             return error("nothing_to_do", f"{name} stops nothing any more, by the word of {known.released_by}"), None
@@ -171,7 +173,7 @@ def _order(state: State, parent: ParentOrder, asked: Request, operator: str) -> 
         return error("nothing_to_do", f"{name} is paused already, by {parent.paused_by}"), None
     if verb == "resume" and not parent.paused_by:
         return error("nothing_to_do", f"{name} is not paused"), None
-    return _done(asked, operator, verb, parent.parent_id, {"parents_open": 1, "children_open": len(parent.open_children)})
+    return _done(asked, operator, verb, parent.parent_id, answers.named(parent))
 
 
 def _amend(state: State, parent: ParentOrder, asked: Request, operator: str) -> Reply:
@@ -197,7 +199,7 @@ def _amend(state: State, parent: ParentOrder, asked: Request, operator: str) -> 
     if isinstance(judged, str):
         code, _, text = judged.partition(": ")
         return error("refused", f"{code}: {text}"), None
-    reach = {"parents_open": 1, "children_open": len(parent.open_children), "values": asked.values, "is_verbal": asked.is_verbal}
+    reach = {**answers.named(parent), "values": asked.values, "is_verbal": asked.is_verbal}
     done, _ = _done(asked, operator, "amend", parent.parent_id, reach)
     return done, None if asked.dry_run else event
 

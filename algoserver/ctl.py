@@ -52,6 +52,7 @@ Target = Annotated[str, typer.Argument(help="OrderID or ClOrdID.")]
 Venue = Annotated[str, typer.Argument(help="Name of the venue.")]
 Foreign = Annotated[str, typer.Argument(help="ClOrdID at the venue, as `algoctl venue foreign` shows it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the journal.")]
+ToldReason = Annotated[str, typer.Option("--reason", help="Why; kept in the journal, and read by clients in Text (58).")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Let the server judge it and do nothing.")]
 Verbal = Annotated[bool, typer.Option("--verbal", help="The client asked for it, by telephone: 378=2.")]
 Values = Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="What changes; the rest stays.")]
@@ -71,14 +72,14 @@ def options(
 
 @app.command()
 def status(ctx: typer.Context, state: State = None, output: Format = None) -> None:
-    """The server at a glance."""
+    """The server at a glance. alerts: how many since it started; log/server.jsonl in its state directory says which."""
     desk = _desk(ctx, state, output)
     desk.show(desk.ask({"verb": "status"}))
 
 
 @app.command()
 def kill(
-    ctx: typer.Context, reason: Reason = "", scope: Scope = "firm", dry_run: DryRun = False, yes: Yes = False,
+    ctx: typer.Context, reason: ToldReason = "", scope: Scope = "firm", dry_run: DryRun = False, yes: Yes = False,
     state: State = None, output: Format = None,
 ) -> None:  # fmt: skip
     """Shut the gate and cancel every child. Asks on a terminal only: a script that kills needs no --yes."""
@@ -128,7 +129,7 @@ def order_show(ctx: typer.Context, order: Target, state: State = None, output: F
 
 @order_app.command("plan")
 def order_plan(ctx: typer.Context, order: Target, state: State = None, output: Format = None) -> None:
-    """Planned quantity by the end of each slice, its band, and what was done by then."""
+    """Planned quantity by the end of each slice, the band that it should stay in (low, high), and what was done by then."""
     desk = _desk(ctx, state, output)
     desk.show(desk.ask({"verb": "order.plan", "target": order}))
 
@@ -149,7 +150,7 @@ def order_resume(ctx: typer.Context, order: Target, reason: Reason = "", dry_run
 
 @order_app.command("cancel")
 def order_cancel(
-    ctx: typer.Context, order: Target, reason: Reason = "", verbal: Verbal = False, dry_run: DryRun = False, yes: Yes = False,
+    ctx: typer.Context, order: Target, reason: ToldReason = "", verbal: Verbal = False, dry_run: DryRun = False, yes: Yes = False,
     state: State = None, output: Format = None,
 ) -> None:  # fmt: skip
     """End the order: its children are canceled, the client is told."""
@@ -184,14 +185,14 @@ def order_amend(
 
 @session_app.command("ls")
 def session_ls(ctx: typer.Context, state: State = None, output: Format = None) -> None:
-    """Sessions of clients, venues and market data (.md)."""
+    """Sessions of clients, venues and market data (.md); msg_seq_heard is the last MsgSeqNum that is in the journal."""
     desk = _desk(ctx, state, output)
     desk.show(desk.ask({"verb": "session.ls"}))
 
 
 @venue_app.command("ls")
 def venue_ls(ctx: typer.Context, state: State = None, output: Format = None) -> None:
-    """Venues: up or down, our open children, best prices."""
+    """Venues: up or down, our open children, and for each symbol bid / ask and how old they are."""
     desk = _desk(ctx, state, output)
     desk.show(desk.ask({"verb": "venue.ls"}))
 
@@ -268,7 +269,8 @@ def _bulk(desk: Desk, request: dict[str, Any], dry_run: bool, yes: bool) -> None
         if not sys.stdin.isatty():
             _stop(f"{request['verb']}: without a terminal to ask on it needs --yes", CONFIRMATION_MISSING)
         ahead = desk.ask({**request, "dry_run": True})
-        _confirm(f"{request['verb']} {ahead['target']}: {_reach(ahead)}. Go on?")
+        change = "".join(f"{name}={value}, " for name, value in ahead.get("values", {}).items())
+        _confirm(f"{request['verb']} {ahead['target']}: {_plain(change)}{_reach(ahead)}. Go on?")
     desk.show(desk.ask({**request, "dry_run": dry_run}))
 
 
@@ -283,7 +285,8 @@ def _reach(ahead: dict[str, Any]) -> str:
     if not ahead:
         return "nobody knows how much: the server is slow to answer"
     if "cum_qty" in ahead:
-        return f"{ahead['side']} {ahead['order_qty']} {ahead['symbol']}, {ahead['cum_qty']} of it done"
+        children = f", {ahead['children_open']} open children" if "children_open" in ahead else ""
+        return _plain(f"{ahead['side']} {ahead['order_qty']} {ahead['symbol']}, {ahead['cum_qty']} of it done{children}")
     return f"{ahead['parents_open']} open parents and {ahead['children_open']} open children"
 
 
@@ -312,6 +315,13 @@ def _tables(answer: dict[str, Any]) -> None:
         console.print(table)
 
 
+def _quote(q: dict[str, Any]) -> str:
+    """One symbol's best prices at a venue; a dark one shows none."""
+    if not (float(q["bid_px"]) or float(q["ask_px"])):
+        return f"{q['symbol']}  no quote"
+    return f"{q['symbol']}  {q['bid_qty']} @ {q['bid_px']} / {q['ask_px']} @ {q['ask_qty']}, {q['age_ms']} ms old"
+
+
 def _is_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
 
@@ -321,6 +331,8 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, dict):
         return ", ".join(f"{k} {_cell(v)}" for k, v in value.items() if v != "")
+    if _is_rows(value) and "bid_px" in value[0]:
+        return "\n".join(_plain(_quote(entry)) for entry in value)
     if _is_rows(value):
         return "\n".join(" ".join(_cell(v) for v in entry.values()) for entry in value)
     if isinstance(value, list):

@@ -206,6 +206,19 @@ def test_sessions_and_venues_are_listed():
     assert (second["state"], second["children_open"]) == ("down", 0)
 
 
+def test_what_never_came_is_down():
+    """A client that may log on and has not; a venue whose session has not come up since the start."""
+    day = Day(policy_loaded(clients=("CLIENT1", "CLIENT2")))
+    day.up("CLIENT1")
+    sessions = said(day, "session.ls")["sessions"]
+    assert [(s["session"], s["kind"], s["state"]) for s in sessions if s["kind"] == "client"] == [
+        ("CLIENT1", "client", "up"), ("CLIENT2", "client", "down"),
+    ]  # fmt: skip
+    day.state.sessions.pop("XLIT2")
+    day.state.venues_up["XLIT2"] = False
+    assert "XLIT2" in said(day, "status")["sessions_down"]
+
+
 def foreign(day: Day, child_id: str = "WHO1", status: OrdStatus = OrdStatus.NEW, cum: int = 0) -> None:
     """XLIT1 reports on an order of 500 AAPL that we never sent."""
     told = ForeignOrderReported(session="XLIT1", child_id=child_id, ord_status=status, symbol="AAPL", side="1", order_qty=500, cum_qty=cum)

@@ -127,6 +127,12 @@ def test_a_tables_cells_do_nothing_to_the_terminal(street):
     assert "[red]?[2Jx" in out
 
 
+def test_quotes_read_as_bid_and_ask(street):
+    """Quantity at price on both sides, and their age."""
+    out = street.ctl("-o", "table", "venue", "ls").stdout
+    assert "AAPL  5000 @ 200 / 200.02 @ 5000, " in out
+
+
 def test_an_order_is_paused_resumed_and_canceled(street):
     """Pause and resume ask nothing; a cancel is for good and needs --yes."""
     done = street.json("order", "pause", "P1", "--reason", "news")
@@ -186,7 +192,7 @@ def test_on_a_terminal_a_kill_asks_first(street):
 def test_on_a_terminal_a_cancel_shows_its_reach_and_asks(street):
     """What the server refuses is refused before the question."""
     status, _, err = on_terminal(street, "y\n", "order", "cancel", "P1")
-    assert (status, "1 open children. Go on?" in err) == (0, True)
+    assert (status, "BUY 1000 AAPL, 0 of it done, 1 open children. Go on?" in err) == (0, True)
     status, _, err = on_terminal(street, "y\n", "order", "cancel", "P1")
     assert (status, "Go on?" in err) == (5, False)
 
