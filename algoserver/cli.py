@@ -22,8 +22,8 @@ app.add_typer(atdl_app, name="atdl")
 
 Config = Annotated[Path, typer.Option("--config", help="Configuration, TOML.")]
 StateDir = Annotated[Path, typer.Option("--state", help="Directory for all that the process writes.")]
-Port = Annotated[int, typer.Option("--port", help="Listen here instead of where the configuration says.")]
-Speed = Annotated[float, typer.Option("--speed", help="Market seconds per wall second, instead of the configuration's.")]
+Port = Annotated[int, typer.Option("--port", help="Listen here instead of where the configuration says.", min=0, max=65_535, show_default=False)]
+Speed = Annotated[float, typer.Option("--speed", help="Market seconds per wall second, instead of the configuration's.", show_default=False)]
 MarketEpoch = Annotated[str, typer.Option("--market-epoch", help="Market time at the wall epoch, YYYYMMDD-HH:MM:SS UTC.")]
 WallEpoch = Annotated[str, typer.Option("--wall-epoch", help="Wall time of the market epoch, YYYYMMDD-HH:MM:SS UTC.")]
 
@@ -33,7 +33,9 @@ def serve(
     config: Config = ROOT / "cfg" / "server.toml",
     state: StateDir = Path("state/server"),
     port: Port = 0,
-    venue_port: Annotated[int, typer.Option("--venue-port", help="Port of every venue instead of the configuration's.")] = 0,
+    venue_port: Annotated[
+        int, typer.Option("--venue-port", help="Port of every venue instead of the configuration's.", min=0, max=65_535, show_default=False)
+    ] = 0,
     speed: Speed = 0,
     market_epoch: MarketEpoch = "",
     wall_epoch: WallEpoch = "",
@@ -112,11 +114,11 @@ def demo(
 def certify(
     host: Annotated[str, typer.Option("--host", help="Where the server listens.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="Its port for clients.")] = 9880,
-    sender: Annotated[str, typer.Option("--sender", help="Our CompID; its numbers begin anew (141=Y).")] = "CLIENT1",
+    sender: Annotated[str, typer.Option("--sender", help="Our CompID, a session of the server; its numbers begin anew (141=Y).")] = "CLIENT1",
     target: Annotated[str, typer.Option("--target", help="The server's CompID.")] = "ALGO",
     fix: Annotated[str, typer.Option("--fix", help="Version of FIX that the session speaks: 4.2, 4.4 or 5.0SP2.")] = "4.4",
     symbol: Annotated[str, typer.Option("--symbol", help="A symbol with a market, in shares.")] = "AAPL",
-    only: Annotated[list[str] | None, typer.Option("--only", help="Scenario to play; B. is all of B. May be repeated.")] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", help="Id of a scenario, as a run prints it; B. is all of B. May be repeated.")] = None,
     patience: Annotated[float, typer.Option("--patience", help="Seconds that an answer may take.", min=0.1)] = 10,
     json: Annotated[Path | None, typer.Option("--json", help="Write the report here as JSON.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write the report here as one HTML page.")] = None,
@@ -162,8 +164,11 @@ def train_volume(
         _refuse(str(error))
     print(f"model {out / manifest.name}")
     print(f"trained through {manifest.trained_through} on {', '.join(manifest.symbols)}")
-    for name, value in sorted(manifest.metrics.items()):
-        print(f"{name:32} {value:.2f}")
+    scored = manifest.metrics
+    print(f"mean error over the last {scored['scored_days']:.0f} days: of a bin's volume (mape); of the day's, added over its bins (curve_error)")
+    for name, value in sorted(scored.items()):
+        if name != "scored_days":
+            print(f"{name:24} {value:6.2f} %")
 
 
 @app.command()
@@ -180,13 +185,13 @@ def replay(state: Annotated[Path, typer.Argument(help="State directory of a serv
     except (Diverged, JournalCorrupt) as error:
         print(f"algoserver: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
-    print(f"{result.events} events, {result.outputs} outputs and {result.digests} digests compared, all equal")
+    print(f"events {result.events}, outputs {result.outputs}, digests {result.digests}: compared, all equal")
     print(f"digest {result.digest}")
 
 
 @app.command()
 def password() -> None:
-    """Ask for a client's password, twice, and print the hash that `[[profiles]]` of the configuration takes."""
+    """Ask for a client's password, twice, and print the hash that `password` of its profile in cfg/server.toml takes."""
     from algoserver.credentials import hashed, problem
 
     given = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)

@@ -19,6 +19,7 @@ NAMES = {
     "151": "leaves_qty", "6": "avg_px", "31": "last_px", "32": "last_qty", "30": "last_mkt", "60": "transact_time", "58": "text",
     "103": "ord_rej_reason",
 }  # fmt: skip
+STRATEGIES = {"VWAP": 1, "POV": 2, "IS": 3, "TWAP": 1001, "CLOSE": 1002, "LIQUIDITY": 1003, "ICEBERG": 1004}
 
 
 class Session:
@@ -81,23 +82,33 @@ def order(args: argparse.Namespace) -> list[tuple[int, str]]:
     return pairs
 
 
+def strategy(text: str) -> int:
+    """Number or name of a strategy. Any number is sent: whether it is known is the server's to say."""
+    return STRATEGIES[text.upper()] if text.upper() in STRATEGIES else int(text)
+
+
 def main() -> int:
     """Trade one order. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="algoserver.oms", description="Send one parent order over FIX and print its reports.")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=9880)
-    parser.add_argument("--sender", default="CLIENT1", help="our CompID")
-    parser.add_argument("--cl-ord-id", default=f"OMS-{time.time_ns() // 1_000_000}")
-    parser.add_argument("--symbol", default="AAPL")
-    parser.add_argument("--side", default="1", choices=("1", "2", "5"), help="1 buy, 2 sell, 5 sell short")
-    parser.add_argument("--qty", type=int, default=1000)
+    parser = argparse.ArgumentParser(
+        prog="algoserver.oms",
+        description="Send one parent order over FIX 4.4 and print its reports, one JSON object a line.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="where the server listens (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=9880, help="its port for clients (default 9880)")
+    parser.add_argument("--sender", default="CLIENT1", help="our CompID (default CLIENT1), a FIX 4.4 session of the server")
+    parser.add_argument("--cl-ord-id", default="", help="ClOrdID (11); without it one of its own")
+    parser.add_argument("--symbol", default="AAPL", help="Symbol (55), default AAPL")
+    parser.add_argument("--side", default="1", choices=("1", "2", "5"), help="1 buy (default), 2 sell, 5 sell short")
+    parser.add_argument("--qty", type=int, default=1000, help="OrderQty (38), default 1000")
     parser.add_argument("--price", default="", help="limit; without it a market order")
-    parser.add_argument("--strategy", type=int, default=1, help="TargetStrategy (847): 1 VWAP, 2 POV, 1001 TWAP")
+    known = ", ".join(f"{number} {name}" for name, number in STRATEGIES.items())
+    parser.add_argument("--strategy", type=strategy, default=1, help=f"TargetStrategy (847), number or name, default VWAP: {known}")
     parser.add_argument("--start", default="", help="YYYYMMDD-HH:MM:SS UTC, market time")
     parser.add_argument("--end", default="", help="YYYYMMDD-HH:MM:SS UTC, market time")
     parser.add_argument("--minutes", type=float, default=0, help="instead of --end: so many minutes from now, in real time")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="strategy parameter, for example MaxPctVol=0.15")
     args = parser.parse_args()
+    args.cl_ord_id = args.cl_ord_id or f"OMS-{time.time_ns() // 1_000_000}"
     if args.minutes:
         args.end = time.strftime("%Y%m%d-%H:%M:%S", time.gmtime(time.time() + 60 * args.minutes))
     try:
@@ -113,8 +124,12 @@ def main() -> int:
                 if fields["39"] in FINAL:
                     session.send("5", [])
                     return FINAL[fields["39"]]
+        say = f"the server closed the session of CompID {args.sender}; is that a session of sessions/clients.cfg, and not logged on already?"
+    except ConnectionRefusedError:
+        say = "nobody listens there; start `algoserver serve`, or name its --host and --port"
     except OSError as error:
-        print(f"algoserver.oms: {args.host}:{args.port}: {error}", file=sys.stderr)
+        say = str(error)
+    print(f"algoserver.oms: {args.host}:{args.port}: {say}", file=sys.stderr)
     return 2
 
 

@@ -44,6 +44,11 @@ class Report:
         return bool(self.results) and not self.failed
 
 
+LEGEND = """Each step is one line of the script, above the message as it was on the wire: > we send, < the server must answer, ? it may,
+! we do something else. A letter or digit is the MsgType (35), X and Y are orders; 58~TWAP: Text contains TWAP, 141=-: the tag is absent,
+code=wrong_lot: Text begins with this code."""
+
+
 def line(result: Result) -> str:
     """One scenario for a terminal; of a failed one the line that failed and every problem."""
     head = f"{'passed' if result.is_passed else 'FAILED'}  {result.id:18} {result.title}"
@@ -77,7 +82,7 @@ def to_html(report: Report) -> str:
     facts = f"{report.sender} at {report.host}:{report.port}, {report.symbol}, {report.at} UTC"
     parts = [
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"/><title>{_text(title)}</title><style>{STYLE}</style></head><body>',
-        f'<h1>{_text(title)}</h1><p class="verdict {verdict}">{_text(summary(report))}</p><p>{_text(facts)}</p>',
+        f'<h1>{_text(title)}</h1><p class="verdict {verdict}">{_text(summary(report))}</p><p>{_text(facts)}</p><p><small>{_text(LEGEND)}</small></p>',
     ]
     for chapter, results in chapters.items():
         passed = sum(r.is_passed for r in results)

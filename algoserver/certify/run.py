@@ -48,7 +48,7 @@ def certify(plan: Plan, tell: Callable[[Result], None]) -> Report:
         # We keep no numbers from one run to the next, so both sides begin anew.
         session.log_on(reset=True, patience_s=plan.patience_s)
     except (SessionBroken, OSError) as error:
-        raise NoSession(f"{plan.host}:{plan.port}: {error}") from error
+        raise NoSession(f"{plan.host}:{plan.port}: {_why(error, plan)}") from error
     report = Report(plan.host, plan.port, plan.sender, plan.target, plan.fix, plan.symbol, utc_now(), [])
     run, exec_ids = _run_id(), set[str]()
     for number, (chapter, scenario) in enumerate(chosen, 1):
@@ -63,6 +63,16 @@ def certify(plan: Plan, tell: Callable[[Result], None]) -> Report:
         tell(result)
     _log_out(session)
     return report
+
+
+def _why(error: Exception, plan: Plan) -> str:
+    """Why there is no session, and what to look at."""
+    if isinstance(error, ConnectionRefusedError):
+        return "nobody listens there; start the server, or name its --host and --port"
+    return (
+        f"{error}; is there a FIX {plan.fix} session for CompID {plan.sender} at {plan.target} (sessions/clients.cfg of a server as shipped), "
+        "open to this address, without a password, and not logged on already? See --sender, --target and --fix"
+    )
 
 
 def choose(only: tuple[str, ...]) -> list[tuple[str, Scenario]]:

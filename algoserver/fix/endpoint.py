@@ -119,7 +119,8 @@ class Endpoint(fix.Application):  # type: ignore[misc]  # QuickFIX has no types
         try:
             self._engine.start()
         except (fix.FIXException, RuntimeError) as e:
-            raise BadSessions(f"the FIX engine does not start: {e}") from e
+            free = "; stop what has the port, or take another by --port" if "bind" in str(e) else ""
+            raise BadSessions(f"the FIX engine does not start: {e}{free}") from e
 
     def stop(self) -> None:
         """Log every session out and close."""
