@@ -54,6 +54,19 @@ CASES = (
 )
 
 
+HOW = {
+    Strategy.VWAP: "follows the volume that is expected over the day: more where more should trade, within a band of one slice.",
+    Strategy.TWAP: "does equal quantity in equal time.",
+    Strategy.POV: "does TargetPctVol (here 10 %) of what the market trades, and is done when it is done: the market's pace is its pace.",
+    Strategy.IS: "does much early and little late, to be near the price at its arrival: the more urgent (here 4 of 5), the earlier.",
+    Strategy.ICEBERG: "shows at most DisplayQty (here 2,000) at the best price of its own side, again and again, and never crosses the spread.",
+    Strategy.LIQUIDITY: "rests all of it in dark venues. At Urgency 3 lit ones join at half of the window, along a line from nothing to all at its "
+    "end; here the dark was ahead of that line until minute 42.",
+    Strategy.CLOSE: "leaves to the closing auction as much as its cap of the auction's expected volume allows, and does the rest as late "
+    "as Urgency (here 2) lets it.",
+}
+
+
 class Run:
     """A case on one seed. plan: what was planned at the start; kept: of it, for the closing auction."""
 
@@ -123,7 +136,7 @@ class Run:
         above.axhline(self.case.qty, color="grey", lw=0.6)
         above.set_ylabel("shares")
         above.yaxis.set_major_formatter("{x:,.0f}")
-        above.legend(loc="upper left", frameon=False)
+        above.legend(loc="upper left", framealpha=1, edgecolor="none")  # else the line of the order's quantity strikes it out
         above.set_title(f"{self.case.strategy.name}: buy {self.case.qty:,} {SYMBOL}, {clock_text(self.start_ts)} to {clock_text(self.end_ts)} UTC")
         volume = _per_minute(self.market, self.minutes())
         below.bar(range(len(volume)), volume, color="lightgrey", width=0.9, align="edge", label="market")
@@ -186,7 +199,7 @@ def main() -> None:
         rows[name] = runs
         print(name, {k: round(v, 4) for k, v in runs[0].items()}, file=sys.stderr, flush=True)
     page = PAGE.format(seeds=args.seeds, table=table(rows), day=DAY, symbol=SYMBOL, cap=f"{CAP / 1e4:.0f}")
-    pictures = "".join(f"\n![{name}](algos/{name.lower()}.svg)\n" for name in rows)
+    pictures = "".join(f"\n## {name}\n\n{name} {HOW[Strategy[name]]}\n\n![{name}](algos/{name.lower()}.svg)\n" for name in rows)
     (args.out / "algos.md").write_text(page + pictures)
     print(table(rows))
     if args.json:
@@ -198,7 +211,10 @@ PAGE = """# How the algos work
 Written by `.venv/bin/python tools/algo_runs.py`: backtests of the code that trades, against the simulator's crowd in {symbol} on the recorded
 volume of {day}, {seeds} seeds each, MaxPctVol {cap} %. The pictures are of the first seed. Off plan is the distance between what is filled and
 what the plan wants, every ten seconds, as a share of the order; the share of the volume is over the order's window, the closing auction included;
-the largest share over five minutes is of all windows of trailing five minutes before the close.
+the largest share over five minutes is of all windows of trailing five minutes before the close, and windows above {cap} % are how many of them, over
+all seeds, went beyond the cap. Children are orders at venues, mean over the seeds. In the pictures a band of one slice is where the plan was
+or will be within a slice: a slice may be done at any time of its own. ICEBERG and LIQUIDITY have no plan for what rests. The recorded
+volume is in bins of 15 minutes, so the market's steps.
 
 The simulator's price does not react to us: nothing here says what an algo costs.
 
