@@ -15,7 +15,7 @@ from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.policy import AlgoDefaults, InstrumentSetup, SessionHours, Venue
 from algoserver.domain.types import DAY, PPM_ONE, SECOND, Instrument, ppm, px, qty
 from algoserver.learn.volumes import read_volumes
-from algoserver.policies import load_policy
+from algoserver.policies import digest_of, load_policy
 from algoserver.profiles import DropCopyConfig, ProfileConfig, dialect_files, drop_copies, profiles
 from algoserver.recorded import VOLUME_DIR
 from algoserver.settings import BadConfig, ClockConfig, Entry, HoursConfig, read, time_of_day
@@ -180,7 +180,7 @@ def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, mod
     symbols = [i.symbol for i in instruments.instruments]
     if not symbols or len(set(symbols)) < len(symbols):
         raise BadConfig(f"{instruments_path}: `instruments` must not be empty, each `symbol` once")
-    policy = load_policy(policy_path)
+    policy, policy_text = load_policy(policy_path), policy_path.read_bytes()
     agreed = profiles(path, server.profiles, [v.name for v in server.venues])
     files = (path, policy_path, instruments_path, *dialect_files(base, server.profiles))
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in files)).hexdigest()
@@ -194,6 +194,7 @@ def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, mod
             hours=SessionHours(time_of_day(server.session.open), time_of_day(server.session.close)),
             clients=(),
             digest=digest,
+            policy_digest=digest_of(policy_text),
             profiles=agreed,
             drop_copies=drop_copies(path, server.drop_copies),
         )

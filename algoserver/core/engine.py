@@ -9,7 +9,7 @@ from collections.abc import Callable
 from heapq import heappop
 from typing import Any
 
-from algoserver.core import amend, executions, foreign, halts, market, mass, operator, requests, stops
+from algoserver.core import amend, executions, foreign, halts, market, mass, operator, proposals, requests, stops
 from algoserver.core.market import Market
 from algoserver.core.planning import ask_forecast
 from algoserver.core.reports import tell_fills
@@ -69,7 +69,7 @@ def _trade(state: State, event: events.TradePrinted, out: list[Command]) -> None
 
 def _policy(state: State, event: events.PolicyLoaded, out: list[Command]) -> None:
     state.run = state.run or run_id(event.ts)
-    state.setup = event
+    state.setup = proposals.in_force(state, event, out)
     state.instruments = {i.instrument.symbol: i.instrument for i in event.instruments}
     state.profiles = {p.client: p for p in event.profiles}
     state.venues_up = {v.name: state.venues_up.get(v.name, False) for v in event.venues}
@@ -122,6 +122,7 @@ BOOK: dict[type[events.Event], Callable[[State, Any, list[Command]], None]] = {
     events.ForecastReady: _forecast,
     events.PolicyLoaded: _policy,
     events.OperatorCommanded: operator.operator_commanded,
+    events.ActionProposed: proposals.proposed,
     events.OperatorAmended: amend.operator_amended,
     events.Wakeup: _nothing,
 }

@@ -3,7 +3,7 @@
 Rule: what makes no sense is refused before it is an event, by control; here it is done.
 """
 
-from algoserver.core import foreign, orders, stops
+from algoserver.core import foreign, orders, proposals, stops
 from algoserver.core.bounds import FIRM
 from algoserver.core.reports import BROKER_OPTION, VERBAL_CHANGE, alert
 from algoserver.core.state import State, touch
@@ -26,6 +26,12 @@ def operator_commanded(state: State, event: OperatorCommanded, out: list[Command
         return
     if event.verb == "release":
         stops.release(state, event.target, event.operator, event.reason, out)
+        return
+    if event.verb == "approve":
+        proposals.approve(state, event.target, event.operator, out)
+        return
+    if event.verb == "withdraw":
+        proposals.withdraw(state, event.target, event.operator, out)
         return
     if event.verb in (foreign.ADOPT, foreign.CANCEL):
         foreign.commanded(state, event, out)

@@ -12,7 +12,7 @@ from algoserver.core.market import Market
 from algoserver.core.orders import ChildOrder, ParentOrder
 from algoserver.core.risk import Gate
 from algoserver.domain.events import ForecastReady, PolicyLoaded
-from algoserver.domain.policy import ClientProfile
+from algoserver.domain.policy import ClientProfile, OverrideTerms, RiskPolicy
 from algoserver.domain.types import SECOND, Instrument, OrdStatus
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -37,6 +37,30 @@ class ForeignOrder(msgspec.Struct):
     canceled_by: str = ""
 
 
+class Proposal(msgspec.Struct, frozen=True):
+    """What a person wants done and may not do alone, as in ActionProposed."""
+
+    by: str
+    verb: str
+    target: str
+    reason: str
+    ts: int
+    policy: RiskPolicy | None = None
+    digest: str = ""
+    override: OverrideTerms | None = None
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """A policy that came into force: sha256 of its file, its name, when and by whom."""
+
+    digest: str
+    name: str
+    ts: int
+    by: str
+    checked_by: str
+    reason: str
+
+
 class State(msgspec.Struct):
     """seq, ts: of the last event. run: prefix of our ids, from the first policy's time, so that no two journals share one.
 
@@ -44,7 +68,7 @@ class State(msgspec.Struct):
     heard: session -> MsgSeqNum last heard. halts: venue -> symbol, "" for all of them -> why no order may go there.
     foreign: "venue cl_ord_id" -> an order there that is not ours. forecasts_asked: symbol -> date of the last request.
     due: heap of (ts, parent_id), of turns and of fills to tell. touched: parents that this step must look at; empty between steps.
-    works: of parents that are at work.
+    works: of parents that are at work. proposals: what waits for a second person. policies: those that were applied, the last is in force.
     """
 
     seq: int = 0
@@ -69,6 +93,8 @@ class State(msgspec.Struct):
     by_cl_ord_id: dict[str, str] = {}
     due: list[tuple[int, str]] = []
     touched: dict[str, None] = {}
+    proposals: dict[str, Proposal] = {}
+    policies: list[Applied] = []
 
 
 def dump(state: State) -> bytes:

@@ -7,7 +7,7 @@ that brought the news: after a crash the session is set back to the last one tha
 import msgspec
 
 from algoserver.domain.params import NO_PARAMS, AlgoParams
-from algoserver.domain.policy import AlgoDefaults, ClientProfile, DropCopy, InstrumentSetup, RiskPolicy, SessionHours, Venue
+from algoserver.domain.policy import AlgoDefaults, ClientProfile, DropCopy, InstrumentSetup, OverrideTerms, RiskPolicy, SessionHours, Venue
 from algoserver.domain.types import OnHalt, OrdStatus, OrdType, Side, TimeInForce
 
 
@@ -268,7 +268,10 @@ class ForecastReady(Event, frozen=True, kw_only=True):
 
 
 class PolicyLoaded(Event, frozen=True, kw_only=True):
-    """All that the firm has decided, at start and whenever it changes. digest: sha256 of the configuration. profiles: of clients that have one."""
+    """All that the firm has decided, at each start. profiles: of clients that have one.
+
+    digest: sha256 of the configuration, policy_digest: of the policy's file; "": whatever policy comes is in force.
+    """
 
     policy: RiskPolicy
     venues: tuple[Venue, ...]
@@ -277,6 +280,7 @@ class PolicyLoaded(Event, frozen=True, kw_only=True):
     hours: SessionHours
     clients: tuple[str, ...]
     digest: str
+    policy_digest: str = ""
     profiles: tuple[ClientProfile, ...] = ()
     drop_copies: tuple[DropCopy, ...] = ()
 
@@ -290,6 +294,22 @@ class OperatorCommanded(Event, frozen=True, kw_only=True):
     target: str
     reason: str = ""
     is_verbal: bool = False
+
+
+class ActionProposed(Event, frozen=True, kw_only=True):
+    """A person wants what two must agree on: verb release of a scope; policy, which is `policy` with `digest`; override on terms `override`.
+
+    is_enough: one person may do it: it is done at once.
+    """
+
+    operator: str
+    verb: str
+    target: str
+    reason: str = ""
+    policy: RiskPolicy | None = None
+    digest: str = ""
+    override: OverrideTerms | None = None
+    is_enough: bool = False
 
 
 class OperatorAmended(Event, frozen=True, kw_only=True):
@@ -361,6 +381,7 @@ ANY = (
     | ForecastReady
     | PolicyLoaded
     | OperatorCommanded
+    | ActionProposed
     | OperatorAmended
     | Wakeup
     | SendFailed

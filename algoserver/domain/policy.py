@@ -3,7 +3,7 @@
 import msgspec
 
 from algoserver.domain.limits import Limits
-from algoserver.domain.types import MINUTE, Instrument
+from algoserver.domain.types import MINUTE, Instrument, Side
 
 
 class Permits(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -69,6 +69,16 @@ class RiskPolicy(Limits, frozen=True, kw_only=True):
     def layer(self, scope: str) -> Layer | None:
         """The layer that a scope names."""
         return next((x for x in self.layers if x.scope == scope), None)
+
+
+class OverrideTerms(msgspec.Struct, frozen=True):
+    """Which order of a client may pass a limit: up to order_qty units, within lasts_ns of the approval."""
+
+    client: str
+    symbol: str
+    side: Side
+    order_qty: int
+    lasts_ns: int
 
 
 class Venue(msgspec.Struct, frozen=True):

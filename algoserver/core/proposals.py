@@ -1,0 +1,97 @@
+"""What two persons decide: one proposes, another approves. Release of a stop, a new policy, an override for one order.
+
+Rule 1: the checker is not the maker; the core itself looks, whatever the door has let in.
+Rule 2: a proposal lapses after an hour: what was right to do then need not be right now.
+Rule 3: where one person is enough (a policy that only tightens, a firm that has named no operators) it is done at once.
+"""
+
+import msgspec
+
+from algoserver.core import stops
+from algoserver.core.reports import alert
+from algoserver.core.risk import Override
+from algoserver.core.state import Applied, Proposal, State, touch
+from algoserver.domain.commands import Command
+from algoserver.domain.events import ActionProposed, PolicyLoaded
+from algoserver.domain.policy import RiskPolicy
+from algoserver.domain.types import MINUTE
+
+RELEASE, OVERRIDE, POLICY = "release", "override", "policy"
+LAPSES_NS = 60 * MINUTE
+
+
+def proposed(state: State, event: ActionProposed, out: list[Command]) -> None:
+    """Keep it for another person, or do it where one is enough."""
+    proposal = Proposal(event.operator, event.verb, event.target, event.reason, event.ts, event.policy, event.digest, event.override)
+    if event.is_enough:
+        _do(state, proposal, "", out)
+        return
+    proposal_id = f"{state.run}.p{event.seq}"
+    state.proposals[proposal_id] = proposal
+    alert(out, "approval_wanted", proposal_id, f"{event.operator} proposes to {event.verb} {event.target}: {event.reason}")
+
+
+def approve(state: State, proposal_id: str, operator: str, out: list[Command]) -> None:
+    """Another person says yes."""
+    why = refusal(state, proposal_id, operator)
+    if why:
+        alert(out, "approval_refused", proposal_id, f"{operator}: {why}")
+        return
+    _do(state, state.proposals.pop(proposal_id), operator, out)
+
+
+def withdraw(state: State, proposal_id: str, operator: str, out: list[Command]) -> None:
+    """Any person says no."""
+    if state.proposals.pop(proposal_id, None) is not None:
+        alert(out, "withdrawn", proposal_id, f"by {operator}")
+
+
+def refusal(state: State, proposal_id: str, operator: str) -> str:
+    """Why this person can't approve it now; "" if he can."""
+    proposal = state.proposals.get(proposal_id)
+    if proposal is None:
+        return f"no proposal {proposal_id} is open"
+    if proposal.by == operator:
+        return "whoever proposed it can't approve it; another person must"
+    if state.ts - proposal.ts > LAPSES_NS:
+        return f"it lapsed, {LAPSES_NS // MINUTE} minutes after it was proposed; propose it again"
+    return ""
+
+
+def _do(state: State, proposal: Proposal, checked_by: str, out: list[Command]) -> None:
+    who = f"{proposal.by} and {checked_by}" if checked_by else proposal.by
+    if proposal.verb == RELEASE:
+        stops.release(state, proposal.target, who, proposal.reason, out)
+    elif proposal.verb == POLICY and proposal.policy is not None:
+        apply(state, proposal.policy, proposal.digest, proposal.by, checked_by, proposal.reason)
+        alert(out, "policy_applied", proposal.digest[:12], f"by {who}: {proposal.reason}")
+    elif proposal.verb == OVERRIDE and proposal.override is not None:
+        terms = proposal.override
+        state.gate.overrides[f"{state.run}.o{state.seq}"] = Override(
+            terms.client, terms.symbol, terms.side, terms.order_qty, state.ts + terms.lasts_ns, proposal.by, checked_by, proposal.reason
+        )
+        alert(out, "override", terms.client, f"one order, {terms.side.name} {terms.order_qty} {terms.symbol}, by {who}: {proposal.reason}")
+
+
+def in_force(state: State, loaded: PolicyLoaded, out: list[Command]) -> PolicyLoaded:
+    """What a start loads, with the policy that was applied last: a file that was changed is only a wish until it is applied."""
+    if not loaded.policy_digest:
+        return loaded
+    if not state.policies or state.setup is None:
+        state.policies.append(Applied(loaded.policy_digest, loaded.policy.name, loaded.ts, "start", "", "the first policy of this journal"))
+        return loaded
+    applied = state.policies[-1].digest
+    if applied == loaded.policy_digest:
+        return loaded
+    text = f"the file is {loaded.policy_digest[:12]}, in force stays {applied[:12]} of {state.policies[-1].by}; apply the file, or put the old one back"
+    alert(out, "policy_file_differs", loaded.policy.name, text)
+    return msgspec.structs.replace(loaded, policy=state.setup.policy, policy_digest=applied)
+
+
+def apply(state: State, policy: RiskPolicy, digest: str, by: str, checked_by: str, reason: str) -> None:
+    """A policy comes into force: for every child from now on."""
+    assert state.setup is not None
+    state.setup = msgspec.structs.replace(state.setup, policy=policy, policy_digest=digest)
+    state.policies.append(Applied(digest, policy.name, state.ts, by, checked_by, reason))
+    for parent_id in state.works:
+        touch(state, parent_id)
