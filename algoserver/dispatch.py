@@ -61,11 +61,11 @@ class Dispatcher:
                 if to in ("", name) and copy.wants(command.report.session, is_child=True):
                     self._put(name, Letter(seq, codec.encode_child_report(command, self._versions[name])))
         elif isinstance(command, c.SendChild):
-            self._remember(command, ts)
+            self.remember(command, ts, self._decimals(command.symbol))
             body = venue_codec.encode_child(command, self._decimals(command.symbol), ts)
             self._put(command.venue, Letter(seq, body, "D", command.child_id))
         elif isinstance(command, c.CancelChild):
-            body = venue_codec.encode_child_cancel(command, self._decimals(command.symbol), ts)
+            body = venue_codec.encode_child_cancel(command, ts)
             self._put(command.venue, Letter(seq, body, "F", command.child_id))
         elif isinstance(command, c.AskChildStatus):
             self._put(command.venue, Letter(seq, venue_codec.encode_child_status(command), "H", command.child_id))
@@ -107,9 +107,13 @@ class Dispatcher:
         elif isinstance(event, e.ChildCanceled | e.ChildRejected) or (isinstance(event, e.ChildStatusReported) and not event.is_known):
             self._open.pop(event.child_id, None)
 
-    def remember(self, child: c.SendChild, ts: int) -> None:
-        """A child that an earlier process sent."""
-        self._remember(child, ts)
+    def remember(self, child: c.SendChild, ts: int, decimals: int) -> None:
+        """A child that leaves, or that an earlier process sent; its instrument may be gone since. decimals: of its quantity."""
+        cancel = c.CancelChild(
+            child_id=child.child_id, cancel_id=f"{child.child_id}.w", venue=child.venue, symbol=child.symbol, side=child.side,
+            order_qty=child.order_qty, qty_decimals=decimals,
+        )  # fmt: skip
+        self._open[child.child_id] = (child.venue, child.order_qty, venue_codec.encode_child_cancel(cancel, ts))
 
     def handed_seq(self, latest_seq: int) -> int:
         """Everything that events up to this seq caused is with the FIX engines."""
@@ -139,14 +143,6 @@ class Dispatcher:
                 own = self._versions[name]
                 same = body if own is version else codec.encode_report(report, own)
                 self._put(name, Letter(seq, codec.encode_copy(same, report.session)))
-
-    def _remember(self, child: c.SendChild, ts: int) -> None:
-        cancel = c.CancelChild(
-            child_id=child.child_id, cancel_id=f"{child.child_id}.w", venue=child.venue, symbol=child.symbol, side=child.side,
-            order_qty=child.order_qty,
-        )  # fmt: skip
-        body = venue_codec.encode_child_cancel(cancel, self._decimals(child.symbol), ts)
-        self._open[child.child_id] = (child.venue, child.order_qty, body)
 
     def _put(self, name: str, letter: Letter) -> None:
         outbox = self._outboxes.get(name)

@@ -48,10 +48,10 @@ def take_back(config: Config, state_dir: Path, venue_port: int = 0) -> int:
                 endpoint, session = ends[child.venue]
                 cancel = CancelChild(
                     child_id=child.child_id, cancel_id=f"{child.child_id}.s{attempt}", venue=child.venue, symbol=child.symbol,
-                    side=child.side, order_qty=child.order.order_qty,
+                    side=child.side, order_qty=child.order.order_qty, qty_decimals=state.parents[child.parent_id].qty_decimals,
                 )  # fmt: skip
                 if endpoint.is_logged_on(session):
-                    endpoint.send(session, venue_codec.encode_child_cancel(cancel, instruments[child.symbol].qty_decimals, config.clock.now()))
+                    endpoint.send(session, venue_codec.encode_child_cancel(cancel, config.clock.now()))
         try:
             kind, session, text = inbox.get(timeout=AGAIN_S)
         except queue.Empty:

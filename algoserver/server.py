@@ -324,6 +324,7 @@ class Server:
                             ord_type=OrdType.LIMIT, price=child.price, time_in_force=child.time_in_force,
                         ),
                         self.state.ts,
+                        self.state.parents[parent_id].qty_decimals,
                     )
         self._apply(self.setup, decided)
         for name, is_up in list(self.state.sessions.items()):

@@ -71,10 +71,11 @@ def commanded(state: State, event: OperatorCommanded, out: list[Command]) -> Non
         _touch(state, known)
     elif is_nameable(known) and is_open(known):
         known.canceled_by = event.operator
+        instrument = state.instruments.get(known.symbol)
         out.append(
             CancelChild(
                 child_id=known.cl_ord_id, cancel_id=f"{state.run}.x{event.seq}", venue=known.venue, symbol=known.symbol,
-                side=Side(known.side), order_qty=known.order_qty,
+                side=Side(known.side), order_qty=known.order_qty, qty_decimals=instrument.qty_decimals if instrument else 0,
             )  # fmt: skip
         )
 

@@ -275,7 +275,7 @@ def _cancel_child(state: State, setup: PolicyLoaded, child: ChildOrder, ts: int,
     out.append(
         CancelChild(
             child_id=child.child_id, cancel_id=f"{child.child_id}.c{child.cancels}", venue=child.venue, symbol=child.symbol,
-            side=child.side, order_qty=child.order.order_qty,
+            side=child.side, order_qty=child.order.order_qty, qty_decimals=state.parents[child.parent_id].qty_decimals,
         )  # fmt: skip
     )
 

@@ -33,6 +33,7 @@ class CancelChild(Command, frozen=True):
     symbol: str
     side: Side
     order_qty: int
+    qty_decimals: int = 0
 
 
 class AskChildStatus(Command, frozen=True):

@@ -201,11 +201,11 @@ def encode_child(c: SendChild, decimals: int, ts: int) -> str:
     )
 
 
-def encode_child_cancel(c: CancelChild, decimals: int, ts: int) -> str:
+def encode_child_cancel(c: CancelChild, ts: int) -> str:
     """OrderCancelRequest (F)."""
     return (
         f"35=F\x0111={c.cancel_id}\x0141={c.child_id}\x0155={c.symbol}\x0154={c.side}\x01"
-        f"38={qty_text(c.order_qty, decimals)}\x0160={utc_text(ts)}\x01"
+        f"38={qty_text(c.order_qty, c.qty_decimals)}\x0160={utc_text(ts)}\x01"
     )
 
 

@@ -11,7 +11,7 @@ STRANGER = {"11": "WHO1", "55": "AAPL", "54": "1", "38": "500", "44": "199", "56
 GROUP = ((957, 2), (958, "MaxPctVol"), (960, "1"), (958, "IWouldPrice"), (960, "300"))
 
 
-def _await(scripted: Scripted, stopped: list[str], cum_qty: str) -> None:
+def wait_for_foreign(scripted: Scripted, stopped: list[str], cum_qty: str) -> None:
     """Until XLIT1 is up, has these symbols stopped, and so much of the stranger is done."""
     deadline = time.monotonic() + MESSAGE_S_MAX
     while True:
@@ -27,7 +27,7 @@ def test_an_order_that_we_did_not_send_stops_its_venue_until_it_is_canceled(tmp_
     scripted = Scripted(tmp_path)
     client = scripted.client()
     scripted.venue.report(STRANGER, "0", "0", 0, 500)
-    _await(scripted, ["AAPL"], "0")
+    wait_for_foreign(scripted, ["AAPL"], "0")
     scripted.venue.quote("200.00", "200.02", 20_000, venue="XLIT2")
     client.order("A", *GROUP, t38=100)
     order_id = client.next()["37"]
@@ -38,20 +38,20 @@ def test_an_order_that_we_did_not_send_stops_its_venue_until_it_is_canceled(tmp_
     scripted.venue.report(first, "F", "2", 100, 0, 100)
     assert client.next()["39"] == "2"
     scripted.venue.report(STRANGER, "F", "1", 200, 300, 200)
-    _await(scripted, ["AAPL"], "200")
+    wait_for_foreign(scripted, ["AAPL"], "200")
 
     scripted.server.kill()
     client.close()
     scripted.server.start()
     scripted.venue.await_feed()
-    _await(scripted, ["AAPL"], "200")
+    wait_for_foreign(scripted, ["AAPL"], "200")
     assert scripted.venue.next("H")["11"] == "WHO1"
     done = call(scripted.state, {"verb": "venue.cancel", "venue": "XLIT1", "target": "WHO1", "reason": "not ours"})
     assert done["target"] == "XLIT1 WHO1", done
     cancel = scripted.venue.next("F")
     assert (cancel["41"], cancel["56"], cancel["55"], cancel["54"]) == ("WHO1", "XLIT1", "AAPL", "1")
     scripted.venue.report({**STRANGER, "11": cancel["11"]}, "4", "4", 200, 0, 0, (41, "WHO1"))
-    _await(scripted, [], "200")
+    wait_for_foreign(scripted, [], "200")
 
     scripted.venue.quote("200.00", "200.02", 20_000)
     client = scripted.client()

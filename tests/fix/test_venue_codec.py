@@ -242,8 +242,8 @@ def test_a_child_pegged_to_the_mid_has_its_instruction_limit_and_min_qty():
 
 def test_a_cancel_and_a_status_request_name_the_child():
     """F has its own id in 11 and the child in 41; H has the child in 11."""
-    cancel = CancelChild(child_id="P.1", cancel_id="P.1.c1", venue="V", symbol="COIN", side=Side.BUY, order_qty=150_000)
-    said = fields(encode_child_cancel(cancel, 5, 0))
+    cancel = CancelChild(child_id="P.1", cancel_id="P.1.c1", venue="V", symbol="COIN", side=Side.BUY, order_qty=150_000, qty_decimals=5)
+    said = fields(encode_child_cancel(cancel, 0))
     assert (said["35"], said["11"], said["41"], said["38"]) == ("F", "P.1.c1", "P.1", "1.5")
     said = fields(encode_child_status(AskChildStatus(child_id="P.1", venue="V", symbol="COIN", side=Side.SELL)))
     assert said == {"35": "H", "11": "P.1", "55": "COIN", "54": "2"}
