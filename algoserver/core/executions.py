@@ -225,7 +225,7 @@ def child_status_reported(state: State, event: ChildStatusReported, out: list[Co
     if child is None:
         return
     parent = state.parents[child.parent_id]
-    child.is_unknown = False
+    child.is_unknown, child.asks = False, 0
     if event.cum_qty != child.order.cum_qty:
         text = f"{child.venue} has {event.cum_qty} done of {child.child_id}, we have {child.order.cum_qty}: compare executions, then resume"
         pause(out, parent, "unequal_books", text)
@@ -243,7 +243,7 @@ def child_status_reported(state: State, event: ChildStatusReported, out: list[Co
             _close(state, child)
         else:
             orders.on_accepted(child.order)
-            if child.asked_ts >= child.cancel_ts:
+            if child.asked_ts > child.cancel_ts:
                 # A cancel from before we asked is lost; the parent's turn cancels again if it still wants to.
                 orders.on_cancel_rejected(child.order)
             _stop_waiting(state, parent)
@@ -268,7 +268,7 @@ def session_down(state: State, event: SessionDown, out: list[Command]) -> None:
         state.venues_up[event.session] = False
         children = _open_at(state, event.session)
         for child in children:
-            child.is_unknown = True
+            child.is_unknown, child.asks = True, 0
             if event.is_restart:
                 state.parents[child.parent_id].awaits_status = True
         alert(out, "venue_down", event.session, f"{event.reason}; {len(children)} open children there are unknown")
@@ -304,6 +304,7 @@ def garbled_by_venue(state: State, event: Garbled, out: list[Command]) -> None:
 def ask_status(state: State, child: ChildOrder, ts: int, out: list[Command]) -> None:
     """Ask the venue how a child stands."""
     child.asked_ts = ts
+    child.asks += 1
     out.append(AskChildStatus(child_id=child.child_id, venue=child.venue, symbol=child.symbol, side=child.side))
     if state.setup is not None:
         risk.count_message(state.gate, state.setup.policy, child.venue, ts)
@@ -366,7 +367,7 @@ def _settle_anew(state: State, parent: ParentOrder, child: ChildOrder) -> None:
 def _close(state: State, child: ChildOrder) -> None:
     parent = state.parents[child.parent_id]
     parent.open_children.pop(child.child_id, None)
-    child.is_unknown = False
+    child.is_unknown, child.asks = False, 0
     exposure.on_resized(state.gate, child.child_id, 0, state.ts)
     _stop_waiting(state, parent)
 

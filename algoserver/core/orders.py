@@ -115,7 +115,7 @@ class ParentOrder(msgspec.Struct, gc=False):
 class ChildOrder(msgspec.Struct, gc=False):
     """What we sent to a venue. is_unknown: its venue's session broke and the venue has not yet told us its state.
 
-    cancels: number of cancels asked, which makes their ids. asked_ts: when its status was last asked.
+    cancels: number of cancels asked, which makes their ids. asked_ts: when its status was last asked; asks: how often since it was told.
     reported: the venue's ExecID -> ExecID under which the client heard of it. copies: reports of it that were no trades.
     is_dark: it rests unseen, pegged to the mid, with `price` as its limit and min_qty as its least execution.
     """
@@ -137,6 +137,7 @@ class ChildOrder(msgspec.Struct, gc=False):
     is_dark: bool = False
     min_qty: int = 0
     copies: int = 0
+    asks: int = 0
 
 
 def ord_status(order: Order) -> OrdStatus:

@@ -17,6 +17,9 @@ from algoserver.domain.types import SECOND, Instrument, Side, TimeInForce
 CANCEL_AGAIN_NS = 5 * SECOND
 # A refused cancel is sent again without waiting this many times in all; a venue that refuses each must not set our pace.
 CANCELS_AT_ONCE = 3
+# An unknown child is asked for before it is canceled; a venue that does not answer must not keep it alive.
+ASKS_IN_VAIN = 2
+IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
 
 
 class Placement(msgspec.Struct, frozen=True):
@@ -43,7 +46,9 @@ def place(
     surplus = _surplus(resting, demand, instrument, ts)
     if surplus:
         return Placement(surplus)
-    stale = tuple(c.child_id for c in resting if may_cancel(c, ts) and near and (near - c.price) * c.side.sign > 0)
+    stale = tuple(
+        c.child_id for c in resting if may_cancel(c, ts) and (c.time_in_force in IMMEDIATE or (near and (near - c.price) * c.side.sign > 0))
+    )
     if not near or demand.join <= 0:
         return Placement(stale)
     return Placement(stale, demand.join, near)
@@ -103,8 +108,10 @@ def is_wished(parent: ParentOrder, market: Market) -> bool:
 
 
 def may_cancel(child: ChildOrder, ts: int) -> bool:
-    """Whether a cancel may leave now: for a child that rests, that its venue has not just been asked for."""
-    if child.is_unknown or child.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
+    """Whether a cancel may leave now: for a child that rests, or should have ended by itself, that its venue has not just been asked for."""
+    if child.is_unknown and child.asks < ASKS_IN_VAIN:
+        return False
+    if child.time_in_force in IMMEDIATE and ts - child.sent_ts < CANCEL_AGAIN_NS:
         return False
     if ts - child.cancel_ts >= CANCEL_AGAIN_NS:
         return True

@@ -172,6 +172,8 @@ def _work_at_once(
         parent.end_text = f"{parent.time_in_force.name}: nothing crosses now, {market.doubt}"
     elif parent.next_child == 1:
         _act(state, setup, parent, own, placement.place_at_once(parent, resting, market), ts, out)
+    else:
+        _act(state, setup, parent, own, placement.take_back(resting, ts), ts, out)  # what should have ended by itself
     if not parent.open_children:
         parent.ended_as = OrdStatus.CANCELED
         parent.end_text = parent.end_text or f"{parent.time_in_force.name}: what could not be done at once is canceled"

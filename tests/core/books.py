@@ -56,6 +56,8 @@ class Books(RuleBasedStateMachine):
         self.strange: set[str] = set()
         # Children of before a restart whose venue has not been heard on since.
         self.unheard: set[str] = set()
+        # How often a venue was asked about a child since it told.
+        self.asked_in_vain: Counter[str] = Counter()
         self.volume = dict.fromkeys(SYMBOLS, 0)
         self.volume_before: dict[str, int] = {}
         self.left_at: dict[str, deque[int]] = {}
@@ -74,8 +76,13 @@ class Books(RuleBasedStateMachine):
             self.volume[event.symbol] += event.last_qty
         elif isinstance(event, events.PolicyLoaded):
             self.left_at.clear()
+        elif isinstance(event, events.SessionDown):
+            for child_id in [c for c in self.asked_in_vain if c in self.state.children and self.state.children[c].venue == event.session]:
+                del self.asked_in_vain[child_id]
         elif isinstance(event, events.ChildMessage):
             self.unheard.discard(event.child_id)
+            if isinstance(event, events.ChildStatusReported):
+                self.asked_in_vain.pop(event.child_id, None)
         out = self.day.feed(event)
         if isinstance(event, events.ParentRequested):
             self.volume_before.setdefault(next(reversed(self.state.parents)), self.volume.get(event.symbol, 0))
@@ -89,7 +96,11 @@ class Books(RuleBasedStateMachine):
                 assert f"{c.venue} {c.child_id}" in self.state.foreign, "a cancel for an order that nobody knows"
             elif isinstance(c, commands.CancelChild):
                 assert is_open(self.state.children[c.child_id].order), "a cancel for a child that is over"
-                assert not self.state.children[c.child_id].is_unknown, "a cancel before the venue has told how the child stands"
+                is_heard = not self.state.children[c.child_id].is_unknown or self.asked_in_vain[c.child_id] >= 2
+                assert is_heard, "a cancel before the venue has told how the child stands, or was asked in vain"
+                assert self.state.venues_up[c.venue] or not self.state.children[c.child_id].is_unknown, "a cancel to a venue that is down"
+            elif isinstance(c, commands.AskChildStatus):
+                self.asked_in_vain[c.child_id] += 1
             elif isinstance(c, commands.ReportChild):
                 assert c.report.exec_id not in self.clients.exec_ids, "an ExecID twice"
                 self.clients.exec_ids.add(c.report.exec_id)

@@ -6,7 +6,7 @@ from algoserver.core.executions import ASK_AGAIN_NS, REFUSALS_MAX
 from algoserver.core.orders import is_open, leaves_qty
 from algoserver.domain import events
 from algoserver.domain.commands import AskChildStatus, CancelChild, RaiseAlert, RejectCancel, ReportParent
-from algoserver.domain.types import SECOND, ExecType, OrdStatus
+from algoserver.domain.types import PX_ONE, SECOND, ExecType, OrdStatus, OrdType, TimeInForce
 from tests.core.day import Day
 
 
@@ -322,6 +322,78 @@ def test_a_venue_that_refuses_every_cancel_does_not_set_our_pace():
         day.cancel_rejected(child)
         day.status_of(child)
     assert len([c for c in day.commands[before:] if isinstance(c, (CancelChild, AskChildStatus))]) < 10
+
+
+def test_a_child_whose_venue_does_not_say_how_it_stands_can_still_be_killed():
+    """Its cancel was refused, and nobody answers how it stands: after two questions in vain it is canceled again, every five seconds."""
+    day = Day()
+    child = day.resting()
+    day.accept(child)
+    day.cancel()
+    day.cancel_rejected(child)
+    day.operator("kill")
+    out = day.wait(21 * SECOND)
+    cancels = [c.cancel_id.rpartition(".")[2] for c in out if isinstance(c, CancelChild)]
+    assert cancels == ["c2", "c3", "c4", "c5"]
+    assert day.child(child).is_unknown
+    day.canceled(child)
+    assert day.alerts()[-1] == "kill_verified"
+    assert day.order().order.status is OrdStatus.CANCELED
+
+
+def test_a_venue_that_is_down_gets_no_cancel_however_long_it_has_not_answered():
+    """What would not leave is not sent; when the venue is back it is asked first."""
+    day = Day()
+    child = day.resting()
+    day.cancel_rejected(child)
+    day.wait(11 * SECOND)
+    day.down("XLIT1")
+    day.cancel()
+    assert not [c for c in day.wait(30 * SECOND) if isinstance(c, CancelChild)]
+    assert [type(c).__name__ for c in day.up("XLIT1")] == ["AskChildStatus"]
+
+
+def test_a_child_that_lives_again_is_asked_for_before_it_is_canceled():
+    """Questions that were in vain in its first life do not count in its second."""
+    day = Day()
+    child = day.resting()
+    day.accept(child)
+    day.cancel_rejected(child)
+    day.wait(6 * SECOND)
+    day.fill(child, 1_000, "E1")
+    day.wait(6 * SECOND)
+    out = day.bust(child, "E1")
+    assert [type(c).__name__ for c in out if isinstance(c, AskChildStatus | CancelChild)] == ["AskChildStatus"]
+
+
+def test_a_venue_that_never_answers_an_immediate_order_gets_its_cancel():
+    """It should have ended by itself: an order of the client (59=3) after five seconds, with or without his wish."""
+    day = Day()
+    day.quote()
+    day.parent("P1", 300, time_in_force=TimeInForce.IOC, ord_type=OrdType.LIMIT, price=200 * PX_ONE + 2 * PX_ONE // 100)
+    (child,) = day.sent()
+    out = day.wait(4 * SECOND) + day.cancel()
+    assert not [c for c in out if isinstance(c, CancelChild)]
+    out = day.wait(7 * SECOND)
+    assert [c.cancel_id for c in out if isinstance(c, CancelChild)] == [f"{child.child_id}.c1", f"{child.child_id}.c2"]
+    day.canceled(child)
+    assert day.order().order.status is OrdStatus.CANCELED
+
+
+def test_an_immediate_child_of_a_plan_that_is_never_answered_is_taken_back():
+    """Its quantity would be out for ever, and the plan behind by it."""
+    day = Day()
+    day.quote()
+    day.trade(1_000_000)
+    day.parent("P1", 300, i_would_price=201 * PX_ONE, max_pct_vol=1_000_000)
+    day.trade(1_000_000)
+    day.wait(2 * SECOND)
+    (child,) = day.sent()
+    assert child.time_in_force is TimeInForce.IOC
+    day.accept(child)
+    day.quote("199.00", "202.00")
+    out = day.wait(6 * SECOND)
+    assert [c.child_id for c in out if isinstance(c, CancelChild)] == [child.child_id]
 
 
 def test_a_venue_whose_answers_cannot_be_read_does_not_set_our_pace():

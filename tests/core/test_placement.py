@@ -8,7 +8,7 @@ from algoserver.core import placement
 from algoserver.core.algos.schedule import Demand
 from algoserver.core.market import Market
 from algoserver.core.orders import ChildOrder, Order, ParentOrder
-from algoserver.core.placement import CANCEL_AGAIN_NS, CANCELS_AT_ONCE, Placement
+from algoserver.core.placement import ASKS_IN_VAIN, CANCEL_AGAIN_NS, CANCELS_AT_ONCE, Placement
 from algoserver.domain.params import AlgoParams
 from algoserver.domain.types import PX_ONE, OrdStatus, OrdType, Side, TimeInForce
 from tests.core.day import AAPL
@@ -95,7 +95,7 @@ def test_i_would_leaves_the_plan_its_share():
 
 
 def test_a_cancel_under_way_is_waited_for():
-    """Asked again only after a while; and never for a child whose state is unknown or that ends by itself."""
+    """Asked again only after a while. One whose state is unknown is asked for first, and one that ends by itself has time to do so."""
     pending = Order(order_qty=100, status=OrdStatus.NEW, is_cancel_pending=True)
     for child, is_canceled in (
         (_child(BID), True),
@@ -104,7 +104,10 @@ def test_a_cancel_under_way_is_waited_for():
         (_child(BID, cancel_ts=NOW - 1, cancels=CANCELS_AT_ONCE - 1), True),
         (_child(BID, cancel_ts=NOW - 1, cancels=CANCELS_AT_ONCE), False),
         (_child(BID, is_unknown=True), False),
-        (_child(BID, time_in_force=TimeInForce.IOC), False),
+        (_child(BID, is_unknown=True, asks=ASKS_IN_VAIN - 1), False),
+        (_child(BID, is_unknown=True, asks=ASKS_IN_VAIN), True),
+        (_child(BID, time_in_force=TimeInForce.IOC, sent_ts=NOW - CANCEL_AGAIN_NS + 1), False),
+        (_child(BID, time_in_force=TimeInForce.IOC, sent_ts=NOW - CANCEL_AGAIN_NS), True),
     ):
         assert bool(placement.take_back([child], NOW).cancels) == is_canceled
 
