@@ -56,9 +56,15 @@ def child_accepted(state: State, event: ChildAccepted, out: list[Command]) -> No
 def child_filled(state: State, event: ChildFilled, out: list[Command]) -> None:
     """Book a fill up the tree, once."""
     child = _child(state, event, out)
-    if child is None or not orders.on_fill(child.order, event.exec_id, event.last_px, event.last_qty):
+    if child is None:
         return
     parent = state.parents[child.parent_id]
+    if not orders.on_fill(child.order, event.exec_id, event.last_px, event.last_qty):
+        booked = child.order.fills.get(event.exec_id)
+        if booked not in (None, (event.last_px, event.last_qty)):  # busted or corrected meanwhile, or the same once more
+            pause(out, parent, "reused_exec_id", f"{child.venue} has two trades of {child.child_id} with ExecID {event.exec_id}; one is not booked")
+            touch(state, parent.parent_id)
+        return
     copy_child(
         state, out, child, ExecType.TRADE, event.ts, exec_id=event.exec_id, last=(event.last_px, event.last_qty),
         last_liquidity_ind=event.last_liquidity_ind,

@@ -73,6 +73,20 @@ def test_the_same_exec_id_is_booked_once():
     assert day.order().order.cum_qty == 300
 
 
+def test_an_exec_id_that_comes_with_another_trade_stops_the_parent():
+    """One of both trades is not in our books, and nobody can say which; the same trade again is no news."""
+    day = Day()
+    child = day.resting()
+    day.accept(child)
+    day.fill(child, 100, "E1")
+    assert day.fill(child, 100, "E1") == []
+    day.fill(child, 300, "E1")
+    assert day.alerts() == ["reused_exec_id"]
+    assert day.order().paused_by == "reused_exec_id"
+    assert day.order().order.cum_qty == 100
+    assert day.child(child).order.is_cancel_pending
+
+
 def test_a_fill_of_a_parent_that_is_over_is_booked_and_pauses_it():
     """FIX 4.2 D35: Canceled stays Canceled, the quantity counts, a person hears of it."""
     day = Day()
