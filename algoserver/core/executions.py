@@ -48,6 +48,7 @@ def child_accepted(state: State, event: ChildAccepted, out: list[Command]) -> No
             orders.on_accepted(child.order)
             breakers.on_accepted(state, algo_scope(state.parents[child.parent_id]), child.venue, event.ts)
             copy_child(state, out, child, ExecType.NEW, event.ts)
+        _open_again(state, child, event.ts, out)
         work = state.works.get(child.parent_id)
         if work is not None and not child.time_in_force.is_auction:  # a call may still cancel what it has accepted
             work.refusals = 0
@@ -235,6 +236,9 @@ def child_status_reported(state: State, event: ChildStatusReported, out: list[Co
     if event.cum_qty != child.order.cum_qty:
         text = f"{child.venue} has {event.cum_qty} done of {child.child_id}, we have {child.order.cum_qty}: compare executions, then resume"
         pause(out, parent, "unequal_books", text)
+    if event.is_known and event.ord_status not in orders.FINAL:
+        _open_again(state, child, event.ts, out)
+        child.is_unknown = False
     if orders.is_open(child.order):
         if not event.is_known:
             if child.order.status is not OrdStatus.PENDING_NEW:
@@ -368,6 +372,19 @@ def _settle_anew(state: State, parent: ParentOrder, child: ChildOrder) -> None:
             parent.open_children[child.child_id] = None
             child.is_unknown = True
     _settle(state, parent, child)
+
+
+def _open_again(state: State, child: ChildOrder, ts: int, out: list[Command]) -> None:
+    """A child that its venue refused or did not know, or that never left, is there after all: it is asked for, and its parent stops."""
+    if not orders.on_found(child.order):
+        return
+    parent = state.parents[child.parent_id]
+    parent.open_children[child.child_id] = None
+    child.is_unknown = True
+    risk.on_resized(state.gate, child.child_id, orders.leaves_qty(child.order))
+    copy_child(state, out, child, ExecType.RESTATED, ts, "it is there after all")
+    pause(out, parent, "not_over", f"{child.venue} has {child.child_id}, which was over: its quantity may be out twice; resume when it is back")
+    touch(state, parent.parent_id)
 
 
 def _close(state: State, child: ChildOrder) -> None:

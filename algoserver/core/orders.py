@@ -250,6 +250,14 @@ def on_ended(order: Order, status: OrdStatus) -> None:
         order.status = status
 
 
+def on_found(order: Order) -> bool:
+    """The order was said not to be, and lives after all; False if it was not rejected or has nothing left to do."""
+    if order.status is not OrdStatus.REJECTED or order.cum_qty >= order.order_qty:
+        return False
+    order.status = _by_quantity(order)
+    return True
+
+
 def on_replaced(order: Order, order_qty: int) -> None:
     """The quantity is another now, asked for or not; never below what is done (C.3.c). A filled order may be open again (C.1.c)."""
     order.replaces_pending = max(0, order.replaces_pending - 1)

@@ -87,6 +87,31 @@ def test_an_exec_id_that_comes_with_another_trade_stops_the_parent():
     assert day.child(child).order.is_cancel_pending
 
 
+@pytest.mark.parametrize("ends_by", ["refused", "unknown", "unsent"])
+@pytest.mark.parametrize("lives_by", ["accepted", "status"])
+def test_a_child_that_was_said_not_to_be_and_is_there_after_all_is_asked_for_and_taken_back(ends_by: str, lives_by: str):
+    """Nobody else would ever cancel it. Its parent stops, for it may have sent that quantity again."""
+    day = Day()
+    child = day.resting()
+    if ends_by == "refused":
+        day.rejected(child)
+    elif ends_by == "unknown":
+        day.status_of(child, status=OrdStatus.REJECTED, is_known=False)
+    else:
+        day.feed(events.SendFailed(session=child.venue, msg_type="D", child_id=child.child_id))
+    assert not is_open(day.child(child).order)
+    out = day.accept(child) if lives_by == "accepted" else day.status_of(child)
+    assert [c.code for c in out if isinstance(c, RaiseAlert)] == ["not_over"]
+    assert day.order().paused_by == "not_over"
+    assert day.order().open_children.get(child.child_id, "missing") is None
+    if lives_by == "accepted":
+        assert [c.child_id for c in out if isinstance(c, AskChildStatus)] == [child.child_id]
+        out = day.status_of(child)
+    assert [c.child_id for c in out if isinstance(c, CancelChild) and c.child_id == child.child_id] == [child.child_id]
+    day.canceled(child)
+    assert child.child_id not in day.order().open_children
+
+
 def test_a_fill_of_a_parent_that_is_over_is_booked_and_pauses_it():
     """FIX 4.2 D35: Canceled stays Canceled, the quantity counts, a person hears of it."""
     day = Day()

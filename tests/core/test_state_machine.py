@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from algoserver.core.engine import next_wakeup
-from algoserver.core.orders import ChildOrder, ParentOrder, is_open, leaves_qty, ord_status
+from algoserver.core.orders import FINAL, ChildOrder, ParentOrder, is_open, leaves_qty, ord_status
 from algoserver.core.state import dump, load
 from algoserver.domain import commands, events
 from algoserver.domain.params import AlgoParams
@@ -213,6 +213,8 @@ class Street(Books):
     @rule(index=INDEX)
     def accepts(self, index: int) -> None:
         c = self.child(index)
+        if c.order.status is OrdStatus.REJECTED:
+            self.strange.add(c.parent_id)  # it is there after all
         self.tell(events.ChildAccepted(session=c.venue, child_id=c.child_id, order_id="v"))
 
     @precondition(lambda self: self.sent)
@@ -315,6 +317,8 @@ class Street(Books):
             is_known, status, cum_qty = True, ord_status(c.order), c.order.cum_qty
         else:
             cum_qty = c.order.order_qty // 2
+        if c.order.status is OrdStatus.REJECTED and is_known and status not in FINAL:
+            self.strange.add(c.parent_id)
         self.tell(
             events.ChildStatusReported(session=c.venue, child_id=c.child_id, is_known=is_known, ord_status=status, cum_qty=cum_qty, leaves_qty=0)
         )
