@@ -254,15 +254,17 @@ class Server:
         if name.endswith(FEED_SUFFIX):
             return venue_codec.decode_feed(text, name.removesuffix(FEED_SUFFIX), self._instruments)
         if name in self.state.venues_up:
-            event = venue_codec.decode_venue(text, name, self._instruments, lambda child_id: self._is_at(child_id, name))
+            event = venue_codec.decode_venue(text, name, self._instruments, lambda child_id: self._ours(child_id, name))
             return [event] if event is not None else []
         if name in self._copies:
             return [codec.refuse_copy(text, name)]
         return [codec.decode_client(text, name, self._instruments, self._profiles.get(name))]
 
-    def _is_at(self, child_id: str, venue: str) -> bool:
+    def _ours(self, child_id: str, venue: str) -> venue_codec.Ours | None:
         child = self.state.children.get(child_id)
-        return child is not None and child.venue == venue
+        if child is None or child.venue != venue:
+            return None
+        return venue_codec.Ours(child.symbol, child.side, self.state.parents[child.parent_id].qty_decimals)
 
     def _answer(self, item: Item, answers: list[tuple[queue.SimpleQueue[dict[str, Any]], dict[str, Any]]]) -> list[e.Event]:
         _, request, operator, reply = item

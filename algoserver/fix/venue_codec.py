@@ -4,6 +4,7 @@ The child is the order of OrigClOrdID (41) where there is one: the answer to our
 """
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from algoserver.core.executions import FEED_SUFFIX
 from algoserver.core.foreign import NAMELESS
@@ -25,7 +26,7 @@ from algoserver.domain.events import (
     StatusChanged,
     TradePrinted,
 )
-from algoserver.domain.types import Instrument, OrdStatus, px, px_text, qty, qty_text, utc_text
+from algoserver.domain.types import Instrument, OrdStatus, Side, px, px_text, qty, qty_text, utc_text
 from algoserver.fix import tags as t
 from algoserver.fix.text import count, fields, group
 
@@ -42,18 +43,25 @@ IS_HALTED = {
 ENDED = {"4": OrdStatus.CANCELED, "C": OrdStatus.EXPIRED, "3": OrdStatus.DONE_FOR_DAY}
 
 
+class Ours(NamedTuple):
+    """What a report on a child of ours must agree with, and the units of its quantities: its symbol may be gone since it left."""
+
+    symbol: str
+    side: str
+    qty_decimals: int
+
+
 def decode_venue(
-    text: str, session: str, instruments: Mapping[str, Instrument], is_ours: Callable[[str], bool] = lambda child_id: True
+    text: str, session: str, instruments: Mapping[str, Instrument], find: Callable[[str], Ours | None] | None = None
 ) -> Event | None:
-    """The event that a venue's application message is; None for a step in between. is_ours: whether we sent this child there."""
+    """The event that a venue's application message is; None for a step in between. find: the child that we sent there; without it all are ours."""
     f = fields(text)
     msg_type = f.get(t.MSG_TYPE, "")
     msg_seq = count(f.get(t.MSG_SEQ_NUM, "0"))
     try:
-        if msg_type == "8" and not is_ours(_child_id(f)):
-            return _foreign(f, session, msg_seq, instruments)
         if msg_type == "8":
-            return _report(f, session, msg_seq, instruments)
+            ours = find(_child_id(f)) if find is not None else _by_itself(f, instruments)
+            return _foreign(f, session, msg_seq, instruments) if ours is None else _report(f, session, msg_seq, ours)
         if msg_type in IS_HALTED:
             return _status(f, session, session, msg_seq, instruments)
         if msg_type == "9":
@@ -92,13 +100,23 @@ def _whatever(text: str, decimals: int) -> int:
         return 0
 
 
-def _report(f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[str, Instrument]) -> Event | None:
+def _by_itself(f: dict[str, str], instruments: Mapping[str, Instrument]) -> Ours:
+    symbol = f[t.SYMBOL]
+    return Ours(symbol, f.get(t.SIDE, ""), instruments[symbol].qty_decimals if symbol in instruments else 0)
+
+
+def _report(f: dict[str, str], session: str, msg_seq: int, ours: Ours) -> Event | None:
     exec_type = f[t.EXEC_TYPE]
     child_id = _child_id(f)
-    decimals = instruments[f[t.SYMBOL]].qty_decimals if f[t.SYMBOL] in instruments else 0
+    decimals = ours.qty_decimals
+    # A venue that mixes up two orders must not book the one's trade on the other, nor in the other's units.
+    if f[t.SYMBOL] != ours.symbol:
+        raise ValueError(f"Symbol (55) {f[t.SYMBOL][:32]} of {child_id} is not {ours.symbol}")
+    if (f.get(t.SIDE, ours.side) == Side.BUY) != (ours.side == Side.BUY):
+        raise ValueError(f"Side (54) {f[t.SIDE][:1]} of {child_id} is not {ours.side}")
     if exec_type == "F":
         return ChildFilled(
-            session=session, msg_seq=msg_seq, child_id=child_id, exec_id=f[t.EXEC_ID], last_px=px(f[t.LAST_PX]),
+            session=session, msg_seq=msg_seq, child_id=child_id, exec_id=f[t.EXEC_ID], last_px=_price(f[t.LAST_PX]),
             last_qty=_positive(f[t.LAST_QTY], decimals), last_liquidity_ind=int(f.get(t.LAST_LIQUIDITY_IND, "0")),
             last_mkt=f.get(t.LAST_MKT, ""), last_capacity=f.get(t.LAST_CAPACITY, ""),
         )  # fmt: skip
@@ -131,7 +149,7 @@ def _report(f: dict[str, str], session: str, msg_seq: int, instruments: Mapping[
     if exec_type == "G":
         return FillCorrected(
             session=session, msg_seq=msg_seq, child_id=child_id, exec_id=f[t.EXEC_ID], exec_ref_id=f[t.EXEC_REF_ID],
-            last_px=px(f[t.LAST_PX]), last_qty=_positive(f[t.LAST_QTY], decimals),
+            last_px=_price(f[t.LAST_PX]), last_qty=_positive(f[t.LAST_QTY], decimals),
             last_liquidity_ind=int(f.get(t.LAST_LIQUIDITY_IND, "0")), last_mkt=f.get(t.LAST_MKT, ""), last_capacity=f.get(t.LAST_CAPACITY, ""),
         )  # fmt: skip
     if exec_type in IN_BETWEEN:
@@ -227,6 +245,13 @@ def encode_status_subscription(symbol: str) -> str:
 def encode_session_subscription() -> str:
     """TradingSessionStatusRequest (g): the same of the venue as a whole."""
     return "35=g\x01335=venue\x01263=1\x01"
+
+
+def _price(text: str) -> int:
+    price = px(text)
+    if price <= 0:
+        raise ValueError(f"price {text} is not positive")
+    return price
 
 
 def _positive(text: str, decimals: int) -> int:

@@ -25,9 +25,10 @@ from algoserver.domain.events import (
     StatusChanged,
     TradePrinted,
 )
-from algoserver.domain.types import PX_ONE, OrdStatus, OrdType, Side, TimeInForce, px_text, qty_text
+from algoserver.domain.types import PX_ONE, OrdStatus, OrdType, Side, TimeInForce, px, px_text, qty_text
 from algoserver.fix.text import fields
 from algoserver.fix.venue_codec import (
+    Ours,
     decode_feed,
     decode_venue,
     encode_child,
@@ -154,10 +155,25 @@ def test_a_report_on_an_order_that_is_not_ours_is_about_a_foreign_order(exec_typ
     text = _fix((35, 8), (34, 5), (37, "V1"), (11, "WHO1"), (150, exec_type), (39, 1), (55, "COIN"), (54, 1), (38, "1.5"), (14, "0.5"), (17, "E"))
     told = {"session": "XLIT1", "msg_seq": 5, "ord_status": OrdStatus.PARTIALLY_FILLED}
     event = ForeignOrderReported(**told, child_id="WHO1", symbol="COIN", side="1", order_qty=150_000, cum_qty=50_000)
-    assert decode_venue(text, "XLIT1", INSTRUMENTS, lambda child_id: child_id == "P.1") == event
-    bare = decode_venue(_fix((35, 8), (34, 5), (37, "V1"), (39, 1), (38, "many")), "XLIT1", INSTRUMENTS, lambda child_id: False)
+    assert decode_venue(text, "XLIT1", INSTRUMENTS, {"P.1": Ours("COIN", "1", 5)}.get) == event
+    bare = decode_venue(_fix((35, 8), (34, 5), (37, "V1"), (39, 1), (38, "many")), "XLIT1", INSTRUMENTS, lambda child_id: None)
     assert bare == ForeignOrderReported(**told, child_id="#V1", symbol="", side="", order_qty=0, cum_qty=0)
-    assert isinstance(decode_venue(_fix((35, 8), (37, "V1")), "XLIT1", INSTRUMENTS, lambda child_id: False), Garbled)
+    assert isinstance(decode_venue(_fix((35, 8), (37, "V1")), "XLIT1", INSTRUMENTS, lambda child_id: None), Garbled)
+
+
+@pytest.mark.parametrize(("symbol", "side", "last_px", "is_true"), [
+    ("GONE", "1", "9.5", True), ("COIN", "1", "9.5", False), ("NONE", "1", "9.5", False), ("GONE", "2", "9.5", False),
+    ("GONE", "1", "0", False), ("GONE", "1", "-9.5", False),
+])  # fmt: skip
+def test_a_trade_is_of_the_order_that_it_names_or_it_is_none(symbol: str, side: str, last_px: str, is_true: bool):
+    """Its quantity is in the child's units, be its symbol gone; of another symbol or side, or for no money, it is not booked but asked about."""
+    trade = ((35, 8), (34, 5), (37, "V1"), (11, "P.1"), (55, symbol), (54, side), (150, "F"), (17, "E"), (31, last_px), (32, "1.5"))
+    event = decode_venue(_fix(*trade), "XLIT1", INSTRUMENTS, {"P.1": Ours("GONE", "1", 3)}.get)
+    if is_true:
+        assert event == ChildFilled(**COMMON, exec_id="E", last_px=px("9.5"), last_qty=1_500)
+    else:
+        assert isinstance(event, Garbled)
+        assert event.cl_ord_id == "P.1"
 
 
 @pytest.mark.parametrize(
