@@ -6,15 +6,15 @@ session's to send again. A child is never sent again: its venue is asked.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import msgspec
 
 from algoserver.core.engine import step
-from algoserver.core.state import State, dump, load
+from algoserver.core.state import State, dump, load, open_children
 from algoserver.domain.commands import Command
-from algoserver.domain.events import Event
+from algoserver.domain.events import Event, PolicyLoaded
 from algoserver.journal import NO_OUTPUTS, latest_snapshot, read
 
 
@@ -58,6 +58,24 @@ def recover(directory: Path, sent_seq: int, through_seq: int) -> Recovered:
                 unsent.append((record.seq, state.ts, record.payload))
     digests = follow(directory, state, keep)
     return Recovered(state, unsent, digests, state.seq - begin)
+
+
+def unfit(state: State, setup: PolicyLoaded, clients: Collection[str]) -> str:
+    """What of a configuration would leave open orders without their venue, client or units; empty if nothing. clients: who has a session."""
+    decimals = {i.instrument.symbol: i.instrument.qty_decimals for i in setup.instruments}
+    venues = [v.name for v in setup.venues]
+    for parent in (state.parents[parent_id] for parent_id in state.works):
+        lost = [c.child_id for c in open_children(state, parent) if c.venue not in venues]
+        if lost:
+            venue = state.children[lost[0]].venue
+            return f"venues: {venue!r} is missing, and child {lost[0]} is open there; keep it until that is over"
+        if parent.session not in clients:
+            return f"clients: no session has TargetCompID {parent.session!r}, whose order {parent.parent_id} is open; keep it until that is over"
+        wanted = decimals.get(parent.symbol, parent.qty_decimals)
+        if wanted != parent.qty_decimals:
+            own = f"order {parent.parent_id} is open and in units of {parent.qty_decimals}"
+            return f"instruments {parent.symbol!r} qty_decimals: {own}; keep that until it is over"
+    return ""
 
 
 def follow(directory: Path, state: State, seen: Callable[[Event, list[Command]], None]) -> int:

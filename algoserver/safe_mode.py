@@ -45,6 +45,8 @@ def take_back(config: Config, state_dir: Path, venue_port: int = 0) -> int:
         if time.monotonic() >= again:
             attempt, again = attempt + 1, time.monotonic() + AGAIN_S
             for child in wanted.values():
+                if child.venue not in ends:
+                    continue  # the configuration has lost it; who runs this is told at the end
                 endpoint, session = ends[child.venue]
                 cancel = CancelChild(
                     child_id=child.child_id, cancel_id=f"{child.child_id}.s{attempt}", venue=child.venue, symbol=child.symbol,

@@ -37,7 +37,7 @@ from algoserver.fix.endpoint import Endpoint
 from algoserver.forecast import Forecaster
 from algoserver.journal import Journal, write_snapshot
 from algoserver.policies import Names, check_names
-from algoserver.recovery import digest, recover
+from algoserver.recovery import digest, recover, unfit
 from algoserver.settings import BadConfig
 
 # One batch is one fdatasync: long enough to share it among many, short enough that the first does not wait.
@@ -79,6 +79,9 @@ class Server:
         self._copies = {d.session: d for d in config.setup.drop_copies}
         self._profiles = {p.client: p for p in config.setup.profiles}
         self._clients = self._add_clients(state_dir, client_port)
+        misfit = unfit(self.state, config.setup, [compid(session) for session in self._clients.sessions])
+        if misfit:
+            raise BadConfig(f"{config.file}: {misfit}")
         for venue in config.server.venues:
             self._add_venue(state_dir, venue.name, config.path(venue.sessions), venue.host, venue_port or venue.port)
         self.setup = self._named(config)

@@ -37,19 +37,19 @@ class Process:
     started: ClassVar[list["subprocess.Popen[str]"]] = []
 
     def __init__(self, *arguments: str, module: str = "algoserver", is_talking: bool = False) -> None:
-        self._command = [sys.executable, "-m", module, *arguments]
+        self.command = [sys.executable, "-m", module, *arguments]
         self._stdin = subprocess.PIPE if is_talking else subprocess.DEVNULL
         self.start()
 
     def start(self) -> None:
         """Start, or start again, and wait for the ready line."""
         self.process = subprocess.Popen(
-            self._command, cwd=ROOT, stdin=self._stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            self.command, cwd=ROOT, stdin=self._stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         self.started.append(self.process)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line.startswith("ready"), f"{self._command}: {line!r}, exit {self.process.wait(10)}"
+        assert line.startswith("ready"), f"{self.command}: {line!r}, exit {self.process.wait(10)}"
 
     def kill(self) -> None:
         """kill -9."""
