@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from algoserver.config import Config
+from algoserver.core.executions import FEED_SUFFIX
 from algoserver.credentials import Credential
 from algoserver.domain.commands import Command, RejectCancel, RejectMessage, ReportChild, ReportMassCancel, ReportParent, RequestForecast
 from algoserver.domain.policy import DropCopy
@@ -29,6 +30,7 @@ def open_desks(config: Config, state_dir: Path, port: int, inbox: Any) -> Endpoi
     admit = admission({p.client: p.credential for p in profiles if p.credential is not None})
     endpoint = Endpoint(config.path(clients.sessions), state_dir, "acceptor", inbox, overrides, session_overrides=own, admit=admit)
     known = [compid(session) for session in endpoint.sessions]
+    _are_apart(config, known)
     for profile in profiles:
         if profile.client not in known:
             _unknown(config, f"profiles {profile.client!r} client", profile.client, known)
@@ -37,6 +39,23 @@ def open_desks(config: Config, state_dir: Path, port: int, inbox: Any) -> Endpoi
             if name not in known:
                 _unknown(config, f"drop_copies {copy.session!r} {'session' if name == copy.session else 'clients'}", name, known)
     return endpoint
+
+
+def _are_apart(config: Config, known: list[str]) -> None:
+    """By its CompID alone all that concerns a peer is kept and sent. Raises BadConfig."""
+    venues = [v.name for v in config.server.venues]
+    for number, name in enumerate(known):
+        problem = ""
+        if name in known[:number]:
+            problem = f"has two sessions with TargetCompID {name!r}; give each client its own"
+        elif name in venues:
+            problem = f"has a client TargetCompID {name!r}, and a venue has that name; rename one"
+        elif name.endswith(FEED_SUFFIX):
+            problem = f"TargetCompID {name!r} ends with {FEED_SUFFIX}, as the names of market data do; rename it"
+        elif " " in name:
+            problem = f"TargetCompID {name!r} has a space; rename it"
+        if problem:
+            raise BadConfig(f"{config.path(config.server.clients.sessions)}: {problem}")
 
 
 def admission(wanted: dict[str, Credential]) -> Callable[[str, str], bool]:

@@ -1,6 +1,7 @@
 """The client side's door before it opens: entries that can't be met are named."""
 
 import queue
+import shutil
 
 import msgspec
 import pytest
@@ -40,3 +41,26 @@ def test_a_bad_entry_is_named(tmp_path, entry: str, said: str):
     with pytest.raises(BadConfig) as found:
         configured(tmp_path, f"[[drop_copies]]\n{entry}\n")
     assert said.replace(" :", ":") in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("session", "said"),
+    [
+        ("TargetCompID=CLIENT1\nBeginString=FIX.4.2\nDataDictionary=FIX42.xml", "has two sessions with TargetCompID 'CLIENT1'"),
+        ("TargetCompID=XLIT1", "has a client TargetCompID 'XLIT1', and a venue has that name"),
+        ("TargetCompID=XLIT1.md", "TargetCompID 'XLIT1.md' ends with .md, as the names of market data do"),
+        ("TargetCompID=CLIENT1 A", "TargetCompID 'CLIENT1 A' has a space"),
+    ],
+)
+def test_a_name_is_one_peers(tmp_path, session: str, said: str):
+    """By its CompID everything is kept and sent: two peers of one name would share orders, numbers and reports."""
+    configured(tmp_path, "")
+    shutil.copytree(ROOT / "sessions", tmp_path / "sessions")
+    sessions = tmp_path / "sessions" / "clients.cfg"
+    sessions.write_text(f"{sessions.read_text()}\n[SESSION]\n{session}\n")
+    config = load(tmp_path / "server.toml")
+    clients = msgspec.structs.replace(config.server.clients, sessions=str(sessions))
+    config = msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, clients=clients))
+    with pytest.raises(BadConfig) as found:
+        open_desks(config, tmp_path / "state", 0, queue.SimpleQueue())
+    assert said in str(found.value)
