@@ -11,14 +11,13 @@ from algoserver.core import dark, halts, orders, stops
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Work, band, market_volume, planned
 from algoserver.core.bounds import FIRM
-from algoserver.core.executions import FEED_SUFFIX
 from algoserver.core.market import best
 from algoserver.core.orders import ChildOrder, ParentOrder
 from algoserver.core.planning import NAMES, plan_text
 from algoserver.core.state import ForeignOrder, State, open_children
 from algoserver.core.tally import SECONDS_KEPT
 from algoserver.domain.params import PARAMS, Param
-from algoserver.domain.types import SECOND, TimeInForce, ppm_text, px_text, qty_text, utc_text
+from algoserver.domain.types import FEED_SUFFIX, SECOND, TimeInForce, ppm_text, px_text, qty_text, utc_text
 
 ROWS_MAX = 1_000
 

@@ -15,14 +15,13 @@ from typing import Any
 import msgspec
 
 from algoserver.core.engine import next_wakeup, step
-from algoserver.core.executions import FEED_SUFFIX
 from algoserver.core.orders import ParentOrder
 from algoserver.core.state import State, find
 from algoserver.domain import commands as c
 from algoserver.domain import events as e
 from algoserver.domain.params import AlgoParams
 from algoserver.domain.policy import InstrumentSetup
-from algoserver.domain.types import MINUTE, SECOND, OrdStatus, OrdType, Side, TimeInForce, date_text
+from algoserver.domain.types import FEED_SUFFIX, MINUTE, SECOND, OrdStatus, OrdType, Side, TimeInForce, date_text
 from algoserver.forecast import predict
 from algoserver.journal import Journal
 from algoserver.learn.predict import CurveModel, MedianModel

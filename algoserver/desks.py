@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from algoserver.config import Config
-from algoserver.core.executions import FEED_SUFFIX
 from algoserver.credentials import Credential
 from algoserver.domain.commands import Command, RejectCancel, RejectMessage, ReportChild, ReportMassCancel, ReportParent, RequestForecast
 from algoserver.domain.policy import DropCopy
+from algoserver.domain.types import FEED_SUFFIX
 from algoserver.fix.endpoint import Endpoint, stored_exec_ids
 from algoserver.fix.logon import credentials
 from algoserver.settings import BadConfig

@@ -23,7 +23,6 @@ from algoserver.config import Config
 from algoserver.control import answer
 from algoserver.core.bounds import FIRM
 from algoserver.core.engine import next_wakeup, step
-from algoserver.core.executions import FEED_SUFFIX
 from algoserver.core.operator import STOPPING
 from algoserver.core.orders import is_open, leaves_qty
 from algoserver.core.state import State, dump, open_children
@@ -31,7 +30,7 @@ from algoserver.desks import compid, never_left, open_desks
 from algoserver.dispatch import Dispatcher
 from algoserver.domain import events as e
 from algoserver.domain.commands import Command, SendChild
-from algoserver.domain.types import OrdType
+from algoserver.domain.types import FEED_SUFFIX, OrdType
 from algoserver.fix import codec, venue_codec
 from algoserver.fix.endpoint import Endpoint
 from algoserver.forecast import Forecaster

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from heapq import heappop
 from typing import Any
 
-from algoserver.core import amend, executions, foreign, halts, market, mass, operator, proposals, requests, stops
+from algoserver.core import amend, executions, foreign, halts, links, market, mass, operator, proposals, requests, stops
 from algoserver.core.market import Market
 from algoserver.core.planning import ask_forecast
 from algoserver.core.reports import tell_fills
@@ -85,7 +85,7 @@ def _forecast(state: State, event: events.ForecastReady, out: list[Command]) -> 
 
 def _garbled(state: State, event: events.Garbled, out: list[Command]) -> None:
     if event.session in state.venues_up:
-        executions.garbled_by_venue(state, event, out)
+        links.garbled_by_venue(state, event, out)
     else:
         requests.garbled(state, event, out)
 
@@ -113,9 +113,9 @@ BOOK: dict[type[events.Event], Callable[[State, Any, list[Command]], None]] = {
     events.CancelRejected: executions.cancel_rejected,
     events.ChildStatusReported: executions.child_status_reported,
     events.ForeignOrderReported: foreign.reported,
-    events.SessionUp: executions.session_up,
-    events.SessionDown: executions.session_down,
-    events.SendFailed: executions.send_failed,
+    events.SessionUp: links.session_up,
+    events.SessionDown: links.session_down,
+    events.SendFailed: links.send_failed,
     events.QuoteUpdated: _quote,
     events.TradePrinted: _trade,
     events.StatusChanged: halts.status_changed,

@@ -6,14 +6,13 @@ Rule 3: nothing here sends a new child. A parent is touched where it may go on a
 nobody asked for it waits for its next turn, or a venue that refuses everything would set our pace.
 """
 
-from algoserver.core import breakers, bundles, exposure, foreign, orders, risk
+from algoserver.core import breakers, bundles, exposure, foreign, orders
 from algoserver.core.bounds import algo_scope
 from algoserver.core.copies import copy_child
-from algoserver.core.market import forget
 from algoserver.core.orders import ChildOrder, Held, ParentOrder
 from algoserver.core.reports import alert, next_exec_id, pause, report, tell_fills
 from algoserver.core.state import State, open_children, profile, touch
-from algoserver.domain.commands import AskChildStatus, Command
+from algoserver.domain.commands import Command
 from algoserver.domain.events import (
     CancelRejected,
     ChildAccepted,
@@ -25,18 +24,11 @@ from algoserver.domain.events import (
     ChildStatusReported,
     FillBusted,
     FillCorrected,
-    Garbled,
-    SendFailed,
-    SessionDown,
-    SessionUp,
 )
-from algoserver.domain.types import SECOND, ExecType, OrdStatus, TimeInForce
+from algoserver.domain.types import ExecType, OrdStatus, TimeInForce
 
 # Refusals in a row, by gate or venue, after which a parent waits for a person.
 REFUSALS_MAX = 5
-# A venue that has not said how a child stands is asked again after this.
-ASK_AGAIN_NS = 5 * SECOND
-FEED_SUFFIX = ".md"
 ENDED = {OrdStatus.CANCELED: ExecType.CANCELED, OrdStatus.DONE_FOR_DAY: ExecType.DONE_FOR_DAY, OrdStatus.EXPIRED: ExecType.EXPIRED}
 
 
@@ -168,7 +160,7 @@ def child_canceled(state: State, event: ChildCanceled, out: list[Command]) -> No
     was_asked = child.order.is_cancel_pending or ends_itself
     orders.on_ended(child.order, event.ord_status)
     copy_child(state, out, child, ENDED[event.ord_status], event.ts, event.text)
-    _close(state, child)
+    close(state, child)
     if was_asked or (not parent.open_children and not child.time_in_force.is_auction):
         touch(state, child.parent_id)
     if not was_asked:
@@ -202,7 +194,7 @@ def child_rejected(state: State, event: ChildRejected, out: list[Command]) -> No
         return
     orders.on_ended(child.order, OrdStatus.REJECTED)
     copy_child(state, out, child, ExecType.REJECTED, event.ts, event.text)
-    _close(state, child)
+    close(state, child)
     parent = state.parents[child.parent_id]
     text = f"{child.venue}: {event.text}"
     count_refusal(state, parent, text, out)
@@ -245,12 +237,12 @@ def child_status_reported(state: State, event: ChildStatusReported, out: list[Co
                 alert(out, "lost_child", child.child_id, f"{child.venue} had accepted it and does not know it now")
             orders.on_ended(child.order, OrdStatus.REJECTED)
             copy_child(state, out, child, ExecType.REJECTED, event.ts, "it does not know the order")
-            _close(state, child)
+            close(state, child)
         elif event.ord_status in orders.FINAL:
             ended = event.ord_status if event.ord_status is not OrdStatus.FILLED else OrdStatus.CANCELED
             orders.on_ended(child.order, ended)
             copy_child(state, out, child, ENDED.get(ended, ExecType.REJECTED), event.ts, "by its answer to a status request")
-            _close(state, child)
+            close(state, child)
         else:
             orders.on_accepted(child.order)
             if child.asked_ts > child.cancel_ts:
@@ -258,66 +250,6 @@ def child_status_reported(state: State, event: ChildStatusReported, out: list[Co
                 orders.on_cancel_rejected(child.order)
             _stop_waiting(state, parent)
     touch(state, parent.parent_id)
-
-
-def session_up(state: State, event: SessionUp, out: list[Command]) -> None:
-    """A venue is back: ask how every child stands there before its parent goes on."""
-    state.sessions[event.session] = True
-    if event.session in state.venues_up:
-        state.venues_up[event.session] = True
-        for child in _open_at(state, event.session):
-            child.is_unknown = True
-            ask_status(state, child, event.ts, out)
-        foreign.ask_all(state, event.session, out)
-
-
-def session_down(state: State, event: SessionDown, out: list[Command]) -> None:
-    """A session is gone. A venue's children are unknown until it is back; a feed's prices are no prices."""
-    state.sessions[event.session] = False
-    if event.session in state.venues_up:
-        state.venues_up[event.session] = False
-        children = _open_at(state, event.session)
-        for child in children:
-            child.is_unknown, child.asks = True, 0
-            if event.is_restart:
-                state.parents[child.parent_id].awaits_status = True
-        alert(out, "venue_down", event.session, f"{event.reason}; {len(children)} open children there are unknown")
-    elif event.session.endswith(FEED_SUFFIX):
-        for market in state.markets.values():
-            forget(market, event.session.removesuffix(FEED_SUFFIX))
-
-
-def send_failed(state: State, event: SendFailed, out: list[Command]) -> None:
-    """A message did not leave. An order never was; a cancel is repeated when the venue is back."""
-    child = state.children.get(event.child_id)
-    if child is None or not orders.is_open(child.order):
-        return
-    if event.msg_type == "D":
-        orders.on_ended(child.order, OrdStatus.REJECTED)
-        copy_child(state, out, child, ExecType.REJECTED, event.ts, "the order did not leave")
-        _close(state, child)  # its parent goes on at its next turn: sent again at once it would only fail again
-    elif event.msg_type == "F":
-        orders.on_cancel_rejected(child.order)
-        child.is_unknown = True
-
-
-def garbled_by_venue(state: State, event: Garbled, out: list[Command]) -> None:
-    """A venue's message that can't be read, or its refusal of one of ours (3, j): ask about every child it may concern."""
-    alert(out, event.code, event.session, event.text)
-    for child in _open_at(state, event.session):
-        is_waiting = child.order.status is OrdStatus.PENDING_NEW or child.order.is_cancel_pending
-        if child.child_id == event.cl_ord_id or (is_waiting and not event.cl_ord_id):
-            child.is_unknown = True
-            touch(state, child.parent_id)
-
-
-def ask_status(state: State, child: ChildOrder, ts: int, out: list[Command]) -> None:
-    """Ask the venue how a child stands."""
-    child.asked_ts = ts
-    child.asks += 1
-    out.append(AskChildStatus(child_id=child.child_id, venue=child.venue, symbol=child.symbol, side=child.side))
-    if state.setup is not None:
-        risk.count_message(state.gate, state.setup.policy, child.venue, ts)
 
 
 def count_refusal(state: State, parent: ParentOrder, text: str, out: list[Command]) -> None:
@@ -343,13 +275,6 @@ def _why(exec_restatement_reason: int) -> str:
     return f", 378={exec_restatement_reason}" if exec_restatement_reason >= 0 else ""
 
 
-def _open_at(state: State, venue: str) -> list[ChildOrder]:
-    found = []
-    for parent_id in state.works:
-        found += [c for c in open_children(state, state.parents[parent_id]) if c.venue == venue]
-    return found
-
-
 def _book_at_gate(state: State, parent: ParentOrder, child: ChildOrder, quantity: int, px: int, ts: int) -> None:
     exposure.on_fill(state.gate, parent.parent_id, child.child_id, quantity, px, ts)
     work = state.works.get(parent.parent_id)
@@ -360,7 +285,7 @@ def _book_at_gate(state: State, parent: ParentOrder, child: ChildOrder, quantity
 def _settle(state: State, parent: ParentOrder, child: ChildOrder) -> None:
     """After a change of quantity: a child that is done is closed, and the parent looked at."""
     if not orders.is_open(child.order):
-        _close(state, child)
+        close(state, child)
     touch(state, parent.parent_id)
 
 
@@ -381,13 +306,14 @@ def _open_again(state: State, child: ChildOrder, ts: int, out: list[Command]) ->
     parent = state.parents[child.parent_id]
     parent.open_children[child.child_id] = None
     child.is_unknown = True
-    risk.on_resized(state.gate, child.child_id, orders.leaves_qty(child.order))
+    exposure.on_resized(state.gate, child.child_id, orders.leaves_qty(child.order), ts)
     copy_child(state, out, child, ExecType.RESTATED, ts, "it is there after all")
     pause(out, parent, "not_over", f"{child.venue} has {child.child_id}, which was over: its quantity may be out twice; resume when it is back")
     touch(state, parent.parent_id)
 
 
-def _close(state: State, child: ChildOrder) -> None:
+def close(state: State, child: ChildOrder) -> None:
+    """A child is over, in the parent's books and the gate's."""
     parent = state.parents[child.parent_id]
     parent.open_children.pop(child.child_id, None)
     child.is_unknown, child.asks = False, 0

@@ -83,7 +83,8 @@ def in_force(state: State, loaded: PolicyLoaded, out: list[Command]) -> PolicyLo
     applied = state.policies[-1].digest
     if applied == loaded.policy_digest:
         return loaded
-    text = f"the file is {loaded.policy_digest[:12]}, in force stays {applied[:12]} of {state.policies[-1].by}; apply the file, or put the old one back"
+    text = f"the file is {loaded.policy_digest[:12]}, in force stays {applied[:12]} of {state.policies[-1].by}"
+    text = f"{text}; apply the file, or put the old one back"
     alert(out, "policy_file_differs", loaded.policy.name, text)
     return msgspec.structs.replace(loaded, policy=state.setup.policy, policy_digest=applied)
 

@@ -9,7 +9,8 @@ from algoserver.core import amend, auction, breakers, dark, exposure, foreign, h
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Demand, Due, Open, Window, Work, demand, market_volume, slice_at
 from algoserver.core.bounds import Bounds, algo_scope, bounds
-from algoserver.core.executions import ASK_AGAIN_NS, ENDED, ask_status, count_refusal
+from algoserver.core.executions import ENDED, count_refusal
+from algoserver.core.links import ASK_AGAIN_NS, ask_status
 from algoserver.core.market import Market
 from algoserver.core.orders import ChildOrder, Order, ParentOrder
 from algoserver.core.placement import Placement

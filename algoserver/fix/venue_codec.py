@@ -6,7 +6,6 @@ The child is the order of OrigClOrdID (41) where there is one: the answer to our
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from algoserver.core.executions import FEED_SUFFIX
 from algoserver.core.foreign import NAMELESS
 from algoserver.domain.commands import AskChildStatus, CancelChild, SendChild
 from algoserver.domain.events import (
@@ -26,7 +25,7 @@ from algoserver.domain.events import (
     StatusChanged,
     TradePrinted,
 )
-from algoserver.domain.types import Instrument, OrdStatus, Side, px, px_text, qty, qty_text, utc_text
+from algoserver.domain.types import FEED_SUFFIX, Instrument, OrdStatus, Side, px, px_text, qty, qty_text, utc_text
 from algoserver.fix import tags as t
 from algoserver.fix.text import count, fields, group
 

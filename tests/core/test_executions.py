@@ -2,7 +2,8 @@
 
 import pytest
 
-from algoserver.core.executions import ASK_AGAIN_NS, REFUSALS_MAX
+from algoserver.core.executions import REFUSALS_MAX
+from algoserver.core.links import ASK_AGAIN_NS
 from algoserver.core.orders import is_open, leaves_qty
 from algoserver.domain import events
 from algoserver.domain.commands import AskChildStatus, CancelChild, RaiseAlert, RejectCancel, ReportParent

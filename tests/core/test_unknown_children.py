@@ -2,7 +2,7 @@
 
 import pytest
 
-from algoserver.core.executions import ASK_AGAIN_NS
+from algoserver.core.links import ASK_AGAIN_NS
 from algoserver.core.orders import is_open
 from algoserver.domain.commands import AskChildStatus, CancelChild
 from algoserver.domain.types import SECOND

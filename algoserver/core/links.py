@@ -1,0 +1,107 @@
+"""Sessions that break and come back, and messages that did not get through.
+
+Rule 1: a child whose venue's session broke is unknown: its quantity counts as open, and the venue is asked when it is back.
+Rule 2: a message that can't be read may have been about any child that waits for an answer: each of them is asked for.
+Rule 3: what becomes of the orders of a client who is gone is the policy's word (on_disconnect).
+"""
+
+from algoserver.core import foreign, orders, risk
+from algoserver.core.bounds import bounds
+from algoserver.core.copies import copy_child
+from algoserver.core.executions import close
+from algoserver.core.market import forget
+from algoserver.core.orders import ChildOrder
+from algoserver.core.reports import BROKER_OPTION, alert, pause
+from algoserver.core.state import State, open_children, touch
+from algoserver.domain.commands import AskChildStatus, Command
+from algoserver.domain.events import Garbled, SendFailed, SessionDown, SessionUp
+from algoserver.domain.types import FEED_SUFFIX, SECOND, ExecType, OrdStatus
+
+# A venue that has not said how a child stands is asked again after this.
+ASK_AGAIN_NS = 5 * SECOND
+
+
+def session_up(state: State, event: SessionUp, out: list[Command]) -> None:
+    """A venue is back: ask how every child stands there before its parent goes on."""
+    state.sessions[event.session] = True
+    if event.session in state.venues_up:
+        state.venues_up[event.session] = True
+        for child in _open_at(state, event.session):
+            child.is_unknown = True
+            ask_status(state, child, event.ts, out)
+        foreign.ask_all(state, event.session, out)
+
+
+def session_down(state: State, event: SessionDown, out: list[Command]) -> None:
+    """A session is gone. A venue's children are unknown until it is back; a feed's prices are no prices."""
+    state.sessions[event.session] = False
+    if event.session in state.venues_up:
+        state.venues_up[event.session] = False
+        children = _open_at(state, event.session)
+        for child in children:
+            child.is_unknown, child.asks = True, 0
+            if event.is_restart:
+                state.parents[child.parent_id].awaits_status = True
+        alert(out, "venue_down", event.session, f"{event.reason}; {len(children)} open children there are unknown")
+    elif event.session.endswith(FEED_SUFFIX):
+        for market in state.markets.values():
+            forget(market, event.session.removesuffix(FEED_SUFFIX))
+    elif not event.is_restart:  # that one was our doing
+        _client_down(state, event, out)
+
+
+def send_failed(state: State, event: SendFailed, out: list[Command]) -> None:
+    """A message did not leave. An order never was; a cancel is repeated when the venue is back."""
+    child = state.children.get(event.child_id)
+    if child is None or not orders.is_open(child.order):
+        return
+    if event.msg_type == "D":
+        orders.on_ended(child.order, OrdStatus.REJECTED)
+        copy_child(state, out, child, ExecType.REJECTED, event.ts, "the order did not leave")
+        close(state, child)  # its parent goes on at its next turn: sent again at once it would only fail again
+    elif event.msg_type == "F":
+        orders.on_cancel_rejected(child.order)
+        child.is_unknown = True
+
+
+def garbled_by_venue(state: State, event: Garbled, out: list[Command]) -> None:
+    """A venue's message that can't be read, or its refusal of one of ours (3, j): ask about every child it may concern."""
+    alert(out, event.code, event.session, event.text)
+    for child in _open_at(state, event.session):
+        is_waiting = child.order.status is OrdStatus.PENDING_NEW or child.order.is_cancel_pending
+        if child.child_id == event.cl_ord_id or (is_waiting and not event.cl_ord_id):
+            child.is_unknown = True
+            touch(state, child.parent_id)
+
+
+def ask_status(state: State, child: ChildOrder, ts: int, out: list[Command]) -> None:
+    """Ask the venue how a child stands."""
+    child.asked_ts = ts
+    child.asks += 1
+    out.append(AskChildStatus(child_id=child.child_id, venue=child.venue, symbol=child.symbol, side=child.side))
+    if state.setup is not None:
+        risk.count_message(state.gate, state.setup.policy, child.venue, ts)
+
+
+def _client_down(state: State, event: SessionDown, out: list[Command]) -> None:
+    """A client who is gone can't take his orders back: what becomes of them is agreed, on_disconnect of the policy."""
+    setup = state.setup
+    if setup is None:
+        return
+    for parent in (state.parents[parent_id] for parent_id in state.works):
+        if parent.session != event.session or not orders.is_open(parent.order):
+            continue
+        wanted = bounds(setup, parent.session, parent.symbol, parent.strategy).on_disconnect
+        if wanted == "pause" and not parent.paused_by:
+            pause(out, parent, "disconnected", f"{event.session} is gone; resume when it is back")
+        elif wanted == "cancel" and not parent.ended_as:
+            parent.ended_as, parent.end_reason = OrdStatus.CANCELED, BROKER_OPTION
+            parent.end_text = f"canceled because {event.session} disconnected"
+        touch(state, parent.parent_id)
+
+
+def _open_at(state: State, venue: str) -> list[ChildOrder]:
+    found = []
+    for parent_id in state.works:
+        found += [c for c in open_children(state, state.parents[parent_id]) if c.venue == venue]
+    return found
