@@ -203,7 +203,9 @@ def standing(state: State, parent: ParentOrder) -> tuple[str, str]:
         return "waiting", "for a venue's word on its children"
     if halts.is_halted(state, parent.symbol):
         return "waiting", f"trading in {parent.symbol} is halted"
-    return ("waiting", "for its start") if state.ts < parent.start_ts else ("working", "")
+    if state.ts < parent.start_ts:
+        return "waiting", "for the opening auction" if parent.open_children else "for its start"
+    return "working", ""
 
 
 def order_show(state: State, parent: ParentOrder) -> Answer:
@@ -229,7 +231,7 @@ def order_show(state: State, parent: ParentOrder) -> Answer:
         "market_volume": qty_text(market_volume(work, market), d) if work and market and work.base_volume >= 0 else "",
         "forgiven": qty_text(work.forgiven if work else 0, d),
         "refusals": work.refusals if work else 0,
-        "params": {p.name: _param(p, parent) for p in PARAMS if p.is_built},
+        "params": {p.name: _param(p, parent) for p in PARAMS},
         "text": parent.end_text,
         "children_sent": parent.next_child - 1,
         "children": [_child_row(c, d) for i in ids if (c := state.children.get(i)) is not None],

@@ -55,6 +55,7 @@ EDITS = (
     Rule("MinPctVol", "LE", "MaxPctVol", "MinPctVol must not exceed MaxPctVol."),
     Rule("TargetPctVol", "LE", "MaxPctVol", "TargetPctVol must not exceed MaxPctVol."),
     Rule("IWouldPct", "EX", "IWouldPrice", "IWouldPct is the share that IWouldPrice completes: give IWouldPrice too."),
+    Rule("OpenAuction", "NX", "StartTime", "OpenAuction begins with the open: leave StartTime out."),
     Rule("CloseAuction", "NX", "EndTime", "CloseAuction goes on to the close: leave EndTime out."),
 )
 
@@ -74,7 +75,7 @@ def export() -> str:
 
 def exported(use: Use) -> list[Param]:
     """The parameters that a strategy takes and that are built, in the order of their declaration."""
-    return [p for p in BY_NAME.values() if p.name in use.takes and p.is_built]
+    return [p for p in BY_NAME.values() if p.name in use.takes]
 
 
 def wire_tag(param: Param) -> int:

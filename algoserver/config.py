@@ -39,7 +39,7 @@ class ClientsConfig(Entry, frozen=True, kw_only=True):
 class VenueConfig(Entry, frozen=True, kw_only=True):
     """name: the venue's CompID. host, port: where it listens. kind: what it trades at. fee: of the value taken, a fraction as text.
 
-    auctions: whether it closes the day with a call auction that takes orders at the close (59=7).
+    auctions: whether it opens and closes the day with call auctions, which take orders at the open (59=2) and at the close (59=7).
     """
 
     name: str
@@ -73,9 +73,10 @@ class ForecastConfig(Entry, frozen=True, kw_only=True):
 
 
 class AlgoConfig(Entry, frozen=True, kw_only=True):
-    """How parents are worked. max_pct_vol, cross_after, closing_share: fractions as text. static_curve: share per bin.
+    """How parents are worked. max_pct_vol, cross_after, opening_share, closing_share: fractions as text. static_curve: share per bin.
 
-    closing_share: expected volume of the closing auction, of a day's. risk_aversion_e9: of IS for Urgency 1 to 5, in 1e-9 per unit of money.
+    opening_share, closing_share: expected volume of the call auctions, of a day's; 0: there is none. risk_aversion_e9: of IS for Urgency 1 to 5,
+    in 1e-9 per unit of money.
     """
 
     slice_s: int
@@ -85,6 +86,7 @@ class AlgoConfig(Entry, frozen=True, kw_only=True):
     refresh_ms: int
     risk_aversion_e9: list[int]
     static_curve: list[float]
+    opening_share: str = "0"
     closing_share: str = "0"
 
     def __post_init__(self) -> None:
@@ -127,7 +129,7 @@ class ServerConfig(Entry, frozen=True, kw_only=True):
 
 
 class InstrumentEntry(Entry, frozen=True, kw_only=True):
-    """One instrument. Quantities in whole shares or coins, decimal text where they may be fractions."""
+    """One instrument. Quantities in whole shares or coins, decimal text where they may be fractions. previous_close: "" if not known."""
 
     symbol: str
     tick: str
@@ -136,16 +138,22 @@ class InstrumentEntry(Entry, frozen=True, kw_only=True):
     round_lot: str = "100"
     qty_decimals: int = 0
     volatility: str = "0.02"
+    previous_close: str = ""
 
     def __post_init__(self) -> None:
         i = self.instrument()
         if i.tick <= 0 or i.lot <= 0 or i.round_lot % i.lot or i.round_lot <= 0 or i.adv <= 0 or i.volatility_ppm <= 0:
             raise ValueError("`tick`, `lot`, `adv`, `volatility` must be positive, `round_lot` a multiple of `lot`")
+        if self.previous_close and i.previous_close <= 0:
+            raise ValueError("`previous_close` must be a positive price, or be left out")
 
     def instrument(self) -> Instrument:
         """In the core's units."""
         d = self.qty_decimals
-        return Instrument(self.symbol, px(self.tick), qty(self.lot, d), qty(self.round_lot, d), d, self.adv * 10**d, ppm(self.volatility))
+        return Instrument(
+            self.symbol, px(self.tick), qty(self.lot, d), qty(self.round_lot, d), d, self.adv * 10**d, ppm(self.volatility),
+            px(self.previous_close or "0"),
+        )  # fmt: skip
 
 
 class InstrumentsFile(Entry, frozen=True, kw_only=True):
@@ -226,6 +234,7 @@ def _algo(server: ServerConfig, curve: tuple[int, ...]) -> AlgoDefaults:
         forecast_age_ns_max=server.forecast.age_days_max * DAY,
         static_curve=curve,
         closing_ppm=ppm(a.closing_share),
+        opening_ppm=ppm(a.opening_share),
     )
 
 

@@ -205,7 +205,7 @@ def _amend(state: State, parent: ParentOrder, asked: Request, operator: str) -> 
 
 
 OF_THE_ORDER = ("OrderQty", "Price", "OrdType")
-AMENDABLE = (*OF_THE_ORDER, *(p.name for p in BY_NAME.values() if p.is_built and p.is_mutable))
+AMENDABLE = (*OF_THE_ORDER, *(p.name for p in BY_NAME.values() if p.is_mutable))
 
 
 def _of_the_order(name: str, text: str, decimals: int) -> tuple[str, Any]:

@@ -147,7 +147,7 @@ class Amend(TyperCommand):
         """See above."""
         from algoserver.domain.params import PARAMS, bounds
 
-        lines = [f"{p.name} ({p.kind}{', ' + bounds(p) if bounds(p) else ''}): {p.meaning}" for p in PARAMS if p.is_built and p.is_mutable]
+        lines = [f"{p.name} ({p.kind}{', ' + bounds(p) if bounds(p) else ''}): {p.meaning}" for p in PARAMS if p.is_mutable]
         self.epilog = "\n\n".join(("NAME is one of:", "OrderQty (qty), Price (price), OrdType (MARKET, LIMIT)", *lines))
         super().format_help(ctx, formatter)
 

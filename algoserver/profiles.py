@@ -54,8 +54,6 @@ class ProfileConfig(Entry, frozen=True, kw_only=True):
             raise ValueError(f"`fills_ms` is not within 0 and {FILLS_MS_MAX}")
         for name, text in self.defaults.items():
             _check(f"`defaults` {name}", name, text)
-            if not BY_NAME[name].is_built:
-                raise ValueError(f"`defaults` {name} is not supported yet; leave it out")
             if BY_NAME[name].kind == "time":
                 raise ValueError(f"`defaults` {name}: a moment can't be a default; leave it out")
 
@@ -160,7 +158,7 @@ def _check(where: str, name: str, text: str) -> None:
     if name not in BY_NAME:
         raise ValueError(_unknown(where, name))
     try:
-        parameter(msgspec.structs.replace(BY_NAME[name], is_built=True), text, DECIMALS_MAX)
+        parameter(BY_NAME[name], text, DECIMALS_MAX)
     except Unusable as e:
         raise ValueError(f"{where}: {e.text}") from e
 

@@ -36,7 +36,7 @@ def parameters() -> str:
 
 def strategies() -> str:
     """Which strategy takes which parameter: R required, o optional, - refused."""
-    rows = [(p.name, *(_use(use, p.name) for use in USES.values())) for p in PARAMS if p.is_built]
+    rows = [(p.name, *(_use(use, p.name) for use in USES.values())) for p in PARAMS]
     rows.append(("Price (44)", *("R" if use.needs_limit else "o" for use in USES.values())))
     return _table(("", *(f"{s.name} {int(s)}" for s in USES)), rows)
 
@@ -49,8 +49,6 @@ def _tags(param: Param) -> str:
 
 
 def _amendable(param: Param) -> str:
-    if not param.is_built:
-        return "-"
     return "yes" if param.is_mutable else "no"
 
 

@@ -9,7 +9,6 @@ from decimal import Decimal
 from pathlib import Path
 from xml.etree import ElementTree
 
-import msgspec
 import pytest
 from lxml import etree
 
@@ -61,10 +60,10 @@ def test_every_strategy_is_there_once(root):
 
 @pytest.mark.parametrize("strategy", USES)
 def test_every_parameter_is_as_it_is_declared(root, strategy):
-    """Name, type, tag, use, range and choices; what is not built is not offered."""
+    """Name, type, tag, use, range and choices."""
     use = USES[strategy]
     element = strategy_of(root, strategy)
-    assert [e.get("name") for e in element.iter(f"{CORE}Parameter")] == [p.name for p in PARAMS if p.name in use.takes and p.is_built]
+    assert [e.get("name") for e in element.iter(f"{CORE}Parameter")] == [p.name for p in PARAMS if p.name in use.takes]
     for found in element.iter(f"{CORE}Parameter"):
         param = BY_NAME[found.get("name", "")]
         assert found.get(TYPE) == TYPES[param.kind]
@@ -196,8 +195,8 @@ def test_an_order_from_the_file_alone_is_understood_and_taken(root, strategy, se
 
 
 def answer(event: ParentRequested) -> ReportParent:
-    """The first report that the order gets at the open."""
-    day = Day()
+    """The first report that the order gets some minutes before the open."""
+    day = Day(now=OPEN_TS - 5 * MINUTE)
     day.quote()
     return next(c for c in day.feed(event) if isinstance(c, ReportParent))
 
@@ -231,11 +230,3 @@ def test_a_strategy_that_needs_a_limit_says_so(root, strategy):
     element = strategy_of(root, strategy)
     values = next(t for t in tickets(element, 1) if not broken(element, t | STANDARD))
     assert broken(element, values | {"FIX_OrdType": "1"}) == ["A limit order is needed: OrdType 2 with a Price."]
-
-
-def test_a_parameter_that_is_built_tomorrow_is_in_tomorrows_file(monkeypatch):
-    """Nothing here knows parameters by name: declare it, and it is there."""
-    name = next(p.name for p in PARAMS if not p.is_built)
-    assert name not in export()
-    monkeypatch.setitem(BY_NAME, name, msgspec.structs.replace(BY_NAME[name], is_built=True))
-    assert f'name="{name}"' in export()

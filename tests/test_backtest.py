@@ -212,6 +212,25 @@ def test_vwap_takes_part_in_the_auction_where_it_is_asked_to() -> None:
     assert 0.25 < kept / order.order.order_qty < 0.55  # 8 % in the auction, 11 to 16 % in the last half hour by the curve
 
 
+@pytest.mark.parametrize(("strategy", "params"), [(Strategy.IS, {}), (Strategy.POV, {"target_pct_vol": 20_000})])
+def test_an_order_before_the_open_trades_in_the_opening_and_goes_on_with_the_rest(strategy: int, params: dict[str, int]) -> None:
+    """Before any quote, by the previous close alone; what it kept trades at one price, and the plan goes on from there."""
+    open_ts = utc("20190628-13:30:00")
+    bt = Backtest(setup(), market("AAPL", "2019-06-28"), open_ts - 3 * MINUTE)
+    bt.parent("P1", "AAPL", 500_000, strategy, ts=open_ts - 2 * MINUTE, open_auction=True, **params)
+    bt.run(open_ts - SECOND)
+    (work,) = bt.state.works.values()
+    kept = work.opening_qty
+    bt.run(open_ts + 3 * MINUTE)
+    in_auction = [f for f in bt.fills if f.ts == open_ts]
+
+    assert sum(f.last_qty for f in in_auction) == kept > 0
+    assert len({f.last_px for f in in_auction}) == 1
+    assert bt.order("P1").order.cum_qty > kept
+    assert bt.state.works[bt.order("P1").parent_id].opening_qty == 0
+    assert bt.alerts == []
+
+
 def test_liquidity_has_the_dark_alone_first_and_finishes_in_the_light() -> None:
     """Half an hour by Urgency 3: until a minute before half time only XDARK1 fills, by MinExecQty at least; then lit does the rest."""
     run = Run("ADBE", "2019-06-14", at=100, minutes=30, share="0.08", cap="0.3", strategy=Strategy.LIQUIDITY, min_exec_qty=250)

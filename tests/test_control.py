@@ -285,7 +285,7 @@ def test_an_amend_becomes_an_event_and_is_judged_before():
 @pytest.mark.parametrize(
     ("values", "code", "text"),
     [
-        ({}, "usage", "NAME=VALUE"), ({"Side": "2"}, "usage", "MaxPctVol"), ({"OpenAuction": "Y"}, "usage", "can't be amended"),
+        ({}, "usage", "NAME=VALUE"), ({"Side": "2"}, "usage", "MaxPctVol"), ({"OpenAuction": "Y"}, "refused", "auction_over"),
         ({"OrderQty": "many"}, "usage", "OrderQty: not a number"), ({"OrderQty": "0"}, "usage", "not above 0"),
         ({"Urgency": "9"}, "usage", "Urgency: 9 is not within 1 and 5"), ({"OrdType": "PEG"}, "usage", "MARKET, LIMIT"),
         ({"MaxPctVol": "20"}, "usage", "a fraction"), ({"OrderQty": "2000000"}, "refused", "parent_qty_max"),

@@ -9,10 +9,10 @@ from algoserver.config import load
 from algoserver.domain.events import Garbled, ParentRequested, ReplaceRequested
 from algoserver.domain.params import AlgoParams
 from algoserver.domain.policy import ClientProfile
-from algoserver.domain.types import PX_ONE, OrdStatus, Strategy, utc
+from algoserver.domain.types import MINUTE, PX_ONE, OrdStatus, Strategy, TimeInForce, utc
 from algoserver.fix.codec import decode_client
 from algoserver.settings import BadConfig
-from tests.core.day import AAPL, Day, policy_loaded
+from tests.core.day import AAPL, OPEN_TS, Day, policy_loaded
 
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = "35=D|34=2|11=K1|55=AAPL|54=1|38=1000|40=1|847=1001|"
@@ -63,6 +63,7 @@ def test_broker_rs_tags_are_our_parameters(broker_r):
         i_would_price=199 * PX_ONE + PX_ONE // 2, display_qty=300, min_exec_qty=300,
         close_auction=True,
     )  # fmt: skip
+    assert [params(broker_r, f"7903={v}").open_auction for v in ("Y", "N", "NULL")] == [True, False, False]
     assert [params(broker_r, f"6065={u}").urgency for u in "123"] == [1, 3, 5]
     assert [params(broker_r, f"6064={p}").max_pct_vol for p in (1, 100)] == [10_000, 1_000_000]
 
@@ -77,6 +78,10 @@ def test_broker_ts_tags_are_our_parameters(broker_t):
         start_ts=utc(NOON), end_ts=utc(ONE), max_pct_vol=200_000, target_pct_vol=125_000, i_would_price=198 * PX_ONE, i_would_pct=400_000,
         display_qty=500, min_exec_qty=200, close_auction=True,
     )  # fmt: skip
+    auctions = {value: params(broker_t, f"7130={value}") for value in "YOCN"}
+    assert {v: (p.open_auction, p.close_auction) for v, p in auctions.items()} == {
+        "Y": (True, True), "O": (True, False), "C": (False, True), "N": (False, False)
+    }  # fmt: skip
     names = ("VERY_LOW", "LOW", "MEDIUM", "HIGH", "VERY_HIGH")
     assert [params(broker_t, f"7174={name}").urgency for name in names] == [1, 2, 3, 4, 5]
 
@@ -86,11 +91,10 @@ REFUSED = [
     ("r", "6064=101", "bad_parameter", "MaxPctVol (6064): 101 is not within 0.0001 and 100 per cent"),
     ("r", "6064=1e1", "bad_parameter", "MaxPctVol (6064): not a number: '1e1'"),
     ("r", "6065=B", "bad_parameter", "Urgency (6065): 'B' is not one of 1, 2, 3"),
-    ("r", "7903=Y", "unsupported_parameter", "OpenAuction is not supported yet; leave it out"),
+    ("r", "7903=O", "bad_parameter", "PartOnOpen (7903): 'O' is not one of NULL, N, Y"),
     ("r", "6732=work it", "unsupported_tag", "Instructions (6732) is not supported; leave it out"),
     ("r", "7911=Open", "unsupported_tag", "Benchmark (7911) is not supported; send Arrival, or leave it out"),
     ("r", "7126=10", "unknown_tag", "tag 7126 is not agreed for CLIENT1; leave it out"),
-    ("t", "7130=O", "unsupported_parameter", "OpenAuction is not supported yet; leave it out"),
     ("t", "7130=X", "bad_parameter", "Auction (7130): 'X' is not one of Y, O, C, N"),
     ("t", "7113=08:00:00", "bad_parameter", "StartTime: not a UTC timestamp YYYYMMDD-HH:MM:SS: '08:00:00'"),
     ("t", "7148=STRICT", "unsupported_tag", "Style (7148) is not supported; send NEUTRAL, or leave it out"),
@@ -105,6 +109,15 @@ def test_what_a_tag_can_not_say_is_refused(broker, tag, code, text, broker_r, br
         event = decoded(broker_r if broker == "r" else broker_t, tag, order=order)
         assert isinstance(event, Garbled)
         assert (event.code, event.text, event.reject_reason) == (code, text, 11 if code.startswith("unsupported") else 99)
+
+
+@pytest.mark.parametrize(("broker", "tag"), [("r", "7903=Y"), ("t", "7130=O"), ("t", "7130=Y")])
+def test_a_brokers_tag_for_the_open_sends_an_order_at_the_open(broker, tag, broker_r, broker_t):
+    """From his message to our child."""
+    day = Day(now=OPEN_TS - 5 * MINUTE)
+    event = decoded(broker_r if broker == "r" else broker_t, tag, order=ORDER.replace("38=1000", "38=100000"))
+    day.feed(event)
+    assert [c.time_in_force for c in day.sent()] == [TimeInForce.AT_OPEN]
 
 
 def test_two_ways_with_two_values_are_contradictory(broker_r):
@@ -172,7 +185,7 @@ BAD = [
     ('fills_ms = -1', "", "profiles 'CLIENT1'", "`fills_ms`", "0 and 3600000"),
     ('[profiles.defaults]\nMaxPct = "0.1"', "", "profiles 'CLIENT1'", "'MaxPct' is no parameter", "MaxPctVol"),
     ('[profiles.defaults]\nMaxPctVol = "15"', "", "profiles 'CLIENT1'", "15 is not within", "0.15 is 15 %"),
-    ('[profiles.defaults]\nOpenAuction = "Y"', "", "profiles 'CLIENT1'", "OpenAuction", "not supported yet"),
+    ('[profiles.defaults]\nOpenAuction = "yes"', "", "profiles 'CLIENT1'", "OpenAuction", "is not Y or N"),
     ('[profiles.defaults]\nEndTime = "20190628-12:00:00"', "", "profiles 'CLIENT1'", "EndTime", "leave it out"),
     ('[[profiles]]\nclient = "CLIENT1"', "", "profiles 'CLIENT1' client", "one profile", "together"),
     ('dialect = "none.toml"', "", "none.toml", "No such file", ""),

@@ -41,18 +41,24 @@ OVERRIDABLE = ("parent_qty_max", "parent_value_max", "parent_value_soft_max", "p
 SELL_SHORT = Side.SELL_SHORT  # to ask the enum takes ten times as long in Python 3.11
 
 
-def admit(gate: Gate, bounds: Bounds, instrument: Instrument, market: Market, event: ParentRequested) -> Denied | None:
-    """May this parent be worked at all? Value and collar are taken at the limit, or at the market without one."""
+def admit(
+    gate: Gate, bounds: Bounds, instrument: Instrument, market: Market, event: ParentRequested, stand_in_px: int = 0
+) -> Denied | None:
+    """May this parent be worked at all? Value and collar are taken at the limit, or at the market without one.
+
+    stand_in_px: risk.stand_in().
+    """
+    px = event.price or markets.mid(market) or stand_in_px
     why = gate.stops and stopped(gate, bounds.scopes)
     if why:
         return no("killed", f"{why}; send the order again after release", OTHER)
-    denied = _permitted(bounds, event) or _limits(bounds, instrument, market, event) or _unconfirmed(gate, bounds, instrument, market, event)
+    denied = _permitted(bounds, event) or _limits(bounds, instrument, market, event, stand_in_px) or _unconfirmed(gate, bounds, instrument, px, event)
     if denied is not None and not (denied.code in OVERRIDABLE and _is_overridden(gate, event)):
         return denied
-    return _twin(gate, bounds, event) or _credit(gate, bounds, instrument, market, event) or _take_token(gate, bounds, event)
+    return _twin(gate, bounds, event) or _credit(gate, bounds, instrument, px, event) or _take_token(gate, bounds, event)
 
 
-def admit_amended(gate: Gate, bounds: Bounds, instrument: Instrument, market: Market, parent_id: str, event: ParentRequested) -> Denied | None:
+def admit_amended(gate: Gate, bounds: Bounds, instrument: Instrument, market: Market, parent_id: str, event: ParentRequested, stand_in_px: int = 0) -> Denied | None:
     """May an admitted parent become what `event` says? Less at the same price always may, if it is in lots."""
     known = gate.parents[parent_id]
     is_less = event.order_qty <= known.order_qty and event.price == known.price
@@ -63,17 +69,17 @@ def admit_amended(gate: Gate, bounds: Bounds, instrument: Instrument, market: Ma
         return no("killed", f"{why}; send the replace again after release", OTHER)
     return (
         _permitted(bounds, event)
-        or _limits(bounds, instrument, market, event)
-        or _credit(gate, bounds, instrument, market, event, known)
+        or _limits(bounds, instrument, market, event, stand_in_px)
+        or _credit(gate, bounds, instrument, event.price or known.px, event, known)
         or _take_token(gate, bounds, event)
     )
 
 
-def note_parent(gate: Gate, parent_id: str, event: ParentRequested, market: Market, one: int) -> None:
-    """Open the gate's books for an admitted parent. one: quantity units of a whole share or coin."""
+def note_parent(gate: Gate, parent_id: str, event: ParentRequested, px: int, one: int) -> None:
+    """Open the gate's books for an admitted parent. px: what it is valued at without a limit; one: quantity units of a whole share or coin."""
     keys = exposure.keys_of(event.session, event.symbol, algo_name(event.strategy))
     parent = GatedParent(
-        event.session, event.symbol, event.side, event.order_qty, event.price, event.strategy, keys, one, markets.mid(market),
+        event.session, event.symbol, event.side, event.order_qty, event.price, event.strategy, keys, one, px,
         event.time_in_force is FOR_THE_DAY,
     )  # fmt: skip
     exposure.on_admitted(gate, parent_id, parent, event.ts)
@@ -103,11 +109,11 @@ def _participation(bounds: Bounds, event: ParentRequested) -> Denied | None:
     return no("participation_max", text, EXCEEDS_LIMIT, most, wished)
 
 
-def _limits(bounds: Bounds, instrument: Instrument, market: Market, event: ParentRequested) -> Denied | None:
+def _limits(bounds: Bounds, instrument: Instrument, market: Market, event: ParentRequested, stand_in_px: int) -> Denied | None:
     denied = steps(instrument, event.order_qty, event.price, event.ord_type, "order_qty")
     if denied:
         return denied
-    reference = reference_px(bounds, market, event.ts)
+    reference = reference_px(bounds, market, event.ts, stand_in_px)
     if isinstance(reference, Denied):
         return reference
     decimals, quantity = instrument.qty_decimals, event.order_qty
@@ -124,9 +130,9 @@ def _limits(bounds: Bounds, instrument: Instrument, market: Market, event: Paren
     return collar(bounds, instrument, event.side, event.price, reference) if event.price else None
 
 
-def _unconfirmed(gate: Gate, bounds: Bounds, instrument: Instrument, market: Market, event: ParentRequested) -> Denied | None:
+def _unconfirmed(gate: Gate, bounds: Bounds, instrument: Instrument, px: int, event: ParentRequested) -> Denied | None:
     """A soft block: the first time it asks whether that is meant, the second time it is."""
-    value = (event.price or markets.mid(market)) * event.order_qty // 10**instrument.qty_decimals
+    value = px * event.order_qty // 10**instrument.qty_decimals
     if bounds.parent_value_soft_max == UNSET or value <= bounds.parent_value_soft_max:
         return None
     while gate.soft and gate.soft[(oldest := next(iter(gate.soft)))] < event.ts - bounds.confirm_window_ns:
@@ -151,10 +157,9 @@ def _is_overridden(gate: Gate, event: ParentRequested) -> bool:
 
 
 def _credit(
-    gate: Gate, bounds: Bounds, instrument: Instrument, market: Market, event: ParentRequested, known: GatedParent | None = None
+    gate: Gate, bounds: Bounds, instrument: Instrument, px: int, event: ParentRequested, known: GatedParent | None = None
 ) -> Denied | None:
     """What the order would make of each layer's gross value, if all of it is done. known: the order that it amends."""
-    px = event.price or (known.px if known else markets.mid(market))
     value = max(0, event.order_qty - (known.filled if known else 0)) * px // 10**instrument.qty_decimals
     for layer in bounds.summed:
         most = layer.limits.gross_value_max

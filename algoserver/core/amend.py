@@ -126,7 +126,8 @@ def complete(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> 
     has_begun = parent.start_ts <= ts
     parent.start_ts = parent.start_ts if has_begun else wanted.start_ts
     parent.end_ts = wanted.end_ts
-    parent.amended_ts, parent.amended_px = ts, markets.mid(state.markets[parent.symbol])
+    stand_in_px = risk.stand_in(state.instruments[parent.symbol], setup.hours, ts)
+    parent.amended_ts, parent.amended_px = ts, markets.mid(state.markets[parent.symbol]) or stand_in_px
     text = ""
     if orders.is_open(order):
         window = Window(max(ts, parent.start_ts), max(parent.end_ts, ts + 1), (), setup.hours)
@@ -186,16 +187,17 @@ def _amendment(state: State, parent: ParentOrder, event: ReplaceRequested, gate:
         return CXL_OTHER, f"{denied.code}: {denied.text}"
     assert state.setup is not None
     # A window that nobody touched stays as it was agreed, even where it is over and Completion goes on.
-    window: Window | Denied = Window(parent.start_ts, parent.end_ts, (), state.setup.hours)
-    if "start_ts" in event.given or "end_ts" in event.given:
-        window = planning.window(state.setup, order)
-    if isinstance(window, Window):
-        window = auction.refusal(state.setup, parent.session, parent.strategy, order.params, window) or window
+    agreed = Window(parent.start_ts, parent.end_ts, (), state.setup.hours)
+    # An opening auction that it had is over, and no reason to refuse anything. The window is judged by what its own client has agreed to.
+    open_auction = order.params.open_auction and not (has_begun and parent.params.open_auction)
+    asked = msgspec.structs.replace(order, session=parent.session, params=msgspec.structs.replace(order.params, open_auction=open_auction))
+    is_touched = "start_ts" in event.given or "end_ts" in event.given
+    window = planning.window(state.setup, asked) if is_touched else auction.refusal(state.setup, asked, agreed) or agreed
     if isinstance(window, Denied):
         return CXL_OTHER, f"{window.code}: {window.text}"
     instrument, market = state.instruments[parent.symbol], state.markets[parent.symbol]
-    limits = bounds(state.setup, parent.session, parent.symbol, parent.strategy)
-    denied = admission.admit_amended(gate, limits, instrument, market, parent.parent_id, order)
+    limits, stand_in_px = bounds(state.setup, parent.session, parent.symbol, parent.strategy), risk.stand_in(instrument, state.setup.hours, event.ts)
+    denied = admission.admit_amended(gate, limits, instrument, market, parent.parent_id, order, stand_in_px)
     if denied is not None:
         return CXL_OTHER, f"{denied.code}: {denied.text}"
     return Amendment(event.cl_ord_id, order.order_qty, order.ord_type, order.price, order.params, window.start_ts, window.end_ts)

@@ -6,7 +6,7 @@ Rule 3: nothing here sends a new child. A parent is touched where it may go on a
 nobody asked for it waits for its next turn, or a venue that refuses everything would set our pace.
 """
 
-from algoserver.core import breakers, bundles, exposure, foreign, orders
+from algoserver.core import auction, breakers, bundles, exposure, foreign, orders
 from algoserver.core.bounds import algo_scope
 from algoserver.core.copies import copy_child
 from algoserver.core.orders import ChildOrder, Held, ParentOrder
@@ -156,7 +156,8 @@ def child_canceled(state: State, event: ChildCanceled, out: list[Command]) -> No
     if child is None or not orders.is_open(child.order):
         return
     parent = state.parents[child.parent_id]
-    ends_itself = child.time_in_force in (TimeInForce.IOC, TimeInForce.FOK) or (child.time_in_force.is_auction and event.ts >= parent.end_ts)
+    is_over = child.time_in_force.is_auction and event.ts >= auction.call_ts(parent, child)
+    ends_itself = child.time_in_force in (TimeInForce.IOC, TimeInForce.FOK) or is_over
     was_asked = child.order.is_cancel_pending or ends_itself
     orders.on_ended(child.order, event.ord_status)
     copy_child(state, out, child, ENDED[event.ord_status], event.ts, event.text)
@@ -165,7 +166,7 @@ def child_canceled(state: State, event: ChildCanceled, out: list[Command]) -> No
         touch(state, child.parent_id)
     if not was_asked:
         if child.time_in_force.is_auction:
-            count_refusal(state, parent, f"{child.venue} canceled an order for its auction: {event.text}", out)
+            _refused(state, parent, child, f"{child.venue} canceled an order for its auction: {event.text}", out)
         why = _why(event.exec_restatement_reason)
         alert(out, "unsolicited_cancel", child.child_id, f"{child.venue} ended it ({event.ord_status.name}{why}): {event.text}")
 
@@ -196,9 +197,7 @@ def child_rejected(state: State, event: ChildRejected, out: list[Command]) -> No
     copy_child(state, out, child, ExecType.REJECTED, event.ts, event.text)
     close(state, child)
     parent = state.parents[child.parent_id]
-    text = f"{child.venue}: {event.text}"
-    count_refusal(state, parent, text, out)
-    breakers.on_refused(state, (algo_scope(parent), f"venue:{child.venue}"), text, event.ts, out)
+    _refused(state, parent, child, f"{child.venue}: {event.text}", out)
     if parent.paused_by or not parent.open_children:
         touch(state, child.parent_id)
 
@@ -261,6 +260,17 @@ def count_refusal(state: State, parent: ParentOrder, text: str, out: list[Comman
     if work.refusals >= REFUSALS_MAX:
         pause(out, parent, "refusals", f"{work.refusals} refusals in a row, the last: {text}")
         work.refusals = 0
+
+
+def _refused(state: State, parent: ParentOrder, child: ChildOrder, text: str, out: list[Command]) -> None:
+    """A venue does not want an order. One at the open can go nowhere else: it is not tried again, and is no reason for a pause."""
+    work = state.works.get(parent.parent_id)
+    if child.time_in_force is not TimeInForce.AT_OPEN:
+        count_refusal(state, parent, text, out)
+        breakers.on_refused(state, (algo_scope(parent), f"venue:{child.venue}"), text, state.ts, out)
+    elif work is not None and not work.is_opening_missed:
+        work.is_opening_missed = True
+        alert(out, "auction_missed", parent.parent_id, f"{text}; what does not get into the opening auction returns to the plan")
 
 
 def _child(state: State, event: ChildMessage, out: list[Command]) -> ChildOrder | None:

@@ -12,7 +12,7 @@ from algoserver.core import market as markets
 from algoserver.core.algos import ALGOS, close
 from algoserver.core.algos.liquidity import ALONE_PPM
 from algoserver.core.algos.schedule import Schedule, Window, Work, expected_share, slice_length
-from algoserver.core.orders import ParentOrder
+from algoserver.core.orders import ParentOrder, leaves_qty
 from algoserver.core.state import State, profile
 from algoserver.core.tally import Tally
 from algoserver.domain.commands import Command, RequestForecast
@@ -105,7 +105,7 @@ def window(setup: PolicyLoaded, event: ParentRequested) -> Window | Denied:
         text = f"the session is {clock_text(hours.open_ns)} to {clock_text(hours.close_ns - 1)} UTC; it is {clock_text(event.ts)}"
         return Denied("requests", "exchange_closed", text, risk.EXCHANGE_CLOSED)
     found = Window(start_ts, end_ts, (), hours)
-    return auction.refusal(setup, event.session, event.strategy, p, found) or found
+    return auction.refusal(setup, event, found) or found
 
 
 def plan(state: State, parent: ParentOrder, window: Window, forgiven: int = 0) -> Work:
@@ -119,11 +119,15 @@ def plan(state: State, parent: ParentOrder, window: Window, forgiven: int = 0) -
     curve: tuple[int, ...] = ()
     curve_text = ""
     instrument = state.instruments.get(parent.symbol)  # a bust opens orders of a symbol that is gone: they wait, paused
-    if instrument is not None and (algo.by_curve or auction.is_wanted(parent.strategy, parent.params)):
+    is_called = auction.is_wanted(parent.strategy, parent.params) or parent.params.open_auction
+    if instrument is not None and (algo.by_curve or is_called):
         curve, curve_text = day_curve(state, state.setup, parent.symbol, window.start_ts)
     full = Window(window.start_ts, window.end_ts, curve, window.hours) if curve else window
-    kept = auction.kept_qty(state.setup, parent, instrument, full, max_pct_vol) if curve and instrument else 0
-    left = max(0, parent.order.order_qty - done - kept - forgiven)
+    opening = kept = 0
+    if curve and instrument:
+        opening = auction.opening_qty(state.setup, parent, instrument, full, max_pct_vol, state.ts)
+        kept = auction.kept_qty(state.setup, parent, leaves_qty(parent.order) - opening, instrument, full, max_pct_vol)
+    left = max(0, parent.order.order_qty - done - opening - kept - forgiven)
     if instrument is None:
         algo = ALGOS[Strategy.TWAP]  # needs no curve
     elif parent.strategy == IS:
@@ -147,6 +151,7 @@ def plan(state: State, parent: ParentOrder, window: Window, forgiven: int = 0) -
         max_pct_vol=max_pct_vol,
         curve_text=curve_text,
         auction_qty=kept,
+        opening_qty=opening,
     )
 
 
@@ -160,7 +165,8 @@ def _haste(state: State, parent: ParentOrder, window: Window) -> int:
     assert state.setup is not None
     instrument, market = state.instruments[parent.symbol], state.markets[parent.symbol]
     aversion_e9 = state.setup.algo.risk_aversion_e9[parent.params.urgency - 1]
-    day_value: int = markets.mid(market) * instrument.adv // 10**instrument.qty_decimals  # 1e-8 of money
+    price = markets.mid(market) or instrument.previous_close  # before the first quote of a day
+    day_value: int = price * instrument.adv // 10**instrument.qty_decimals  # 1e-8 of money
     share = max(1, expected_share(window))
     haste: int = aversion_e9 * day_value * instrument.volatility_ppm * share**2 * 100 // 36 // (SECOND * PX_ONE * PPM_ONE**2)
     return haste
@@ -195,13 +201,18 @@ def plan_text(parent: ParentOrder, work: Work, setup: PolicyLoaded) -> str:
         pace = f"at {_percent(parent.params.target_pct_vol)} % of volume"
     if parent.strategy == Strategy.CLOSE:
         pace = f"from {clock_text(close.begins_ts(work.schedule))} on"
-    kept = f", {qty_text(work.auction_qty, parent.qty_decimals)} of it in the closing auction" if work.auction_qty else ""
+    kept = _kept_text(parent, work)
     cap = f"at most {_percent(work.max_pct_vol)} % of volume"
     curve = f", {work.curve_text}" if work.curve_text else ""
     hidden = _dark_text(parent, setup)
     if parent.strategy == Strategy.LIQUIDITY and len(work.schedule.moments) > 2:
         pace = f"lit from {clock_text(work.schedule.moments[1])}"
     return f"{name}: {side} {quantity} {parent.symbol} {when}, {hidden}{pace}{kept}, {cap}{curve}, then {parent.params.completion}."
+
+
+def _kept_text(parent: ParentOrder, work: Work) -> str:
+    kept = ((work.opening_qty, "opening"), (work.auction_qty, "closing"))
+    return "".join(f", {qty_text(part, parent.qty_decimals)} of it in the {kind} auction" for part, kind in kept if part)
 
 
 def _dark_text(parent: ParentOrder, setup: PolicyLoaded) -> str:

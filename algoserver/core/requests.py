@@ -52,7 +52,8 @@ def parent_requested(state: State, event: ParentRequested, out: list[Command]) -
         else:
             instrument, market = state.instruments[event.symbol], state.markets[event.symbol]
             limits = bounds(state.setup, event.session, event.symbol, event.strategy)
-            refused = admission.admit(state.gate, limits, instrument, market, event)
+            stand_in_px = risk.stand_in(instrument, state.setup.hours, event.ts)
+            refused = admission.admit(state.gate, limits, instrument, market, event, stand_in_px)
     parent = _book(state, event, window if isinstance(window, Window) else None)
     if refused is not None:
         orders.on_ended(parent.order, OrdStatus.REJECTED)
@@ -61,7 +62,7 @@ def parent_requested(state: State, event: ParentRequested, out: list[Command]) -
     assert state.setup is not None
     assert isinstance(window, Window)
     one = 10 ** state.instruments[event.symbol].qty_decimals
-    admission.note_parent(state.gate, parent.parent_id, event, state.markets[event.symbol], one)
+    admission.note_parent(state.gate, parent.parent_id, event, parent.arrival_px, one)
     orders.on_accepted(parent.order)
     work = state.works[parent.parent_id] = planning.plan(state, parent, window)
     report(out, parent, ExecType.NEW, event.ts, text=planning.plan_text(parent, work, state.setup))
@@ -170,6 +171,7 @@ def _used_before(cl_ord_id: str) -> str:
 def _book(state: State, event: ParentRequested, window: Window | None) -> ParentOrder:
     instrument = state.instruments.get(event.symbol)
     market = state.markets.get(event.symbol)
+    stand_in_px = risk.stand_in(instrument, state.setup.hours, event.ts) if instrument and state.setup else 0
     parent = ParentOrder(
         parent_id=f"{state.run}-{state.next_parent}",
         session=event.session,
@@ -185,7 +187,7 @@ def _book(state: State, event: ParentRequested, window: Window | None) -> Parent
         account=event.account,
         order=Order(order_qty=event.order_qty),
         arrival_ts=event.ts,
-        arrival_px=markets.mid(market) if market else 0,
+        arrival_px=(markets.mid(market) if market else 0) or stand_in_px,
         start_ts=window.start_ts if window else event.ts,
         end_ts=window.end_ts if window else event.ts,
         qty_decimals=instrument.qty_decimals if instrument else 0,

@@ -1,7 +1,8 @@
 """The gate for children: check(), the last look after all algos and before the wire. Parents are let in by admission.
 
 Rule 1: the gate keeps its own books (exposure). It is told what was admitted, what left and what came back, and believes no algo.
-Rule 2: it fails closed: without policy or without a fresh reference price nothing new leaves.
+Rule 2: it fails closed: without policy or without a fresh reference price nothing new leaves. Before the open the previous close stands in
+for one, for parents at the door and for children that are orders at the open.
 Rule 3: a limit holds at equality, and counts what is on its way as if it had arrived.
 Rule 4: cancels never ask here.
 Rule 5: what must not happen again stops by itself: a refusal may name a scope that is stopped by it, until a person releases it.
@@ -17,12 +18,12 @@ from algoserver.core.market import Market
 from algoserver.core.rates import Count, Rate, count, has_room, rate, spend
 from algoserver.domain.commands import SendChild
 from algoserver.domain.limits import UNSET
-from algoserver.domain.policy import RiskPolicy
-from algoserver.domain.types import MID_PEG, PPM_ONE, SECOND, Denied, Instrument, OrdType, Side, TimeInForce, px_text, qty_text
+from algoserver.domain.policy import RiskPolicy, SessionHours
+from algoserver.domain.types import DAY, MID_PEG, PPM_ONE, SECOND, Denied, Instrument, OrdType, Side, TimeInForce, px_text, qty_text
 
 UNKNOWN_SYMBOL, EXCHANGE_CLOSED, EXCEEDS_LIMIT, DUPLICATE, UNSUPPORTED, INCORRECT_QTY, OTHER = 1, 2, 3, 6, 11, 13, 99
 LIMIT, MARKET, PEGGED = OrdType.LIMIT, OrdType.MARKET, OrdType.PEGGED  # to ask the enum takes ten times as long in Python 3.11
-FOR_THE_DAY = TimeInForce.DAY
+FOR_THE_DAY, AT_OPEN = TimeInForce.DAY, TimeInForce.AT_OPEN
 # Denials that pass by themselves, by time or by the next quote: a parent waits for its next turn and not for a person.
 PASSING = ("message_rate", "no_reference", "stale_reference", "traded_max", "self_match")
 FIRM = "firm"
@@ -105,6 +106,12 @@ def stopped(gate: Gate, scopes: tuple[str, ...]) -> str:
     return ""
 
 
+def stand_in(instrument: Instrument, hours: SessionHours, ts: int) -> int:
+    """What is the reference where none is fresh: before the open of a day the previous close, else nothing (0)."""
+    is_before = ts % DAY < hours.open_ns and hours.close_ns - hours.open_ns < DAY
+    return instrument.previous_close if is_before else 0
+
+
 def check(
     gate: Gate,
     bounds: Bounds | None,
@@ -115,10 +122,12 @@ def check(
     ts: int,
     shut: str = "",
     allowed: tuple[str, ...] = (),
+    stand_in_px: int = 0,
 ) -> Denied | None:
     """May this child leave? If so it is in the books from now on. venues: name -> whether its session is up.
 
     shut: why its venue takes nothing of this symbol now. allowed: venues that the client agreed to; empty: all.
+    stand_in_px: stand_in(), which holds for orders at the open alone.
     """
     parent_id = child.child_id.rpartition(".")[0]
     parent = gate.parents.get(parent_id)
@@ -148,7 +157,7 @@ def check(
         return no("venue_denied", f"policy {bounds.name} opens {', '.join(bounds.open_to)} to such an order, not {child.venue}", OTHER)
     denied = (
         steps(instrument, child.order_qty, child.price, child.ord_type, "child quantity")
-        or _child_limits(gate, bounds, instrument, parent, market, child, ts)
+        or _child_limits(gate, bounds, instrument, parent, market, child, ts, stand_in_px if child.time_in_force is AT_OPEN else 0)
         or _sums(gate, bounds, instrument, parent, child, ts)
         or _take_child_tokens(gate, bounds, parent, child, ts)
     )
@@ -169,7 +178,7 @@ def refused(bounds: Bounds) -> Denied:
 
 
 def _child_limits(
-    gate: Gate, bounds: Bounds, instrument: Instrument, parent: GatedParent, market: Market, child: SendChild, ts: int
+    gate: Gate, bounds: Bounds, instrument: Instrument, parent: GatedParent, market: Market, child: SendChild, ts: int, stand_in_px: int
 ) -> Denied | None:
     decimals = instrument.qty_decimals
     qty_max = bounds.child_qty_max * 10**decimals
@@ -186,7 +195,7 @@ def _child_limits(
     if parent.price and (child.price - parent.price) * child.side.sign > 0:
         text = f"child price {px_text(child.price)} is beyond the parent's limit {px_text(parent.price)}"
         return no("beyond_limit", text, EXCEEDS_LIMIT, parent.price, child.price)
-    reference = reference_px(bounds, market, ts)
+    reference = reference_px(bounds, market, ts, stand_in_px)
     if isinstance(reference, Denied):
         return reference
     value, value_max = child.price * child.order_qty, bounds.child_value_max * 10**decimals
@@ -295,10 +304,12 @@ def steps(instrument: Instrument, quantity: int, price: int, ord_type: OrdType, 
     return None
 
 
-def reference_px(policy: RiskPolicy, market: Market, ts: int) -> int | Denied:
+def reference_px(policy: RiskPolicy, market: Market, ts: int, stand_in_px: int = 0) -> int | Denied:
     """The price that values and collars are measured by; a refusal where there is none that is fresh."""
     reference, confirmed_ts = markets.reference(market)
     age = ts - confirmed_ts
+    if stand_in_px and (not reference or age > policy.reference_age_ns_max):
+        return stand_in_px
     if not reference:
         return no("no_reference", f"no reference price of {market.symbol} is known; wait for market data", OTHER)
     if age > policy.reference_age_ns_max:
@@ -322,9 +333,9 @@ def collar(bounds: Bounds, instrument: Instrument, side: Side, price: int, refer
     return None
 
 
-def dearest_px(policy: RiskPolicy, instrument: Instrument, side: Side, market: Market, limit: int, ts: int) -> int:
+def dearest_px(policy: RiskPolicy, instrument: Instrument, side: Side, market: Market, limit: int, ts: int, stand_in_px: int = 0) -> int:
     """The dearest price in ticks that collar and `limit` (0: none) let out now; 0 without a fresh reference."""
-    reference = reference_px(policy, market, ts)
+    reference = reference_px(policy, market, ts, stand_in_px)
     if isinstance(reference, Denied):
         return 0
     bound = collar_bound(policy, instrument, side, reference)

@@ -43,7 +43,8 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     if parent.symbol not in state.instruments and not parent.paused_by:
         pause(out, parent, "symbol_removed", f"{parent.symbol} is not in the instruments any more; resume when it is back")
     # Every entry in the heap becomes a Wakeup in its time: one that waits for its start must not ask for two.
-    wake(state, parent.parent_id, parent.start_ts if ts < parent.start_ts else ts + setup.algo.refresh_ns)
+    is_before, refresh_ns = ts < parent.start_ts, setup.algo.refresh_ns
+    wake(state, parent.parent_id, auction.next_turn(parent, own, resting, refresh_ns, ts) if is_before else ts + refresh_ns)
     is_past_end, stopped = _should_end(parent, setup, ts), stops.hits(state, parent)
     limits = _limits(setup, parent)
     if parent.amendment is not None and not parent.order.is_cancel_pending:
@@ -61,14 +62,14 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     is_over = bool(parent.ended_as) or parent.order.is_cancel_pending or not orders.is_open(parent.order)
     if is_over or parent.paused_by or stopped:
         is_unwanted = parent.order.is_cancel_pending or bool(parent.paused_by) or bool(stopped)
-        unwanted = resting if is_unwanted or not auction.is_awaited(parent, ts) else auction.in_book(resting)
+        unwanted = resting if is_unwanted else [c for c in resting if not auction.is_awaited(parent, c, ts)]
         _act(state, setup, parent, own, placement.take_back(unwanted, ts), ts, out)
         if is_over and not parent.open_children:
             _finish(state, parent, ts, out)
         return
     if parent.awaits_status:
         return
-    if ts < parent.start_ts:
+    if is_before and not own.opening_qty:
         return
     market, instrument = state.markets[parent.symbol], state.instruments[parent.symbol]
     if parent.time_in_force is not TimeInForce.DAY:
@@ -79,11 +80,16 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     if is_halted:
         own.halted_ts = own.halted_ts or ts
         return
-    if own.halted_ts:
-        _go_on(state, setup, parent, own, ts)
-    if own.base_volume < 0:
+    if own.base_volume < 0:  # before the opening auction where it takes part in that: its volume counts as ours does
         own.base_volume = market.volume.total
         own.capped_volume = own.capped_volume if own.capped_volume >= 0 else market.volume.total
+    if is_before:
+        own.halted_ts = 0
+        _act(state, setup, parent, own, auction.place(setup, parent, own, resting, market, instrument, ts), ts, out)
+        return
+    is_called = parent.params.open_auction and _await_opening(state, setup, parent, own, resting, ts, out)
+    if own.halted_ts or (own.opening_qty and not is_called):
+        _go_on(state, setup, parent, own, ts)
     slice_start_ts = own.slice_start_ts
     lit, hidden = dark.split(auction.in_book(resting))
     wanted = _demand(parent, own, lit, hidden, auction.away_qty(resting), market, setup, instrument, ts)
@@ -122,9 +128,20 @@ def _stranded(state: State, parent: ParentOrder, resting: list[ChildOrder]) -> l
     return [c for c in resting if is_stranded(c.venue)]
 
 
+def _await_opening(
+    state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, resting: list[ChildOrder], ts: int, out: list[Command]
+) -> bool:
+    """Whether the opening auction has not told of all our orders in it. Those that it keeps silent about for too long are taken back."""
+    called = auction.at_the_open(resting)
+    late = [c for c in called if not auction.is_awaited(parent, c, ts)]
+    _act(state, setup, parent, own, placement.take_back(late, ts), ts, out)
+    return bool(called)
+
+
 def _go_on(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, ts: int) -> None:
-    """After a halt: the time that it took was no time of the plan, so what is left is planned over what is left of the window."""
-    own.halted_ts = 0
+    """After a halt or the opening auction: what is left is planned over what is left of the window, for the time of a halt was no time
+    of the plan, and what the auction left is the plan's again."""
+    own.halted_ts = own.opening_qty = 0
     if not own.schedule.moments:
         return  # by volume: a market that stands still makes nothing due
     anew = planning.plan(state, parent, Window(ts, max(parent.end_ts, ts + 1), (), setup.hours), own.forgiven)
@@ -155,7 +172,7 @@ def _demand(
         # Past the end, by Completion: SOFT joins with all that is left, HARD crosses with it.
         whole = parent.order.order_qty
         start_qty, now_qty, end_qty = 0, whole, whole
-    kept_qty = max(0, own.auction_qty - away_qty) if ts < parent.end_ts else 0
+    kept_qty = max(0, own.auction_qty - (0 if own.opening_qty else away_qty)) if ts < parent.end_ts else 0
     hidden_qty = sum(orders.leaves_qty(c.order) for c in hidden)
     stuck_qty = sum(orders.leaves_qty(c.order) for c in hidden if c.is_unknown)
     out_qty = Open(open_qty, hidden_qty, stuck_qty, away_qty, kept_qty)
@@ -189,12 +206,11 @@ def _act(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, plac
         return
     instrument, market = state.instruments[parent.symbol], state.markets[parent.symbol]
     venues = [v for v in setup.venues if v.kind != dark.DARK and _takes_orders(state, v.name, parent)]
-    shown = 0 if placed.time_in_force is TimeInForce.AT_CLOSE else parent.params.display_qty  # a call shows no order
-    limits = _limits(setup, parent)
-    most = router.child_most(limits, instrument, placed.price, shown)
+    shown = 0 if placed.time_in_force.is_auction else parent.params.display_qty  # a call shows no order
+    most = router.child_most(_limits(setup, parent), instrument, placed.price, shown)
     if placed.time_in_force is TimeInForce.DAY:
         routes = router.rest(parent.side, placed.quantity, placed.price, market, venues, instrument, most)
-    elif placed.time_in_force is TimeInForce.AT_CLOSE:
+    elif placed.time_in_force.is_auction:
         routes = router.auction(placed.quantity, placed.price, venues, most)
     elif placed.time_in_force is TimeInForce.FOK:
         routes = router.whole(parent.side, placed.quantity, placed.price, market, venues)
@@ -250,7 +266,9 @@ def send_child(state: State, parent: ParentOrder, child: SendChild, ts: int, out
     """The only way out for an order: past the gate, into the books, onto the wire."""
     limits = _limits(state.setup, parent) if state.setup else None
     shut, allowed = _shut(state, child.venue, child.symbol), profile(state, parent.session).venues
-    denied = risk.check(state.gate, limits, state.instruments, state.venues_up, state.markets.get(child.symbol), child, ts, shut, allowed)
+    instrument, market = state.instruments.get(child.symbol), state.markets.get(child.symbol)
+    stand_in_px = risk.stand_in(instrument, state.setup.hours, ts) if instrument and state.setup else 0
+    denied = risk.check(state.gate, limits, state.instruments, state.venues_up, market, child, ts, shut, allowed, stand_in_px)
     if denied is not None:
         alert(out, f"gate_{denied.code}", child.child_id, denied.text)
         if denied.stops:

@@ -50,7 +50,6 @@ class Param(msgspec.Struct, frozen=True):
     least: int = 0
     most: int = 0
     choices: tuple[str, ...] = ()
-    is_built: bool = True
     is_mutable: bool = True
 
     @property
@@ -74,7 +73,7 @@ PARAMS = (
     Param("DisplayQty", "display_qty", "qty", (1138, 210, 111), "most that a child may show", "what the desk allows"),
     Param("DarkPct", "dark_pct", "share", (), "share of the remainder that may rest in dark venues", "0; for LIQUIDITY 1", 0, 1_000_000),
     Param("MinExecQty", "min_exec_qty", "qty", (110,), "least execution in a dark venue; rounded down to a lot", "none"),
-    Param("OpenAuction", "open_auction", "flag", (), "take part in the opening auction", "N", is_built=False),
+    Param("OpenAuction", "open_auction", "flag", (), "take part in the opening auction", "N"),
     Param("CloseAuction", "close_auction", "flag", (), "take part in the closing auction", "N"),
     Param(
         "Completion", "completion", "choice", (), "what happens to the rest at the end: cancel it, join with it, cross with it", "CANCEL",
@@ -115,8 +114,6 @@ assert AlgoParams.__struct_fields__ == tuple(p.field for p in PARAMS)
 
 def bounds(param: Param) -> str:
     """What may be sent, for a person; empty where that is said by the type."""
-    if not param.is_built:
-        return "not built: refused"
     if param.kind == "share":
         return f"{ppm_text(param.least)} to {ppm_text(param.most)}"
     if param.kind == "int":

@@ -105,6 +105,7 @@ class AlgoDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     risk_aversion_e9: tuple[int, int, int, int, int]  # of IS by Urgency 1 to 5, 1e-9 per unit of money
     static_curve: tuple[int, ...]  # share of the day's volume per bin, ppm, sum 1_000_000
     closing_ppm: int = 0  # expected volume of the closing auction, share of a day's, ppm; 0: there is none
+    opening_ppm: int = 0  # the same of the opening auction
 
 
 class SessionHours(msgspec.Struct, frozen=True):

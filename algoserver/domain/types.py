@@ -128,6 +128,7 @@ class Instrument(msgspec.Struct, frozen=True):
 
     qty_decimals: digits after the point of one unit (0: shares). tick: price units. lot: every quantity is a
     multiple of it. round_lot: children are multiples of it but for the tail. adv: units a day. volatility_ppm: of a day's return.
+    previous_close: price units, 0 if nobody has said it.
     """
 
     symbol: str
@@ -137,6 +138,7 @@ class Instrument(msgspec.Struct, frozen=True):
     qty_decimals: int
     adv: int
     volatility_ppm: int = 20_000
+    previous_close: int = 0
 
 
 class Denied(msgspec.Struct, frozen=True, gc=False):

@@ -89,9 +89,6 @@ def whole(what: str, text: str) -> int:
 def parameter(param: Param, text: str, decimals: int) -> int | str | bool:
     """An algo parameter's value; quantities have `decimals`."""
     try:
-        value = parse(param, text, decimals)
+        return parse(param, text, decimals)
     except ValueError as e:
         raise Unusable("bad_parameter", f"{param.name}: {e}") from e
-    if not param.is_built and value:
-        raise Unusable("unsupported_parameter", f"{param.name} is not supported yet; leave it out", UNSUPPORTED_CHARACTERISTIC)
-    return value

@@ -23,10 +23,10 @@ POLICY = RiskPolicy(
 ALGO = AlgoDefaults(
     slice_ns=MINUTE, max_pct_vol=250_000, catch_up_factor=3, cross_after_ppm=700_000, refresh_ns=SECOND,
     risk_aversion_e9=(10, 100, 300, 1_000, 10_000),
-    forecast_age_ns_max=10 * DAY, static_curve=FLAT_26, closing_ppm=80_000,
+    forecast_age_ns_max=10 * DAY, static_curve=FLAT_26, closing_ppm=80_000, opening_ppm=10_000,
 )  # fmt: skip
 HOURS = SessionHours(13 * 60 * MINUTE + 30 * MINUTE, 20 * 60 * MINUTE)
-AAPL = Instrument(symbol="AAPL", tick=PX_ONE // 100, lot=1, round_lot=100, qty_decimals=0, adv=30_000_000)
+AAPL = Instrument(symbol="AAPL", tick=PX_ONE // 100, lot=1, round_lot=100, qty_decimals=0, adv=30_000_000, previous_close=199 * PX_ONE)
 
 
 def policy_loaded(**changes: Any) -> PolicyLoaded:
@@ -41,9 +41,9 @@ def policy_loaded(**changes: Any) -> PolicyLoaded:
 class Day:
     """Feeds events to a State and keeps all that it commanded. `now` is the last event's time."""
 
-    def __init__(self, setup: PolicyLoaded | None = None) -> None:
+    def __init__(self, setup: PolicyLoaded | None = None, now: int = OPEN_TS) -> None:
         self.state = State()
-        self.now = OPEN_TS
+        self.now = now
         self.fed: list[events.Event] = []
         self.commands: list[commands.Command] = []
         self.feed(setup or policy_loaded())

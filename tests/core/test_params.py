@@ -12,16 +12,18 @@ from algoserver.domain.params import BY_NAME, PARAMS, USES
 from algoserver.domain.policy import Venue
 from algoserver.domain.types import MINUTE, SECOND, Strategy, TimeInForce, px, utc
 from algoserver.fix.codec import decode_client
-from tests.core.day import AAPL, Day, policy_loaded
+from tests.core.day import AAPL, OPEN_TS, Day, policy_loaded
 
 START_TS = utc("20190628-19:20:00")
 CLOSE_TS = utc("20190628-20:00:00")
+# Where an effect is to be seen at another time of the day: when the order comes, and until when one looks.
+TIMES = {"OpenAuction": (OPEN_TS - 5 * MINUTE, OPEN_TS + 5 * MINUTE)}
 STEP = 5 * SECOND
 # What is sent for each parameter, and what every strategy needs.
 VALUES = {
     "StartTime": "20190628-19:25:00", "EndTime": "20190628-19:40:00", "MaxPctVol": "0.01", "MinPctVol": "0.2", "TargetPctVol": "0.04",
     "Urgency": "5", "IWouldPrice": "201", "IWouldPct": "0.1", "DisplayQty": "100", "DarkPct": "0.5", "MinExecQty": "300",
-    "CloseAuction": "Y", "Completion": "HARD", "CatchUp": "N",
+    "OpenAuction": "Y", "CloseAuction": "Y", "Completion": "HARD", "CatchUp": "N",
 }  # fmt: skip
 NEEDED = {Strategy.POV: {"TargetPctVol": "0.01"}, Strategy.CLOSE: {"MaxPctVol": "0.005"}, Strategy.ICEBERG: {"DisplayQty": "500"}}
 # Some say something only beside another one.
@@ -42,13 +44,12 @@ class Did(NamedTuple):
     time_in_force: TimeInForce
 
 
-def worked(strategy: Strategy, given: dict[str, str]) -> list[Did]:
-    """The children of an order over the last forty minutes of a day, in a market that fills what has rested half a minute at its price.
+def worked(strategy: Strategy, given: dict[str, str], start_ts: int = START_TS, end_ts: int = CLOSE_TS + MINUTE) -> list[Did]:
+    """The children of an order, by default over the last forty minutes of a day, in a market that fills what has rested half a minute at its price.
 
     For the first ten minutes that price is above the order's limit.
     """
-    day = Day(policy_loaded(venues=(Venue("XLIT1", has_auctions=True), Venue("XLIT2"), Venue("XDARK1", "dark"))))
-    day.now = START_TS
+    day = Day(policy_loaded(venues=(Venue("XLIT1", has_auctions=True), Venue("XLIT2"), Venue("XDARK1", "dark"))), now=start_ts)
     day.up("XDARK1")
     day.quote()
     event = decode_client(message(strategy, given), "CLIENT1", {"AAPL": AAPL})
@@ -57,7 +58,7 @@ def worked(strategy: Strategy, given: dict[str, str]) -> list[Did]:
     resting: list[tuple[int, SendChild]] = []
     answer(day, day.feed(event), did, resting)
     assert day.reports()[0].exec_type == "0", day.reports()[0].text
-    for n in range((CLOSE_TS + MINUTE - START_TS) // STEP):
+    for n in range((end_ts - start_ts) // STEP):
         cents = 20 + round(3 * sin(n / 7)) if n * STEP < 10 * MINUTE else -20 + round(3 * sin(n / 7))
         bid = f"{200 + cents / 100:.2f}"
         day.quote(bid, f"{200 + cents / 100 + 0.02:.2f}")
@@ -98,8 +99,9 @@ def message(strategy: Strategy, given: dict[str, str]) -> str:
     return "".join(f"{tag}={value}\x01" for tag, value in pairs)
 
 
-@pytest.mark.parametrize(("strategy", "name"), [(s, p.name) for s, use in USES.items() for p in PARAMS if p.name in use.takes and p.is_built])
+@pytest.mark.parametrize(("strategy", "name"), [(s, p.name) for s, use in USES.items() for p in PARAMS if p.name in use.takes])
 def test_every_parameter_has_its_effect(strategy: Strategy, name: str):
     """The same order without it is worked otherwise."""
     base = {k: v for k, v in (NEEDED.get(strategy, {}) | BESIDE.get(name, {})).items() if k in USES[strategy].takes}
-    assert worked(strategy, base) != worked(strategy, base | {name: VALUES[name]})
+    times = TIMES.get(name, ())
+    assert worked(strategy, base, *times) != worked(strategy, base | {name: VALUES[name]}, *times)

@@ -48,7 +48,7 @@ def _admit(
 
 def _gate(**parent: Any) -> Gate:
     gate = Gate()
-    admission.note_parent(gate, "P1", _parent(**parent), _market(), 1)
+    admission.note_parent(gate, "P1", _parent(**parent), MID, 1)
     return gate
 
 

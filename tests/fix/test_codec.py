@@ -37,7 +37,6 @@ ids = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, ma
 quantities = st.integers(1, 10**12)
 px_units = st.integers(1, 10**14)
 times = st.integers(0, 4 * 10**9).map(lambda ms: ms * 1_000_000)
-built = [p for p in PARAMS if p.is_built]
 
 
 def _fix(*pairs: tuple[object, object]) -> str:
@@ -74,7 +73,7 @@ def _encode(e: ParentRequested, by_tag: bool) -> str:
     if e.ord_type is OrdType.LIMIT:
         body.append((44, px_text(e.price)))
     grouped = []
-    for param in built:
+    for param in PARAMS:
         value = getattr(e.params, param.field)
         if value == getattr(AlgoParams(), param.field):
             continue
@@ -89,7 +88,7 @@ def _encode(e: ParentRequested, by_tag: bool) -> str:
 @st.composite
 def parents(draw: Any) -> ParentRequested:
     ord_type = draw(st.sampled_from([OrdType.MARKET, OrdType.LIMIT]))
-    chosen = draw(st.lists(st.sampled_from(built), unique_by=lambda p: p.name))
+    chosen = draw(st.lists(st.sampled_from(PARAMS), unique_by=lambda p: p.name))
     return ParentRequested(
         session="C1", msg_seq=draw(st.integers(0, 10**9)), cl_ord_id=draw(ids), symbol=draw(st.sampled_from(list(INSTRUMENTS))),
         side=draw(st.sampled_from(list(Side))), order_qty=draw(quantities), ord_type=ord_type,
@@ -215,7 +214,7 @@ def _code(**changes: object) -> tuple[str, int]:
         ({"extra": _fix((957, 1), (958, "CatchUp"), (960, "yes"))}, ("bad_parameter", 99)),
         ({"extra": _fix((957, 1), (958, "Completion"), (960, "NEVER"))}, ("bad_parameter", 99)),
         ({"extra": _fix((957, 1), (958, "OpenAuction"), (960, "N"))}, ("", 0)),
-        ({"extra": _fix((957, 1), (958, "OpenAuction"), (960, "Y"))}, ("unsupported_parameter", 11)),
+        ({"extra": _fix((957, 1), (958, "OpenAuction"), (960, "y"))}, ("bad_parameter", 99)),
         ({"extra": _fix((957, 16), *[(958, "Urgency"), (960, "1")] * (len(BY_NAME) + 1))}, ("too_many_parameters", 99)),
         ({"extra": _fix((958, "Urgency"), (960, "1"))}, ("bad_group", 99)),
         ({"extra": _fix((957, 2), (958, "Urgency"), (960, "1"))}, ("bad_group", 99)),

@@ -63,7 +63,8 @@ class Work(msgspec.Struct, gc=False):
     forgiven: quantity that the plan has given up. refusals: by the gate or a venue, in a row. curve_text: whose curve.
     crossed_ts: when it last crossed the spread. slice_due, slice_cum: what was due and done when the slice began.
     i_would_keep: what IWouldPct leaves to the plan, -1 until IWouldPrice was first reached.
-    auction_qty: what the plan keeps for the closing auction; the schedule is for the rest.
+    auction_qty, opening_qty: what the plan keeps for the closing and the opening auction; the schedule is for the rest. When the opening
+    is over, what it left returns to the schedule. is_opening_missed: a venue refused an order for it.
     is_late: it can't complete as things stand. halted_ts: since when it waits for the end of a trading halt, 0 if it does not.
     """
 
@@ -85,6 +86,8 @@ class Work(msgspec.Struct, gc=False):
     slice_cum: int = 0
     i_would_keep: int = -1
     auction_qty: int = 0
+    opening_qty: int = 0
+    is_opening_missed: bool = False
     is_late: bool = False
     halted_ts: int = 0
 
