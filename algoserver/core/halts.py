@@ -1,12 +1,12 @@
 """Trading halts: which venue trades what, and what waits for it.
 
-Rule 1: a halt is a venue's, of one symbol or of all. A symbol is halted when no venue that is up trades it: where one goes on,
-our orders go on there.
+Rule 1: a halt is a venue's, of one symbol or of all. For a client a symbol is halted when no lit venue that is up and that he has agreed to
+trades it: where one goes on, his orders go on there. A dark venue makes no market by itself: it trades at the lit ones' mid.
 Rule 2: it lasts until the venue says that it is over. A session that breaks says nothing; it is asked again when it is back.
 """
 
 from algoserver.core.reports import alert
-from algoserver.core.state import State, touch
+from algoserver.core.state import State, profile, touch
 from algoserver.domain.commands import Command
 from algoserver.domain.events import StatusChanged
 
@@ -38,9 +38,13 @@ def shut(state: State, venue: str, symbol: str) -> str:
     return (at.get(symbol) or at.get(EVERYTHING, "")) if at else ""
 
 
-def is_halted(state: State, symbol: str) -> bool:
-    """No venue trades it now. Those that are down do not count, unless all are."""
-    if not state.halts:
+def is_halted(state: State, symbol: str, session: str) -> bool:
+    """No venue trades it now, of those of the client `session`: his lit ones, all lit ones where he has none. Those that are down do not
+    count, unless all are."""
+    if not state.halts or state.setup is None:
         return False
-    venues = [name for name, is_up in state.venues_up.items() if is_up] or list(state.venues_up)
+    lit = [v.name for v in state.setup.venues if v.kind == "lit"]
+    agreed = profile(state, session).venues
+    own = [name for name in lit if name in agreed] or lit
+    venues = [name for name in own if state.venues_up.get(name)] or own
     return bool(venues) and all(shut(state, name, symbol) for name in venues)

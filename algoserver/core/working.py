@@ -55,7 +55,7 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
         return
     if is_past_end:
         parent.ended_as = parent.ended_as or OrdStatus.CANCELED
-    is_halted = halts.is_halted(state, parent.symbol)
+    is_halted = halts.is_halted(state, parent.symbol, parent.session)
     if is_halted and parent.on_halt is OnHalt.CANCEL and not parent.ended_as:
         parent.ended_as, parent.end_reason = OrdStatus.CANCELED, CANCEL_ON_TRADING_HALT
         parent.end_text = f"trading in {parent.symbol} is halted (18=K)"
@@ -120,6 +120,8 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
 def _stranded(state: State, parent: ParentOrder, resting: list[ChildOrder]) -> list[ChildOrder]:
     """Children where nothing of ours should rest now. Through a halt it would trade in a reopening auction: only 18=J asks for that."""
     stays = parent.on_halt is OnHalt.REINSTATE
+    if not stays and halts.is_halted(state, parent.symbol, parent.session):
+        return resting  # a dark venue that goes on, too: for this client there is no market
 
     def is_stranded(venue: str) -> bool:
         is_shut = foreign.shut(state, venue, parent.symbol) or stops.is_venue_stopped(state, venue)

@@ -6,6 +6,7 @@ from algoserver.core.risk import EXCHANGE_CLOSED
 from algoserver.core.state import dump, load
 from algoserver.domain import events
 from algoserver.domain.commands import CancelChild, ReportParent, SendChild
+from algoserver.domain.policy import ClientProfile, Venue
 from algoserver.domain.types import MINUTE, PX_ONE, SECOND, ExecType, OnHalt, OrdStatus, OrdType, Side, Strategy, TimeInForce
 from tests.core.day import Day, policy_loaded
 
@@ -242,3 +243,62 @@ def test_a_halt_takes_back_what_fits_a_pending_replace_too():
         day.feed(events.StatusChanged(session=venue, venue=venue, symbol="AAPL", is_halted=True))
     day.wait(2 * SECOND)
     assert {c.child_id for c in day.commands if isinstance(c, CancelChild)} == {c.child_id for c in resting}
+
+
+# ---- whose halt it is
+
+
+def halted_at_xlit1(client: str, profile: ClientProfile, **more) -> Day:
+    """An order of `client` that works when XLIT1, and it alone, halts. XDARK1 is there too."""
+    venues = (Venue("XLIT1"), Venue("XLIT2"), Venue("XDARK1", "dark"))
+    day = Day(policy_loaded(clients=("CLIENT1", "CLIENT2"), venues=venues, profiles=(profile,)))
+    day.up("XDARK1")
+    day.quote()
+    day.parent("P1", 10_000, minutes=30, session=client, **more)
+    day.wait(MINUTE)
+    day.quote()
+    day.halt("XLIT1")
+    return day
+
+
+@pytest.mark.parametrize(
+    ("client", "agreed", "is_over"),
+    [
+        ("CLIENT1", ("XLIT1",), True),
+        ("CLIENT1", ("XLIT1", "XDARK1"), True),  # what has no lit price to trade at is no market
+        ("CLIENT1", ("XLIT1", "XLIT2"), False),
+        ("CLIENT1", ("XDARK1",), False),  # XLIT2 makes the mid
+        ("CLIENT1", (), False),
+        ("CLIENT2", ("XLIT1",), False),  # another one's profile
+    ],
+)
+def test_a_halt_is_of_the_venues_that_the_client_has_agreed_to(client, agreed, is_over):
+    """With 18=K the order ends where the client has no lit venue left that trades, and nowhere else."""
+    day = halted_at_xlit1(client, ClientProfile("CLIENT1", venues=agreed), on_halt=OnHalt.CANCEL)
+    assert [r.exec_restatement_reason for r in day.reports() if r.ord_status is OrdStatus.CANCELED] == [6] * is_over
+
+
+def test_a_client_whose_only_venue_is_halted_waits_and_is_refused_what_can_not_wait():
+    """A status says so; an IOC of his is refused, another client's is not."""
+    day = halted_at_xlit1("CLIENT1", ClientProfile("CLIENT1", venues=("XLIT1",)))
+    day.feed(events.StatusRequested(session="CLIENT1", cl_ord_id="P1"))
+    assert day.reports()[-1].text == "halted: it goes on when AAPL trades again"
+    day.parent("P2", 100, time_in_force=TimeInForce.IOC)
+    assert day.reports("P2")[-1].text.startswith("halted: ")
+    day.parent("P3", 100, time_in_force=TimeInForce.IOC, session="CLIENT2")
+    assert day.reports("P3")[0].ord_status is OrdStatus.NEW
+
+
+@pytest.mark.parametrize(("on_halt", "is_taken_back"), [(OnHalt.WAIT, True), (OnHalt.REINSTATE, False)])
+def test_what_rests_in_the_dark_does_not_trade_through_a_halt_of_all_lit_venues(on_halt, is_taken_back):
+    """The dark venue itself has halted nothing; only 18=J leaves it there."""
+    day = Day(policy_loaded(venues=(Venue("XLIT1"), Venue("XLIT2"), Venue("XDARK1", "dark"))))
+    day.up("XDARK1")
+    day.quote()
+    day.parent("P1", 10_000, Strategy.LIQUIDITY, minutes=30, max_pct_vol=1_000_000, on_halt=on_halt)
+    day.trade(100_000)
+    day.wait(2 * SECOND)
+    hidden = [c.child_id for c in day.sent() if c.venue == "XDARK1"]
+    day.halt()
+    assert len(hidden) == 1
+    assert [c.child_id for c in day.commands if isinstance(c, CancelChild) and c.venue == "XDARK1"] == hidden * is_taken_back
