@@ -56,11 +56,10 @@ def refusal(setup: PolicyLoaded, event: ParentRequested, window: Window) -> Deni
 
 
 def _no_auction(setup: PolicyLoaded, session: str, is_always_open: bool, share_ppm: int, wish: str, kind: str) -> Denied | None:
-    agreed = next((p.venues for p in setup.profiles if p.client == session), ())
     why = ""
     if is_always_open:
         why = "this market never closes"
-    elif not share_ppm or not any(v.has_auctions and (not agreed or v.name in agreed) for v in setup.venues):
+    elif not share_ppm or not any(v.has_auctions for v in setup.open_to(session)):
         why = "no venue that is open to you holds one"
     if not why:
         return None

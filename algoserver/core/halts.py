@@ -6,7 +6,7 @@ Rule 2: it lasts until the venue says that it is over. A session that breaks say
 """
 
 from algoserver.core.reports import alert
-from algoserver.core.state import State, profile, touch
+from algoserver.core.state import State, touch
 from algoserver.domain.commands import Command
 from algoserver.domain.events import StatusChanged
 
@@ -44,7 +44,6 @@ def is_halted(state: State, symbol: str, session: str) -> bool:
     if not state.halts or state.setup is None:
         return False
     lit = [v.name for v in state.setup.venues if v.kind == "lit"]
-    agreed = profile(state, session).venues
-    own = [name for name in lit if name in agreed] or lit
+    own = [v.name for v in state.setup.open_to(session) if v.kind == "lit"] or lit
     venues = [name for name in own if state.venues_up.get(name)] or own
     return bool(venues) and all(shut(state, name, symbol) for name in venues)

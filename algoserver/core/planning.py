@@ -219,8 +219,8 @@ def _dark_text(parent: ParentOrder, setup: PolicyLoaded) -> str:
     share = dark.share(parent.strategy, parent.params)
     if not share:
         return ""
-    if not any(v.kind == dark.DARK for v in setup.venues):
-        return "nothing in the dark (no such venue here), "
+    if not any(v.kind == dark.DARK for v in setup.open_to(parent.session)):
+        return "nothing in the dark (no such venue is open to you), "
     least = f" by {qty_text(parent.params.min_exec_qty, parent.qty_decimals)} at least" if parent.params.min_exec_qty else ""
     return f"up to {_percent(share)} % of the remainder in the dark{least}, "
 

@@ -11,7 +11,7 @@ from algoserver.core.orders import is_open, leaves_qty
 from algoserver.domain.commands import CancelChild, Command, SendChild
 from algoserver.domain.events import ReplaceRequested
 from algoserver.domain.params import AlgoParams
-from algoserver.domain.policy import Venue
+from algoserver.domain.policy import ClientProfile, Venue
 from algoserver.domain.types import PPM_ONE, SECOND, ExecType, OrdStatus, OrdType, Side, Strategy, TimeInForce, px
 from tests.core.day import AAPL, POLICY, Day, policy_loaded
 
@@ -363,5 +363,16 @@ def test_a_cancel_of_the_parent_takes_the_dark_child_back():
 def test_the_plan_names_the_share():
     """And what there is to say where no such venue is."""
     assert "up to 50 % of the remainder in the dark by 700 at least, " in street(min_exec_qty=700).reports()[0].text
-    assert "nothing in the dark (no such venue here), " in street(venues=KINDS[:2]).reports()[0].text
+    assert "nothing in the dark (no such venue is open to you), " in street(venues=KINDS[:2]).reports()[0].text
     assert "dark" not in street(dark_pct=-1).reports()[0].text
+
+
+@pytest.mark.parametrize(
+    ("agreed", "said"), [(("XLIT1",), "nothing in the dark (no such venue is open to you), "), (("XLIT1", "XDARK1"), "up to 50 % ")]
+)
+def test_the_plan_promises_no_dark_to_a_client_who_has_agreed_to_none(agreed, said):
+    """There is one, and it is not his."""
+    day = Day(policy_loaded(venues=KINDS, profiles=(ClientProfile("CLIENT1", venues=agreed),)))
+    day.quote()
+    day.parent("P1", 10_000, **HALF)
+    assert said in day.reports()[0].text
