@@ -29,7 +29,8 @@ def mass_cancel_requested(state: State, event: MassCancelRequested, out: list[Co
     if event.request_type == BY_SECURITY and event.symbol not in state.instruments:
         _refuse(state, event, UNKNOWN_SECURITY, f"unknown_symbol: Symbol (55) {event.symbol or 'is missing'} is not traded here", out)
         return
-    meant = [p for p in _working(state, event.session, event.request_type, event.symbol, event.side) if not p.ended_as]
+    # One whose window is over, and whose children may still trade, is meant too; one that is canceled already is not.
+    meant = [p for p in _working(state, event.session, event.request_type, event.symbol, event.side) if not p.end_text]
     for parent in meant:
         parent.ended_as = OrdStatus.CANCELED
         parent.end_text = f"canceled by mass cancel {event.cl_ord_id}"

@@ -61,7 +61,8 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
         parent.end_text = f"trading in {parent.symbol} is halted (18=K)"
     is_over = bool(parent.ended_as) or parent.order.is_cancel_pending or not orders.is_open(parent.order)
     if is_over or parent.paused_by or stopped:
-        is_unwanted = parent.order.is_cancel_pending or bool(parent.paused_by) or bool(stopped)
+        # end_text: somebody has asked for the end; that of the window has none before it is done.
+        is_unwanted = parent.order.is_cancel_pending or bool(parent.end_text or parent.paused_by or stopped)
         unwanted = resting if is_unwanted else [c for c in resting if not auction.is_awaited(parent, c, ts)]
         _act(state, setup, parent, own, placement.take_back(unwanted, ts), ts, out)
         if is_over and not parent.open_children:

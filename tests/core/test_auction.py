@@ -7,7 +7,7 @@ from algoserver.core.algos import close
 from algoserver.core.algos.schedule import Window, expected_share, planned
 from algoserver.core.orders import is_open, leaves_qty
 from algoserver.domain import events
-from algoserver.domain.commands import CancelChild, RejectCancel, ReportParent, SendChild
+from algoserver.domain.commands import CancelChild, RejectCancel, ReportMassCancel, ReportParent, SendChild
 from algoserver.domain.params import AlgoParams
 from algoserver.domain.policy import ClientProfile, SessionHours
 from algoserver.domain.types import DAY, MINUTE, PPM_ONE, PX_ONE, SECOND, OrdStatus, OrdType, Strategy, TimeInForce, utc
@@ -259,3 +259,42 @@ def test_a_replace_of_a_symbol_that_is_gone_is_given_up():
     day.feed(policy_loaded(instruments=()))
     day.canceled(child)
     assert [c.text.partition(":")[0] for c in day.commands if isinstance(c, RejectCancel)] == ["symbol_removed"]
+
+
+# ---- the minute in which the auction's answer is awaited
+
+
+def answered_late() -> tuple[Day, SendChild]:
+    """A CLOSE order half a minute after the close: its child is still out, and nobody has taken it back."""
+    day = ordered()
+    later(day, CLOSE_TS - MINUTE)
+    [child] = day.sent()
+    day.accept(child)
+    later(day, CLOSE_TS + MINUTE // 2)
+    assert [c for c in day.commands if isinstance(c, CancelChild)] == []
+    return day, child
+
+
+def test_a_mass_cancel_after_the_close_reaches_what_waits_for_the_auctions_answer():
+    """It is listed, taken back, and Canceled when the child is over, with what the auction did; a second one lists it no more."""
+    day, child = answered_late()
+    report, *rest = day.feed(events.MassCancelRequested(session="CLIENT1", cl_ord_id="M1", request_type="7"))
+    assert isinstance(report, ReportMassCancel)
+    assert [a[0] for a in report.affected] == ["P1"]
+    assert [c.child_id for c in rest if isinstance(c, CancelChild)] == [child.child_id]
+    again, *_ = day.feed(events.MassCancelRequested(session="CLIENT1", cl_ord_id="M2", request_type="7"))
+    assert isinstance(again, ReportMassCancel)
+    assert again.affected == ()
+    day.fill(child, 4_000)
+    day.canceled(child)
+    end = day.reports()[-1]
+    assert (end.ord_status, end.cum_qty, end.text) == (OrdStatus.CANCELED, 4_000, "canceled by mass cancel M1")
+
+
+def test_an_operators_cancel_after_the_close_reaches_what_waits_for_the_auctions_answer():
+    """As before the close."""
+    day, child = answered_late()
+    out = day.operator("cancel", day.order().parent_id)
+    assert [c.child_id for c in out if isinstance(c, CancelChild)] == [child.child_id]
+    day.canceled(child)
+    assert (day.reports()[-1].ord_status, day.reports()[-1].exec_restatement_reason) == (OrdStatus.CANCELED, 4)

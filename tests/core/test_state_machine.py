@@ -169,7 +169,7 @@ class Street(Books):
     def cancels_many(self, session: str, number: int, request_type: str, symbol: str, side: str, all_of_it: int, poss_dup: bool) -> None:
         kind = "7" if all_of_it == 1 else request_type
         ids = {"session": session, "cl_ord_id": f"M{number}", "poss_dup": poss_dup}
-        before = [p for p in self.state.parents.values() if p.session == session and is_open(p.order) and not p.ended_as]
+        before = [p for p in self.state.parents.values() if p.session == session and is_open(p.order) and not p.end_text]
         out = self.says(events.MassCancelRequested(**ids, request_type=kind, symbol=symbol, side=side))
         for answer in out:
             if isinstance(answer, commands.ReportMassCancel) and answer.response != "0":
