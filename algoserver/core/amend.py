@@ -182,15 +182,16 @@ def _amendment(state: State, parent: ParentOrder, event: ReplaceRequested, gate:
     has_begun = parent.start_ts <= event.ts
     if has_begun and "start_ts" in event.given and event.params.start_ts != parent.params.start_ts:
         return CXL_OTHER, "not_amendable: StartTime (168) stays once the order has begun; leave it out"
-    denied = planning.refusal(state, order)
+    # An opening auction that it had is over, and no reason to refuse anything. What counts is
+    # what the order's own client has agreed to, whoever amends it.
+    open_auction = order.params.open_auction and not (has_begun and parent.params.open_auction)
+    asked = msgspec.structs.replace(order, session=parent.session, params=msgspec.structs.replace(order.params, open_auction=open_auction))
+    denied = planning.refusal(state, asked)
     if denied is not None:
         return CXL_OTHER, f"{denied.code}: {denied.text}"
     assert state.setup is not None
     # A window that nobody touched stays as it was agreed, even where it is over and Completion goes on.
     agreed = Window(parent.start_ts, parent.end_ts, (), state.setup.hours)
-    # An opening auction that it had is over, and no reason to refuse anything. The window is judged by what its own client has agreed to.
-    open_auction = order.params.open_auction and not (has_begun and parent.params.open_auction)
-    asked = msgspec.structs.replace(order, session=parent.session, params=msgspec.structs.replace(order.params, open_auction=open_auction))
     is_touched = "start_ts" in event.given or "end_ts" in event.given
     window = planning.window(state.setup, asked) if is_touched else auction.refusal(state.setup, asked, agreed) or agreed
     if isinstance(window, Denied):

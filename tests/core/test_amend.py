@@ -8,8 +8,9 @@ from algoserver.core.orders import leaves_qty
 from algoserver.domain.commands import CancelChild, Command, RaiseAlert, RejectCancel, ReportParent
 from algoserver.domain.events import OperatorAmended, ReplaceRequested
 from algoserver.domain.params import AlgoParams
+from algoserver.domain.policy import ClientProfile
 from algoserver.domain.types import MINUTE, PX_ONE, SECOND, ExecType, OrdStatus, OrdType, Side, Strategy, TimeInForce
-from tests.core.day import Day
+from tests.core.day import Day, policy_loaded
 
 PENDING, DONE = ExecType.PENDING_REPLACE, ExecType.REPLACED
 
@@ -284,3 +285,17 @@ def test_a_fill_that_comes_first_ends_what_the_desk_wanted():
     out = day.fill(child, 1_000)
     assert [c.code for c in out if isinstance(c, RaiseAlert)] == ["amend_given_up"]
     assert [t for t, *_ in told(out)] == [ExecType.TRADE]
+
+
+def test_the_desk_is_judged_by_what_the_orders_client_has_agreed_to():
+    """His strategies and his venues, not those of a session that is called operator; the rate of requests is the desk's own."""
+    day = Day()
+    day.resting()
+    day.feed(policy_loaded(profiles=(ClientProfile("CLIENT1", algos=(int(Strategy.VWAP),)), ClientProfile("operator", algos=(int(Strategy.TWAP),)))))
+    (alert,) = desk(day, order_qty=800)
+    assert isinstance(alert, RaiseAlert)
+    assert "strategy_not_allowed" in alert.text
+    day.feed(policy_loaded(profiles=(ClientProfile("CLIENT1"), ClientProfile("operator", algos=(int(Strategy.VWAP),)))))
+    desk(day, order_qty=2_000)
+    assert day.order().order.order_qty == 2_000
+    assert "parents:operator" in day.state.gate.rates
