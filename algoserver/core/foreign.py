@@ -69,7 +69,12 @@ def commanded(state: State, event: OperatorCommanded, out: list[Command]) -> Non
         known.released_by = event.operator
         alert(out, "foreign_adopted", event.target, f"by {event.operator}: {event.reason}")
         _touch(state, known)
-    elif is_nameable(known) and is_open(known):
+    elif not is_open(known):
+        alert(out, "foreign_not_canceled", event.target, f"{known.cl_ord_id} is {known.ord_status.name} at {known.venue}; adopt it to trade there")
+    elif not is_nameable(known):
+        text = f"{known.venue} has not said the {_unsaid(known)} of {known.cl_ord_id}, so no message can name it; cancel it there, then adopt it"
+        alert(out, "foreign_not_canceled", event.target, text)
+    else:
         known.canceled_by = event.operator
         instrument = state.instruments.get(known.symbol)
         out.append(
@@ -89,7 +94,15 @@ def ask_all(state: State, venue: str, out: list[Command]) -> None:
 
 def is_nameable(known: ForeignOrder) -> bool:
     """Whether a message can be about it: that takes its ClOrdID, symbol and side, and the venue need not have said them."""
-    return not known.cl_ord_id.startswith(NAMELESS) and bool(known.symbol) and known.side in tuple(Side)
+    return not _unsaid(known)
+
+
+def _unsaid(known: ForeignOrder) -> str:
+    if known.cl_ord_id.startswith(NAMELESS):
+        return "ClOrdID (11)"
+    if not known.symbol:
+        return "symbol (55)"
+    return "" if known.side in tuple(Side) else "side (54)"
 
 
 def is_open(known: ForeignOrder) -> bool:

@@ -4,7 +4,7 @@ import pytest
 
 from algoserver.core.foreign import is_open, key
 from algoserver.core.state import dump, load
-from algoserver.domain.commands import AskChildStatus, CancelChild, ReportParent
+from algoserver.domain.commands import AskChildStatus, CancelChild, RaiseAlert, ReportParent
 from algoserver.domain.events import CancelRejected, ForeignOrderReported
 from algoserver.domain.types import SECOND, OrdStatus, Side
 from tests.core.day import Day
@@ -144,3 +144,20 @@ def test_a_word_about_an_order_that_nobody_knows_is_said_to_be_nothing():
     day = Day()
     day.operator("adopt", "XLIT1 NOBODY")
     assert day.alerts() == ["no_such_order"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"child_id": "#37"}, "ClOrdID (11)"), ({"symbol": ""}, "symbol (55)"), ({"side": ""}, "side (54)"),
+        ({"status": OrdStatus.CANCELED, "cum": 100}, "is CANCELED"),
+    ],
+)  # fmt: skip
+def test_a_cancel_that_no_message_can_ask_for_is_said_aloud(more, said):
+    """Or is not needed any more; the operator does not wait for an answer that nobody was asked for."""
+    day = Day()
+    foreign(day, **more)
+    out = day.operator("cancel_foreign", key("XLIT1", more.get("child_id", "WHO1")))
+    assert [type(c) for c in out] == [RaiseAlert]
+    assert (day.alerts()[-1], said in out[0].text) == ("foreign_not_canceled", True), out[0].text
+    assert not next(iter(day.state.foreign.values())).canceled_by
