@@ -1,5 +1,6 @@
 """`algoserver`: serve, sim, demo, certify, train, replay, atdl, password. Each imports what it needs when it runs: --help is instant."""
 
+import os
 import signal
 import sys
 import time
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 EXIT_USAGE = 2
+PASSWORD_VARIABLE = "ALGOSERVER_CERTIFY_PASSWORD"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="A FIX-native execution algorithm server.")
 train_app = typer.Typer(no_args_is_help=True, help="Learn from recorded data.")
@@ -120,6 +122,10 @@ def certify(
     symbol: Annotated[str, typer.Option("--symbol", help="A symbol with a market, in shares.")] = "AAPL",
     only: Annotated[list[str] | None, typer.Option("--only", help="Id of a scenario, as a run prints it; B. is all of B. May be repeated.")] = None,
     patience: Annotated[float, typer.Option("--patience", help="Seconds that an answer may take.", min=0.1)] = 10,
+    username: Annotated[str, typer.Option("--username", help="Username of our Logon, where the server wants one.")] = "",
+    password_file: Annotated[
+        Path | None, typer.Option("--password-file", help=f"File with its password in the first line; else {PASSWORD_VARIABLE} has it.")
+    ] = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write the report here as JSON.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write the report here as one HTML page.")] = None,
 ) -> None:
@@ -132,6 +138,8 @@ def certify(
     from algoserver.certify.run import NoSession, Plan
     from algoserver.certify.run import certify as run
 
+    if password_file is not None and not username:
+        _refuse("--password-file needs --username")
     if fix not in DIALECTS:
         _refuse(f"--fix {fix} is no version that a client speaks here; use {', '.join(DIALECTS)}")
     try:
@@ -139,7 +147,9 @@ def certify(
             # Before the run: a run's answers are not lost to a folder that is not there.
             wanted.parent.mkdir(parents=True, exist_ok=True)
             wanted.touch()
-        report = run(Plan(host, port, sender, target, fix, symbol, tuple(only or ()), patience), lambda r: print(reports.line(r), flush=True))
+        secret = _password(password_file) if username else ""
+        plan = Plan(host, port, sender, target, fix, symbol, tuple(only or ()), patience, username, secret)
+        report = run(plan, lambda r: print(reports.line(r), flush=True))
         for path, text in ((json, reports.to_json), (html, reports.to_html)):
             if path is not None:
                 path.write_text(text(report))
@@ -147,6 +157,15 @@ def certify(
         _refuse(str(error))
     print(reports.summary(report))
     raise typer.Exit(0 if report.is_passed else 1)
+
+
+def _password(file: Path | None) -> str:
+    """From the file or the environment, never from an argument: what a process is started with, everybody on its machine can read."""
+    found = file.read_text().partition("\n")[0].rstrip("\r") if file is not None else os.environ.get(PASSWORD_VARIABLE, "")
+    if not found:
+        needed = f"--username needs a password: {PASSWORD_VARIABLE} or --password-file"
+        _refuse(f"the first line of {file} has no password" if file is not None else needed)
+    return found
 
 
 @train_app.command("volume")

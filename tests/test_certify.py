@@ -1,7 +1,9 @@
 """The certification script: against the real server, against an honest one, and against every lie that a check is there to find."""
 
 import json
+import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -65,6 +67,48 @@ def test_the_server_is_certified_in_every_version_at_once(port, tmp_path):
         page = ElementTree.fromstring(pages(fix)[1].read_text().removeprefix("<!DOCTYPE html>"))
         assert (len(page.findall(".//details")), page.findall(".//details[@open]")) == (len(expected), [])
         assert run.result().stdout.splitlines()[-1].startswith(f"{len(expected)} of {len(expected)} scenarios passed")
+
+
+def logon_heard(fix: str, *arguments: str, **environment: str) -> dict[str, str]:
+    """Fields of the first message that certify sends to somebody who does not answer."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        wanted = ["--port", str(listener.getsockname()[1]), "--patience", "0.1", "--fix", fix, *arguments]
+        with subprocess.Popen(
+            [sys.executable, "-m", "algoserver", "certify", *wanted], cwd=ROOT, env={**os.environ, **environment}, stderr=subprocess.DEVNULL
+        ):
+            listener.settimeout(60)
+            heard = b""
+            peer, _ = listener.accept()
+            with peer:
+                peer.settimeout(60)
+                while b"\x0110=" not in heard:
+                    heard += peer.recv(4_096)
+    return dict(pair.split("=", 1) for pair in heard.decode().split("\x01") if pair)
+
+
+def test_certify_logs_on_with_a_password_from_the_environment_or_a_file(tmp_path):
+    """In the words of each version; without --username there is none."""
+    secret = tmp_path / "secret"
+    secret.write_text("open:sesame\nnot this\n")
+    by_file = logon_heard("4.4", "--username", "desk", "--password-file", str(secret))
+    assert (by_file["553"], by_file["554"]) == ("desk", "open:sesame")
+    in_42 = logon_heard("4.2", "--username", "desk", ALGOSERVER_CERTIFY_PASSWORD="sesame")
+    assert (in_42["95"], in_42["96"], "554" in in_42) == ("11", "desk:sesame", False)
+    assert not {"553", "554", "96"} & logon_heard("5.0SP2", ALGOSERVER_CERTIFY_PASSWORD="sesame").keys()
+
+
+def test_certify_without_the_password_says_how_to_give_it_and_shows_it_nowhere(tmp_path, monkeypatch):
+    """No argument carries it, no report and no output repeats it."""
+    monkeypatch.delenv("ALGOSERVER_CERTIFY_PASSWORD", raising=False)
+    missing = command("--username", "desk")
+    assert (missing.returncode, "ALGOSERVER_CERTIFY_PASSWORD or --password-file" in missing.stderr) == (2, True)
+    monkeypatch.setenv("ALGOSERVER_CERTIFY_PASSWORD", "opensesame")
+    server = Honest()
+    pages = (tmp_path / "report.json", tmp_path / "report.html")
+    done = command("--port", str(server.port), "--username", "desk", "--only", "S.1", "--json", str(pages[0]), "--html", str(pages[1]))
+    server.close()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not [text for text in (done.stdout, done.stderr, *(p.read_text() for p in pages)) if "opensesame" in text]
 
 
 def test_the_exit_status_says_how_it_went(port):

@@ -22,6 +22,15 @@ class Dialect(NamedTuple):
     lacks: frozenset[int] = frozenset()
     lacks_chapters: tuple[str, ...] = ()
 
+    def credentials(self, username: str, password: str) -> Pairs:
+        """What a Logon says of who it is: 553 and 554; 4.2 has neither, and RawData (96) is "username:password"."""
+        if not username and not password:
+            return ()
+        if self.name == "4.2":
+            raw = f"{username}:{password}"
+            return ((95, str(len(raw.encode()))), (96, raw))
+        return ((553, username), (554, password))
+
     def said(self, pairs: Pairs) -> Pairs:
         """What we send, without the tags that the version does not have."""
         return [pair for pair in pairs if pair[0] not in self.lacks]

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from algoserver.certify.amends import AMENDS, MASS
 from algoserver.certify.dialect import DIALECTS
@@ -36,6 +36,8 @@ class Plan:
     symbol: str = "AAPL"
     only: tuple[str, ...] = ()
     patience_s: float = 10.0
+    username: str = ""
+    password: str = field(default="", repr=False)
 
 
 def certify(plan: Plan, tell: Callable[[Result], None]) -> Report:
@@ -43,7 +45,8 @@ def certify(plan: Plan, tell: Callable[[Result], None]) -> Report:
     chosen = choose(plan.only)
     dialect = DIALECTS[plan.fix]
     chosen = [(chapter, s) for chapter, s in chosen if chapter not in dialect.lacks_chapters]
-    session = Session(plan.host, plan.port, plan.sender, plan.target, dialect.begin_string, dialect.logon)
+    logon = (*dialect.logon, *dialect.credentials(plan.username, plan.password))
+    session = Session(plan.host, plan.port, plan.sender, plan.target, dialect.begin_string, logon)
     try:
         # We keep no numbers from one run to the next, so both sides begin anew.
         session.log_on(reset=True, patience_s=plan.patience_s)

@@ -13,6 +13,7 @@ import simplefix
 
 Pairs = Sequence[tuple[int, str]]
 HEADER = (43, 97, 122)  # PossDupFlag, PossResend, OrigSendingTime
+SECRET = (96, 554)  # RawData, Password: on the wire and nowhere else
 CONNECT_S_MAX = 5.0
 
 
@@ -53,7 +54,7 @@ class Message:
 
 
 class Session:
-    """One initiator. logon: what its version's Logon says besides.
+    """One initiator. logon: what its version's Logon says besides, and by which name and password.
 
     sent_seq, heard_seq: numbers of the last message sent and of the last heard in order.
     """
@@ -115,7 +116,7 @@ class Session:
             message.append_pair(tag, value, header=tag in HEADER)
         text: bytes = message.encode()
         self._write(text[:-4] + (b"999\x01" if text[-4:-1] != b"999" else b"000\x01") if is_garbled else text)
-        return Message([*head, *rest])
+        return Message([(tag, "..." if tag in SECRET else value) for tag, value in (*head, *rest)])
 
     def skip(self, count: int) -> None:
         """Use up numbers without sending: the peer must notice the gap."""

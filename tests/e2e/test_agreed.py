@@ -1,5 +1,8 @@
 """What is agreed with clients, over sockets: a broker's tags, fills of an interval, who may log on, who listens; and replayed."""
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -9,7 +12,7 @@ from algoserver.credentials import hashed
 from algoserver.domain.commands import ReportChild, ReportParent
 from algoserver.journal import read
 from algoserver.recovery import replay
-from tests.e2e.street import Client
+from tests.e2e.street import ROOT, Client
 from tests.e2e.venue import MESSAGE_S_MAX, RawClient, Scripted, now, refusal
 
 PASSWORD = "correct horse battery"
@@ -168,6 +171,19 @@ def test_a_client_with_a_password_logs_on_by_it_alone(street, name: str):
     client.peer.send("1", (112, "here?"))
     assert client.heard.get(timeout=15)["112"] == "here?"
     client.close()
+
+
+@pytest.mark.parametrize(("name", "fix"), [("LOCKED", "4.4"), ("LOCKED42", "4.2"), ("LOCKED50", "5.0SP2")])
+def test_certify_gets_in_by_the_password(street, name: str, fix: str):
+    """With the right one, and with no other."""
+    wanted = ["certify", "--port", str(street.port), "--sender", name, "--fix", fix, "--username", "desk", "--only", "S.1"]
+    done = [
+        subprocess.run(
+            [sys.executable, "-m", "algoserver", *wanted], cwd=ROOT, env={**os.environ, "ALGOSERVER_CERTIFY_PASSWORD": secret}, timeout=60,
+            capture_output=True,
+        ) for secret in (PASSWORD, "guess")
+    ]  # fmt: skip
+    assert [d.returncode for d in done] == [0, 2], done
 
 
 def test_a_refused_logon_is_in_the_log_and_no_password_is_on_disk(street):
