@@ -283,3 +283,18 @@ def test_a_drop_copy_misses_nothing_and_hears_nothing_twice(street, tmp_path):
     assert (refused["35"], refused["380"]) == ("j", "0")  # 4.2 has no 6
     for client in (one, two, late):
         client.close()
+
+
+def test_a_refused_logon_with_a_reset_has_reset_the_numbers(street):
+    """The engine does so before a password is looked at: a limit that docs/rules-of-engagement.md states, found here when it is gone."""
+    client = RawClient(street.port, "LOCKED", *RIGHT["LOCKED"])
+    for _ in range(5):
+        client.peer.send("1", (112, "here?"))
+        assert client.heard.get(timeout=15)["112"] == "here?"
+    client.close()
+    stored = street.state / "fix" / "FIX.4.4-ALGO-LOCKED.seqnums"
+    before = [int(n) for n in stored.read_text().split(":")]
+    assert refusal(street.port, "LOCKED", (553, "desk"), (554, "guess")) == SAID
+    after = [int(n) for n in stored.read_text().split(":")]
+    assert min(before) > 5
+    assert max(after) <= 2
