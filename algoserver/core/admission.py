@@ -58,7 +58,9 @@ def admit(
     return _twin(gate, bounds, event) or _credit(gate, bounds, instrument, px, event) or _take_token(gate, bounds, event)
 
 
-def admit_amended(gate: Gate, bounds: Bounds, instrument: Instrument, market: Market, parent_id: str, event: ParentRequested, stand_in_px: int = 0) -> Denied | None:
+def admit_amended(
+    gate: Gate, bounds: Bounds, instrument: Instrument, market: Market, parent_id: str, event: ParentRequested, stand_in_px: int = 0
+) -> Denied | None:
     """May an admitted parent become what `event` says? Less at the same price always may, if it is in lots."""
     known = gate.parents[parent_id]
     is_less = event.order_qty <= known.order_qty and event.price == known.price
