@@ -201,7 +201,7 @@ def standing(state: State, parent: ParentOrder) -> tuple[str, str]:
         return "paused", parent.paused_by
     if parent.awaits_status:
         return "waiting", "for a venue's word on its children"
-    if halts.is_halted(state, parent.symbol, parent.session):
+    if halts.is_halted(state, parent.session, parent.symbol, parent.strategy):
         return "waiting", f"trading in {parent.symbol} is halted"
     if state.ts < parent.start_ts:
         return "waiting", "for the opening auction" if parent.open_children else "for its start"

@@ -20,7 +20,7 @@ MADE = {"unknown_side", "unknown_ordtype", "unknown_timeinforce", "bad_number"}
 NOT_OF_A_REQUEST = {
     "beyond_limit", "child_qty_max", "child_value_max", "children_open_max", "conservation", "duplicate_child", "message_count",
     "net_value_max", "no_limit_price", "no_parent", "not_the_parents", "open_value_max", "paused", "position_max", "repeats_max",
-    "self_match", "traded_max", "venue_denied", "venue_not_allowed", "venue_shut", "venue_unusable",
+    "self_match", "traded_max", "venue_denied", "venue_shut", "venue_unusable",
 }  # fmt: skip
 SAID = re.compile(r"""\b(?:Unusable|no|over|over_value|_sum_over)\(\s*"([a-z_]+)"|Denied\("\w+", "([a-z_]+)"|f?"([a-z_]+): """)
 

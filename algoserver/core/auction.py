@@ -15,6 +15,7 @@ from algoserver.core.orders import ChildOrder, ParentOrder, leaves_qty
 from algoserver.core.placement import Placement
 from algoserver.domain.events import ParentRequested, PolicyLoaded
 from algoserver.domain.params import AlgoParams
+from algoserver.domain.policy import Venue
 from algoserver.domain.types import DAY, MINUTE, PPM_ONE, Denied, Instrument, Strategy, TimeInForce, clock_text
 
 # Exchanges stop taking orders for the close 5 to 15 minutes before it; who comes much earlier tells the market what he wants.
@@ -32,8 +33,9 @@ def is_wanted(strategy: int, params: AlgoParams) -> bool:
 def refusal(setup: PolicyLoaded, event: ParentRequested, window: Window) -> Denied | None:
     """What can be said against taking part, once the window is known. The client may have agreed to some venues alone."""
     midnight, hours = window.end_ts // DAY * DAY, window.hours
+    venues = bounds(setup, event.session, event.symbol, event.strategy).open_to
     if event.params.open_auction:
-        denied = _no_auction(setup, event.session, hours.close_ns - hours.open_ns >= DAY, setup.algo.opening_ppm, "OpenAuction=Y", "opening")
+        denied = _no_auction(venues, hours.close_ns - hours.open_ns >= DAY, setup.algo.opening_ppm, "OpenAuction=Y", "opening")
         if denied is not None:
             return denied
         open_ts = midnight + hours.open_ns
@@ -46,7 +48,7 @@ def refusal(setup: PolicyLoaded, event: ParentRequested, window: Window) -> Deni
             return _contradiction(f"OpenAuction=Y needs the start at the open, {clock_text(open_ts)} UTC; leave StartTime (168) out")
     if is_wanted(event.strategy, event.params):
         wish = "CLOSE" if event.strategy == Strategy.CLOSE else "CloseAuction=Y"
-        denied = _no_auction(setup, event.session, hours.close_ns - hours.open_ns >= DAY, setup.algo.closing_ppm, wish, "closing")
+        denied = _no_auction(venues, hours.close_ns - hours.open_ns >= DAY, setup.algo.closing_ppm, wish, "closing")
         if denied is not None:
             return denied
         close_ts = midnight + hours.close_ns
@@ -55,11 +57,11 @@ def refusal(setup: PolicyLoaded, event: ParentRequested, window: Window) -> Deni
     return None
 
 
-def _no_auction(setup: PolicyLoaded, session: str, is_always_open: bool, share_ppm: int, wish: str, kind: str) -> Denied | None:
+def _no_auction(venues: tuple[Venue, ...], is_always_open: bool, share_ppm: int, wish: str, kind: str) -> Denied | None:
     why = ""
     if is_always_open:
         why = "this market never closes"
-    elif not share_ppm or not any(v.has_auctions for v in setup.open_to(session)):
+    elif not share_ppm or not any(v.has_auctions for v in venues):
         why = "no venue that is open to you holds one"
     if not why:
         return None

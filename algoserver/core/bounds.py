@@ -11,7 +11,7 @@ import msgspec
 from algoserver.core.orders import ParentOrder
 from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.limits import SUMMED, UNSET, Limits
-from algoserver.domain.policy import Layer, Permits, RiskPolicy
+from algoserver.domain.policy import Layer, Permits, RiskPolicy, Venue
 from algoserver.domain.types import Strategy
 
 FIRM = "firm"
@@ -29,13 +29,14 @@ class Summed(msgspec.Struct, frozen=True):
 class Bounds(RiskPolicy, frozen=True, kw_only=True):
     """A policy as one order meets it. scopes: names of what a stop may hit it by. tight: limit -> the scope that sets it, but for the firm's.
 
-    summed: layers that count its children. venues: those that its children may go to. refused: why such an order may not be at all; "" if it may.
+    summed: layers that count its children. open_to: venues that its children may go to, by policy and by what the client has agreed to.
+    refused: why such an order may not be at all; "" if it may.
     """
 
     scopes: tuple[str, ...]
     tight: dict[str, str]
     summed: tuple[Summed, ...]
-    open_to: tuple[str, ...]
+    open_to: tuple[Venue, ...]
     refused: str
     ord_types: tuple[str, ...]
     short_sale: str
@@ -100,9 +101,10 @@ def _resolve(setup: PolicyLoaded, client: str, symbol: str, algo: str) -> Bounds
     summed = [Summed(FIRM, firm_limits(policy), (FIRM,))]
     summed += [Summed(x.scope, x.limits, tuple(f"client:{c}" for c in x.clients) if x.kind == "desk" else (x.scope,)) for x in layers]
     permits = [policy.permits, *(x.permits for x in layers)]
-    open_to = tuple(
-        v.name for v in setup.venues if all((not p.venues or v.name in p.venues) and (not p.venue_kinds or v.kind in p.venue_kinds) for p in permits)
-    )
+    agreed = next((p.venues for p in setup.profiles if p.client == client), ())
+    lists = [names for names in (agreed, *(p.venues for p in permits)) if names]
+    kinds = [p.venue_kinds for p in permits if p.venue_kinds]
+    open_to = tuple(v for v in setup.venues if all(v.name in names for names in lists) and all(v.kind in some for some in kinds))
     types = [set(p.ord_types) for p in permits if p.ord_types]
     own = {f: getattr(policy, f) for f in RiskPolicy.__struct_fields__ if f not in Limits.__struct_fields__}
     return Bounds(

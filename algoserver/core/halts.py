@@ -5,6 +5,7 @@ trades it: where one goes on, his orders go on there. A dark venue makes no mark
 Rule 2: it lasts until the venue says that it is over. A session that breaks says nothing; it is asked again when it is back.
 """
 
+from algoserver.core.bounds import bounds
 from algoserver.core.reports import alert
 from algoserver.core.state import State, touch
 from algoserver.domain.commands import Command
@@ -38,12 +39,12 @@ def shut(state: State, venue: str, symbol: str) -> str:
     return (at.get(symbol) or at.get(EVERYTHING, "")) if at else ""
 
 
-def is_halted(state: State, symbol: str, session: str) -> bool:
-    """No venue trades it now, of those of the client `session`: his lit ones, all lit ones where he has none. Those that are down do not
-    count, unless all are."""
+def is_halted(state: State, client: str, symbol: str, strategy: int) -> bool:
+    """No lit venue that is open to such an order trades it now; of all lit ones where it has none. Those that are down do not count, unless
+    all are."""
     if not state.halts or state.setup is None:
         return False
     lit = [v.name for v in state.setup.venues if v.kind == "lit"]
-    own = [v.name for v in state.setup.open_to(session) if v.kind == "lit"] or lit
+    own = [v.name for v in bounds(state.setup, client, symbol, strategy).open_to if v.kind == "lit"] or lit
     venues = [name for name in own if state.venues_up.get(name)] or own
     return bool(venues) and all(shut(state, name, symbol) for name in venues)

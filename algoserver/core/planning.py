@@ -12,6 +12,7 @@ from algoserver.core import market as markets
 from algoserver.core.algos import ALGOS, close
 from algoserver.core.algos.liquidity import ALONE_PPM
 from algoserver.core.algos.schedule import Schedule, Window, Work, expected_share, slice_length
+from algoserver.core.bounds import bounds
 from algoserver.core.orders import ParentOrder, leaves_qty
 from algoserver.core.state import State, profile
 from algoserver.core.tally import Tally
@@ -219,7 +220,7 @@ def _dark_text(parent: ParentOrder, setup: PolicyLoaded) -> str:
     share = dark.share(parent.strategy, parent.params)
     if not share:
         return ""
-    if not any(v.kind == dark.DARK for v in setup.open_to(parent.session)):
+    if not any(v.kind == dark.DARK for v in bounds(setup, parent.session, parent.symbol, parent.strategy).open_to):
         return "nothing in the dark (no such venue is open to you), "
     least = f" by {qty_text(parent.params.min_exec_qty, parent.qty_decimals)} at least" if parent.params.min_exec_qty else ""
     return f"up to {_percent(share)} % of the remainder in the dark{least}, "

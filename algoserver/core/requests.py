@@ -147,7 +147,7 @@ def garbled(state: State, event: Garbled, out: list[Command]) -> None:
 
 def _in_a_halt(state: State, event: ParentRequested) -> Denied | None:
     """An order waits for the end of a halt, but one that may not wait is refused."""
-    if not halts.is_halted(state, event.symbol, event.session):
+    if not halts.is_halted(state, event.session, event.symbol, event.strategy):
         return None
     if event.on_halt is OnHalt.CANCEL or event.time_in_force is not TimeInForce.DAY:
         return Denied("requests", "halted", f"trading in {event.symbol} is halted; send the order again when it is over", risk.EXCHANGE_CLOSED)

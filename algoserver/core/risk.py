@@ -121,13 +121,11 @@ def check(
     child: SendChild,
     ts: int,
     shut: str = "",
-    allowed: tuple[str, ...] = (),
     stand_in_px: int = 0,
 ) -> Denied | None:
     """May this child leave? If so it is in the books from now on. venues: name -> whether its session is up.
 
-    shut: why its venue takes nothing of this symbol now. allowed: venues that the client agreed to; empty: all.
-    stand_in_px: stand_in(), which holds for orders at the open alone.
+    shut: why its venue takes nothing of this symbol now. stand_in_px: stand_in(), which holds for orders at the open alone.
     """
     parent_id = child.child_id.rpartition(".")[0]
     parent = gate.parents.get(parent_id)
@@ -149,12 +147,11 @@ def check(
         return no("venue_unusable", f"venue {child.venue} is not configured or its session is down", OTHER)
     if shut:
         return no("venue_shut", f"{child.symbol} at {child.venue}: {shut}", EXCHANGE_CLOSED)
-    if allowed and child.venue not in allowed:
-        return no("venue_not_allowed", f"the client's profile allows {', '.join(allowed)}, not {child.venue}", OTHER)
     if bounds.refused:
         return refused(bounds)
-    if child.venue not in bounds.open_to:
-        return no("venue_denied", f"policy {bounds.name} opens {', '.join(bounds.open_to)} to such an order, not {child.venue}", OTHER)
+    if not any(v.name == child.venue for v in bounds.open_to):
+        names = ", ".join(v.name for v in bounds.open_to)
+        return no("venue_denied", f"by policy {bounds.name} and the client's profile {names} is open to it, not {child.venue}", OTHER)
     denied = (
         steps(instrument, child.order_qty, child.price, child.ord_type, "child quantity")
         or _child_limits(gate, bounds, instrument, parent, market, child, ts, stand_in_px if child.time_in_force is AT_OPEN else 0)

@@ -16,7 +16,7 @@ from algoserver.core.orders import ChildOrder, Order, ParentOrder
 from algoserver.core.placement import Placement
 from algoserver.core.reports import CANCEL_ON_TRADING_HALT, TOO_LATE, alert, pause, reject_cancel, report, tell_fills
 from algoserver.core.router import Route
-from algoserver.core.state import State, open_children, profile, wake
+from algoserver.core.state import State, open_children, wake
 from algoserver.domain.commands import CancelChild, Command, SendChild
 from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.types import DAY, MID_PEG, PPM_ONE, Instrument, OnHalt, OrdStatus, OrdType, TimeInForce
@@ -55,7 +55,7 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
         return
     if is_past_end:
         parent.ended_as = parent.ended_as or OrdStatus.CANCELED
-    is_halted = halts.is_halted(state, parent.symbol, parent.session)
+    is_halted = halts.is_halted(state, parent.session, parent.symbol, parent.strategy)
     if is_halted and parent.on_halt is OnHalt.CANCEL and not parent.ended_as:
         parent.ended_as, parent.end_reason = OrdStatus.CANCELED, CANCEL_ON_TRADING_HALT
         parent.end_text = f"trading in {parent.symbol} is halted (18=K)"
@@ -121,7 +121,7 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
 def _stranded(state: State, parent: ParentOrder, resting: list[ChildOrder]) -> list[ChildOrder]:
     """Children where nothing of ours should rest now. Through a halt it would trade in a reopening auction: only 18=J asks for that."""
     stays = parent.on_halt is OnHalt.REINSTATE
-    if not stays and halts.is_halted(state, parent.symbol, parent.session):
+    if not stays and halts.is_halted(state, parent.session, parent.symbol, parent.strategy):
         return resting  # a dark venue that goes on, too: for this client there is no market
 
     def is_stranded(venue: str) -> bool:
@@ -256,8 +256,7 @@ def _limits(setup: PolicyLoaded, parent: ParentOrder) -> Bounds:
 
 def _takes_orders(state: State, venue: str, parent: ParentOrder) -> bool:
     assert state.setup is not None
-    allowed, limits = profile(state, parent.session).venues, _limits(state.setup, parent)
-    is_open = venue in limits.open_to and (not allowed or venue in allowed) and not stops.is_venue_stopped(state, venue)
+    is_open = any(v.name == venue for v in _limits(state.setup, parent).open_to) and not stops.is_venue_stopped(state, venue)
     return is_open and bool(state.venues_up.get(venue)) and not _shut(state, venue, parent.symbol)
 
 
@@ -268,10 +267,10 @@ def _shut(state: State, venue: str, symbol: str) -> str:
 def send_child(state: State, parent: ParentOrder, child: SendChild, ts: int, out: list[Command]) -> None:
     """The only way out for an order: past the gate, into the books, onto the wire."""
     limits = _limits(state.setup, parent) if state.setup else None
-    shut, allowed = _shut(state, child.venue, child.symbol), profile(state, parent.session).venues
+    shut = _shut(state, child.venue, child.symbol)
     instrument, market = state.instruments.get(child.symbol), state.markets.get(child.symbol)
     stand_in_px = risk.stand_in(instrument, state.setup.hours, ts) if instrument and state.setup else 0
-    denied = risk.check(state.gate, limits, state.instruments, state.venues_up, market, child, ts, shut, allowed, stand_in_px)
+    denied = risk.check(state.gate, limits, state.instruments, state.venues_up, market, child, ts, shut, stand_in_px)
     if denied is not None:
         alert(out, f"gate_{denied.code}", child.child_id, denied.text)
         if denied.stops:

@@ -284,11 +284,6 @@ class PolicyLoaded(Event, frozen=True, kw_only=True):
     profiles: tuple[ClientProfile, ...] = ()
     drop_copies: tuple[DropCopy, ...] = ()
 
-    def open_to(self, client: str) -> tuple[Venue, ...]:
-        """The venues that a client's children may go to: those that he has agreed to, or all."""
-        agreed = next((p.venues for p in self.profiles if p.client == client), ())
-        return tuple(v for v in self.venues if not agreed or v.name in agreed)
-
 
 class OperatorCommanded(Event, frozen=True, kw_only=True):
     """A person at algoctl: verb kill or release of "firm"; pause, resume or cancel of a parent id; adopt or cancel_foreign of
