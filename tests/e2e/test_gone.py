@@ -1,6 +1,6 @@
 """What the configuration does not have any more, or never had: orders there can be taken back all the same."""
 
-from algoserver.control import call
+from algoserver.door import call
 from tests.e2e.test_foreign import STRANGER, wait_for_foreign
 from tests.e2e.venue import Scripted, refused_start
 
