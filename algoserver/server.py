@@ -8,7 +8,6 @@ sessions are logged out and the process ends with a reason.
 
 import os
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -38,6 +37,7 @@ from algoserver.journal import Journal, write_snapshot
 from algoserver.policies import Names, check_names
 from algoserver.recovery import digest, recover, unfit
 from algoserver.settings import BadConfig
+from algoserver.watchdog import EXIT_FAILED, Watchdog
 
 # One batch is one fdatasync: long enough to share it among many, short enough that the first does not wait.
 BATCH_MAX = 256
@@ -47,7 +47,6 @@ LINGER_S_MAX = 0.001
 # How late a signal or a stepped clock may be noticed, wall seconds.
 IDLE_S_MAX = 0.2
 STOP_S_MAX = 5.0
-EXIT_FAILED = 70  # EX_SOFTWARE: a person must look before it runs again
 
 Item = tuple[Any, ...]
 Decided = tuple[int, int, list[Command]]  # seq, ts, what to do
@@ -73,6 +72,7 @@ class Server:
         self._forecaster = Forecaster(model, lambda event: self._inbox.put(("event", event)))
         self._dispatcher = Dispatcher(self._instruments, self._forecaster.ask)
         self._endpoints: list[Endpoint] = []
+        self._watchdog = Watchdog(config.server.shell.stall_ms, self._dispatcher, self._endpoints)
         self._names: dict[str, str] = {}
         self._feeds: dict[str, tuple[Endpoint, str]] = {}
         self._copies = {d.session: d for d in config.setup.drop_copies}
@@ -85,10 +85,8 @@ class Server:
             self._add_venue(state_dir, venue.name, config.path(venue.sessions), venue.host, venue_port or venue.port)
         self.setup = self._named(config)
         self._unsent = never_left(recovered.unsent, self._clients, config.setup.drop_copies)
-        self._beat = time.monotonic()
         self._is_busy = False
         self._is_stopping = False
-        self._failure = ""
         self._since_digest = self._since_snapshot = 0
         self._chores: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
 
@@ -102,7 +100,7 @@ class Server:
         self._introduce()
         for endpoint in self._endpoints:
             endpoint.start()
-        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+        self._watchdog.start()
         threading.Thread(target=self._keep_house, name="house", daemon=True).start()
 
     def ask(self, request: dict[str, Any], operator: str) -> dict[str, Any]:
@@ -123,10 +121,10 @@ class Server:
         try:
             while not self._is_stopping:
                 self._turn(self._drain())
-                self._beat = time.monotonic()
+                self._watchdog.beat()
             self._wind_down()
         except BaseException as error:
-            self._fail(error)
+            self._watchdog.fail(error)
             return EXIT_FAILED
         return 0
 
@@ -352,44 +350,16 @@ class Server:
         leave = self._config.server.shell.leave_children
         while not leave and self.state.gate.open_children and time.monotonic() < deadline:
             self._turn(self._drain())
-            self._beat = time.monotonic()
+            self._watchdog.beat()
+        self._watchdog.stop()
         late = self._dispatcher.stop(1.0)
-        self._log_out()
+        self._watchdog.log_out()
         self._forecaster.stop()
         self._journal.append_digest(self.state.seq, digest(self.state))
         self._journal.commit()
         self._chores.put(None)
         self._journal.close()
         self._log.info("stopped", seq=self.state.seq, open_children=self.state.gate.open_children, not_reading=late)
-
-    def _fail(self, error: BaseException) -> None:
-        """The core can't go on: take everything back without it."""
-        self._failure = f"{type(error).__name__}: {error}"
-        canceled = self._dispatcher.cancel_all()
-        self._log.critical("stopped by a failure", failure=self._failure, cause=str(error.__cause__), canceled=canceled, exc_info=error)
-        print(f"algoserver: {self._failure}; {canceled} open children were canceled", file=sys.stderr, flush=True)
-        self._log_out()
-
-    def _watch(self) -> None:
-        """The watchdog: needs no core. When the core stands still it does what _fail does, and ends the process."""
-        stall_s = self._config.server.shell.stall_ms / 1000
-        while not self._is_stopping and not self._failure:
-            time.sleep(stall_s / 5)
-            silent_s = time.monotonic() - self._beat
-            if silent_s > stall_s and not self._failure and not self._is_stopping:
-                canceled = self._dispatcher.cancel_all()
-                self._log.critical("the core stands still", silent_s=round(silent_s, 3), canceled=canceled)
-                print(f"algoserver: the core stands still; {canceled} open children were canceled", file=sys.stderr, flush=True)
-                self._log_out()
-                os._exit(EXIT_FAILED)
-
-    def _log_out(self) -> None:
-        """Every engine at once: each waits a second or more for its peers to answer."""
-        threads = [threading.Thread(target=endpoint.stop, daemon=True) for endpoint in self._endpoints]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(STOP_S_MAX)
 
     def _keep_house(self) -> None:
         while (chore := self._chores.get()) is not None:
