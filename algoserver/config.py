@@ -100,10 +100,18 @@ class AlgoConfig(Entry, frozen=True, kw_only=True):
 
 
 class ShellConfig(Entry, frozen=True, kw_only=True):
-    """stall_ms: how long the core may be silent before the watchdog takes over. leave_children: what SIGTERM does."""
+    """stall_ms: how long the core may be silent before the watchdog takes over. leave_children: what SIGTERM does.
+
+    orders_per_second_max: children to each venue, by the wall's clock and whatever the core says.
+    """
 
     stall_ms: int = 5_000
     leave_children: bool = False
+    orders_per_second_max: int = 1_000
+
+    def __post_init__(self) -> None:
+        if self.orders_per_second_max < 1:
+            raise ValueError("`orders_per_second_max` is below 1")
 
 
 class ServerConfig(Entry, frozen=True, kw_only=True):

@@ -3,10 +3,12 @@
 The set is the watchdog's: when the core stands still, it knows by itself what to cancel.
 """
 
+import time
 from collections.abc import Callable, Mapping
 
 import structlog
 
+from algoserver.core.rates import Rate, has_room, rate, spend
 from algoserver.domain import commands as c
 from algoserver.domain import events as e
 from algoserver.domain.policy import DropCopy
@@ -19,16 +21,24 @@ from algoserver.fix.versions import V44, Version, version_of
 # A hundred letters take a few milliseconds. A peer that takes none in this time does not read, and nobody waits for it again.
 SETTLE_S_MAX = 0.02
 ALERTS_KEPT = 1_000  # for status; all of them are in the log
+OnUnsent = Callable[[str, Letter, str], None]
 # What changes the set of open children; most events do not.
 ABOUT_OPEN = frozenset((e.ChildFilled, e.ChildCanceled, e.ChildRejected, e.ChildStatusReported))
 
 
 class Dispatcher:
-    """Sends commands. add_*() before the first dispatch. forecast: takes RequestForecast."""
+    """Sends commands. add_*() before the first dispatch. forecast: takes RequestForecast. Orders have a rate of their own, by the wall's
+    clock: now() counts ns. It is the last one, for a core whose clock or limits are wrong; cancels never ask it."""
 
-    def __init__(self, instruments: Mapping[str, Instrument], forecast: Callable[[c.RequestForecast], None]) -> None:
+    def __init__(
+        self, instruments: Mapping[str, Instrument], forecast: Callable[[c.RequestForecast], None], orders_per_second_max: int = 1_000,
+        now: Callable[[], int] = time.monotonic_ns,
+    ) -> None:  # fmt: skip
         self._instruments = instruments
         self._forecast = forecast
+        self._orders_per_second_max, self._now = orders_per_second_max, now
+        self._rates: dict[str, Rate] = {}
+        self._on_unsent: dict[str, OnUnsent] = {}
         self._outboxes: dict[str, Outbox] = {}
         self._versions: dict[str, Version] = {}
         self._copies: dict[str, DropCopy] = {}
@@ -47,9 +57,10 @@ class Dispatcher:
         self.add_client(name, endpoint, session)
         self._copies[name] = copy
 
-    def add_venue(self, name: str, endpoint: Endpoint, session: str, on_unsent: Callable[[str, Letter], None]) -> None:
-        """A venue's order session; on_unsent hears of what could not leave."""
-        self._outboxes[name] = Outbox(endpoint, session, lambda letter: on_unsent(name, letter))
+    def add_venue(self, name: str, endpoint: Endpoint, session: str, on_unsent: OnUnsent) -> None:
+        """A venue's order session; on_unsent hears of what could not leave, and why if it is not that the session was down."""
+        self._outboxes[name] = Outbox(endpoint, session, lambda letter: on_unsent(name, letter, ""))
+        self._on_unsent[name] = on_unsent
         self._venue_ends[name] = endpoint, session
 
     def dispatch(self, seq: int, ts: int, command: c.Command, to: str = "") -> None:
@@ -61,9 +72,7 @@ class Dispatcher:
                 if to in ("", name) and copy.wants(command.report.session, is_child=True):
                     self._put(name, Letter(seq, codec.encode_child_report(command, self._versions[name])))
         elif isinstance(command, c.SendChild):
-            self.remember(command, ts, self._decimals(command.symbol))
-            body = venue_codec.encode_child(command, self._decimals(command.symbol), ts)
-            self._put(command.venue, Letter(seq, body, "D", command.child_id))
+            self._send_child(seq, ts, command)
         elif isinstance(command, c.CancelChild):
             body = venue_codec.encode_child_cancel(command, ts)
             self._put(command.venue, Letter(seq, body, "F", command.child_id))
@@ -132,6 +141,17 @@ class Dispatcher:
     def stop(self, timeout_s: float) -> list[str]:
         """Send what waits; names of the sessions whose peer did not take it in time."""
         return [name for name, outbox in self._outboxes.items() if not outbox.stop(timeout_s)]
+
+    def _send_child(self, seq: int, ts: int, child: c.SendChild) -> None:
+        body = venue_codec.encode_child(child, self._decimals(child.symbol), ts)
+        letter = Letter(seq, body, "D", child.child_id, is_grouped=bool(child.client))
+        at_venue, most = rate(self._rates, child.venue, self._now()), self._orders_per_second_max
+        if child.venue in self._on_unsent and not has_room(at_venue, most):
+            self._on_unsent[child.venue](child.venue, letter, f"more than {most} orders in a second of wall time to {child.venue}")
+            return
+        spend(at_venue, most)
+        self.remember(child, ts, self._decimals(child.symbol))
+        self._put(child.venue, letter)
 
     def _report(self, seq: int, report: c.ReportParent, to: str) -> None:
         version = self._versions.get(report.session, V44)

@@ -263,6 +263,9 @@ def _check_layers(policy: RiskPolicy) -> None:
     twice = next((s for s in scopes if scopes.count(s) > 1 or s.endswith(":")), None)
     if twice:
         raise ValueError(f"{twice}: each layer needs a `name` of its own")
+    unsayable = next((s for s in scopes if not s.isprintable()), None)
+    if unsayable:  # a desk's name goes to venues: what separates FIX fields must not be in it
+        raise ValueError(f"{unsayable!r}: a `name` has printable characters only")
     in_desks = [c for x in policy.layers for c in x.clients]
     shared = next((c for c in in_desks if in_desks.count(c) > 1), None)
     if shared:

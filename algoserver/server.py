@@ -70,7 +70,7 @@ class Server:
         if model and os.sep in model:
             model = str(config.path(model))
         self._forecaster = Forecaster(model, lambda event: self._inbox.put(("event", event)))
-        self._dispatcher = Dispatcher(self._instruments, self._forecaster.ask)
+        self._dispatcher = Dispatcher(self._instruments, self._forecaster.ask, config.server.shell.orders_per_second_max)
         self._endpoints: list[Endpoint] = []
         self._watchdog = Watchdog(config.server.shell.stall_ms, self._dispatcher, self._endpoints)
         self._names: dict[str, str] = {}
@@ -233,7 +233,7 @@ class Server:
                     endpoint.send(session, venue_codec.encode_status_subscription(symbol))
             return [e.SessionUp(session=name) if kind == "up" else e.SessionDown(session=name, reason=item[2])]
         if kind == "unsent":
-            return [e.SendFailed(session=item[1], msg_type=item[2].msg_type, child_id=item[2].child_id)]
+            return [e.SendFailed(session=item[1], msg_type=item[2].msg_type, child_id=item[2].child_id, reason=item[3])]
         if kind == "rejected":
             name = self._names[item[1]]
             text = item[2].replace("\x01", "|")[:500]
@@ -297,7 +297,7 @@ class Server:
                 self._feeds[name + FEED_SUFFIX] = endpoint, session
                 continue
             self._names[session] = name
-            self._dispatcher.add_venue(name, endpoint, session, lambda venue, letter: self._inbox.put(("unsent", venue, letter)))
+            self._dispatcher.add_venue(name, endpoint, session, lambda venue, letter, why: self._inbox.put(("unsent", venue, letter, why)))
             if name in self.state.heard:
                 endpoint.rewind(session, self.state.heard[name] + 1)
 

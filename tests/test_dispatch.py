@@ -4,9 +4,9 @@ import threading
 
 from algoserver.desks import never_left
 from algoserver.dispatch import Dispatcher
-from algoserver.domain.commands import ReportParent
+from algoserver.domain.commands import CancelChild, ReportParent, SendChild
 from algoserver.domain.policy import DropCopy
-from algoserver.domain.types import ExecType, OrdStatus
+from algoserver.domain.types import SECOND, ExecType, Instrument, OrdStatus, OrdType, Side, TimeInForce
 
 
 class Engine:
@@ -21,6 +21,9 @@ class Engine:
         if session == self._stuck:
             self.read.wait(60)
         self.sent.append((session.rpartition("->")[2], body))
+        return True
+
+    def is_logged_on(self, session: str) -> bool:
         return True
 
 
@@ -87,3 +90,30 @@ def test_after_a_crash_each_session_gets_what_it_has_not_had(tmp_path):
     unsent = [(1, 1, report("A", "x1")), (2, 2, report("A", "x2"))]
     kept = never_left(unsent, desks, (DropCopy("DROP"),))
     assert [(seq, to) for seq, _, _, to in kept] == [(1, "DROP"), (2, "A")]
+
+
+def test_control_4_orders_have_a_rate_by_the_walls_clock_that_cancels_never_ask():
+    """Whatever the market's clock says. What is held back comes back as not sent, for a reason, and nobody has to cancel it."""
+    engine, wall, unsent = Engine(), [0], []
+    dispatcher = Dispatcher({"AAPL": Instrument("AAPL", 1, 1, 1, 0, 1)}, lambda _: None, 2, lambda: wall[0])
+    for name in ("V", "W"):
+        dispatcher.add_venue(name, engine, f"FIX.4.4:ALGO->{name}", lambda venue, letter, why: unsent.append((venue, letter.child_id, why)))
+    about = {"symbol": "AAPL", "side": Side.BUY, "order_qty": 1}
+
+    def send(child_id: str, venue: str = "V") -> None:
+        child = SendChild(child_id=child_id, venue=venue, ord_type=OrdType.LIMIT, price=1, time_in_force=TimeInForce.DAY, client="A", **about)
+        dispatcher.dispatch(1, len(child_id), child)
+
+    for n in range(4):
+        send(f"p.{n}")
+    send("p.w", "W")
+    dispatcher.dispatch(1, 1, CancelChild(child_id="p.0", cancel_id="p.0.c1", venue="V", **about))
+    assert unsent == [("V", f"p.{n}", "more than 2 orders in a second of wall time to V") for n in (2, 3)]
+    wall[0] += SECOND // 2
+    send("p.4")
+    send("p.5")
+    dispatcher.post()
+    assert dispatcher.stop(10) == []
+    sent = [(name, body.partition("\x0111=")[2].partition("\x01")[0]) for name, body in engine.sent]
+    assert sorted(sent) == [("V", "p.0"), ("V", "p.0.c1"), ("V", "p.1"), ("V", "p.4"), ("W", "p.w")]
+    assert dispatcher.cancel_all() == 4

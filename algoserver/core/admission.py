@@ -8,7 +8,6 @@ Rule 3: less at the same price always may.
 import msgspec
 
 from algoserver.core import exposure
-from algoserver.core import market as markets
 from algoserver.core.bounds import Bounds, algo_name
 from algoserver.core.exposure import GatedParent
 from algoserver.core.market import Market
@@ -38,7 +37,7 @@ from algoserver.domain.types import PPM_ONE, SECOND, Denied, Instrument, Side, p
 
 # What two persons may let pass for one order. The rest is the market's, the law's or the firm's standing.
 OVERRIDABLE = ("parent_qty_max", "parent_value_max", "parent_value_soft_max", "parent_adv_max", "participation_max", "price_collar")
-SELL_SHORT = Side.SELL_SHORT  # to ask the enum takes ten times as long in Python 3.11
+BUY, SELL_SHORT = Side.BUY, Side.SELL_SHORT  # to ask the enum takes ten times as long in Python 3.11
 
 
 def admit(
@@ -48,14 +47,26 @@ def admit(
 
     stand_in_px: risk.stand_in().
     """
-    px = event.price or markets.mid(market) or stand_in_px
     why = gate.stops and stopped(gate, bounds.scopes)
     if why:
         return no("killed", f"{why}; send the order again after release", OTHER)
-    denied = _permitted(bounds, event) or _limits(bounds, instrument, market, event, stand_in_px) or _unconfirmed(gate, bounds, instrument, px, event)
-    if denied is not None and not (denied.code in OVERRIDABLE and _is_overridden(gate, event)):
+    denied = _permitted(bounds, event) or steps(instrument, event.order_qty, event.price, event.ord_type, "order_qty")
+    reference = denied or reference_px(bounds, market, event.ts, stand_in_px)
+    if isinstance(reference, Denied):
+        return reference
+    # Nothing that no two persons may let pass is behind one that they may: an override is of the limits, not of what is after them.
+    denied = (
+        _participation(bounds, event)
+        or _limits(bounds, instrument, reference, event)
+        or _unconfirmed(gate, bounds, instrument, reference, event)
+    )
+    override = _override(gate, event) if denied is not None and denied.code in OVERRIDABLE else ""
+    if denied is not None and not override:
         return denied
-    return _twin(gate, bounds, event) or _credit(gate, bounds, instrument, px, event) or _take_token(gate, bounds, event)
+    denied = _twin(gate, bounds, event) or _credit(gate, bounds, instrument, event.price or reference, event) or _take_token(gate, bounds, event)
+    if denied is None and override:
+        del gate.overrides[override]
+    return denied
 
 
 def admit_amended(
@@ -63,15 +74,24 @@ def admit_amended(
 ) -> Denied | None:
     """May an admitted parent become what `event` says? Less at the same price always may, if it is in lots."""
     known = gate.parents[parent_id]
+    denied = steps(instrument, event.order_qty, event.price, event.ord_type, "order_qty") or _participation(bounds, event)
     is_less = event.order_qty <= known.order_qty and event.price == known.price
-    if is_less:
-        return steps(instrument, event.order_qty, event.price, event.ord_type, "order_qty") or _participation(bounds, event)
+    if is_less or denied is not None:
+        if denied is None:
+            # It always may, but others wait for it: a flood of replaces that change nothing is a flood.
+            spend(rate(gate.rates, f"parents:{event.session}", event.ts), bounds.parents_per_second_max)
+        return denied
     why = gate.stops and stopped(gate, bounds.scopes)
     if why:
         return no("killed", f"{why}; send the replace again after release", OTHER)
+    denied = _permitted(bounds, event)
+    reference = denied or reference_px(bounds, market, event.ts, stand_in_px)
+    if isinstance(reference, Denied):
+        return reference
+    is_more = event.order_qty > known.order_qty and event.session == known.client  # an operator means what he says
     return (
-        _permitted(bounds, event)
-        or _limits(bounds, instrument, market, event, stand_in_px)
+        _limits(bounds, instrument, reference, event)
+        or (_unconfirmed(gate, bounds, instrument, reference, event) if is_more else None)
         or _credit(gate, bounds, instrument, event.price or known.px, event, known)
         or _take_token(gate, bounds, event)
     )
@@ -100,7 +120,7 @@ def _permitted(bounds: Bounds, event: ParentRequested) -> Denied | None:
         return no("short_sale_denied", "short sales (54=5) are not for you", UNSUPPORTED)
     if event.side is SELL_SHORT and bounds.short_sale == "locate" and not event.is_located:
         return no("no_locate", "a short sale (54=5) needs LocateReqd (114) N: that you have located the stock", OTHER)
-    return _participation(bounds, event)
+    return None
 
 
 def _participation(bounds: Bounds, event: ParentRequested) -> Denied | None:
@@ -111,13 +131,7 @@ def _participation(bounds: Bounds, event: ParentRequested) -> Denied | None:
     return no("participation_max", text, EXCEEDS_LIMIT, most, wished)
 
 
-def _limits(bounds: Bounds, instrument: Instrument, market: Market, event: ParentRequested, stand_in_px: int) -> Denied | None:
-    denied = steps(instrument, event.order_qty, event.price, event.ord_type, "order_qty")
-    if denied:
-        return denied
-    reference = reference_px(bounds, market, event.ts, stand_in_px)
-    if isinstance(reference, Denied):
-        return reference
+def _limits(bounds: Bounds, instrument: Instrument, reference: int, event: ParentRequested) -> Denied | None:
     decimals, quantity = instrument.qty_decimals, event.order_qty
     one: int = 10**decimals
     qty_max = bounds.parent_qty_max * one
@@ -126,15 +140,20 @@ def _limits(bounds: Bounds, instrument: Instrument, market: Market, event: Paren
     adv_max = instrument.adv * bounds.parent_adv_ppm_max // PPM_ONE
     if quantity > adv_max:
         return over("parent_adv_max", "order_qty", quantity, adv_max, bounds, decimals, "parent_adv_ppm_max")
-    value, value_max = (event.price or reference) * quantity, bounds.parent_value_max * one
+    value, value_max = _worth(event, reference) * quantity, bounds.parent_value_max * one
     if value > value_max:
         return over_value("parent_value_max", "order value", value // one, bounds.parent_value_max, bounds)
     return collar(bounds, instrument, event.side, event.price, reference) if event.price else None
 
 
-def _unconfirmed(gate: Gate, bounds: Bounds, instrument: Instrument, px: int, event: ParentRequested) -> Denied | None:
+def _worth(event: ParentRequested, reference: int) -> int:
+    """Price that an order's value is taken at: its limit or the market. A sale far below the market is done at the market."""
+    return max(event.price, reference) if event.price and event.side is not BUY else event.price or reference
+
+
+def _unconfirmed(gate: Gate, bounds: Bounds, instrument: Instrument, reference: int, event: ParentRequested) -> Denied | None:
     """A soft block: the first time it asks whether that is meant, the second time it is."""
-    value = px * event.order_qty // 10**instrument.qty_decimals
+    value = _worth(event, reference) * event.order_qty // 10**instrument.qty_decimals
     if bounds.parent_value_soft_max == UNSET or value <= bounds.parent_value_soft_max:
         return None
     while gate.soft and gate.soft[(oldest := next(iter(gate.soft)))] < event.ts - bounds.confirm_window_ns:
@@ -148,14 +167,13 @@ def _unconfirmed(gate: Gate, bounds: Bounds, instrument: Instrument, px: int, ev
     return msgspec.structs.replace(over, text=f"{over.text}; {again}")
 
 
-def _is_overridden(gate: Gate, event: ParentRequested) -> bool:
-    """Whether two persons have let this order pass. It is used up by the order, admitted or not."""
+def _override(gate: Gate, event: ParentRequested) -> str:
+    """The override by which two persons have let this order pass; "" if there is none. The order that is admitted by it uses it up."""
     for name, override in gate.overrides.items():
         is_meant = (override.client, override.symbol, override.side) == (event.session, event.symbol, event.side)
         if is_meant and event.order_qty <= override.order_qty and event.ts <= override.until_ts:
-            del gate.overrides[name]
-            return True
-    return False
+            return name
+    return ""
 
 
 def _credit(

@@ -207,9 +207,11 @@ def _amendment(state: State, parent: ParentOrder, event: ReplaceRequested, gate:
 def _as_new(parent: ParentOrder, event: ReplaceRequested) -> ParentRequested:
     """The amended order as if it came now. A limit without a price keeps the one it has; a market order has none."""
     price = event.price or (parent.price if event.ord_type is OrdType.LIMIT else 0)
+    order_qty = event.order_qty or parent.order.order_qty
     params = msgspec.structs.replace(parent.params, **{field: getattr(event.params, field) for field in event.given})
     return ParentRequested(
         session=event.session, cl_ord_id=event.cl_ord_id, symbol=parent.symbol, side=parent.side,
-        order_qty=event.order_qty or parent.order.order_qty, ord_type=event.ord_type, price=price,
+        order_qty=order_qty, ord_type=event.ord_type, price=price,
         time_in_force=parent.time_in_force, strategy=parent.strategy, params=params, account=parent.account, ts=event.ts,
+        is_located=0 < order_qty <= parent.order.order_qty,  # that much was located when it came
     )  # fmt: skip

@@ -30,6 +30,7 @@ class Bounds(RiskPolicy, frozen=True, kw_only=True):
     """A policy as one order meets it. scopes: names of what a stop may hit it by. tight: limit -> the scope that sets it, but for the firm's.
 
     summed: layers that count its children. open_to: venues that its children may go to, by policy and by what the client has agreed to.
+    desk: whose client's it is; "" without one.
     refused: why such an order may not be at all; "" if it may.
     """
 
@@ -37,6 +38,7 @@ class Bounds(RiskPolicy, frozen=True, kw_only=True):
     tight: dict[str, str]
     summed: tuple[Summed, ...]
     open_to: tuple[Venue, ...]
+    desk: str
     refused: str
     ord_types: tuple[str, ...]
     short_sale: str
@@ -114,6 +116,7 @@ def _resolve(setup: PolicyLoaded, client: str, symbol: str, algo: str) -> Bounds
         tight=tight,
         summed=tuple(s for s in summed if any(getattr(s.limits, f) != UNSET for f in SUMMED)),
         open_to=open_to,
+        desk=next((x.name for x in layers if x.kind == "desk"), ""),
         refused=_refused(policy.permits, layers, symbol, algo) or ("venues_denied: no venue is open to such an order" if not open_to else ""),
         ord_types=tuple(sorted(set.intersection(*types))) if types else (),
         short_sale=max((p.short_sale for p in permits), key=("", "allowed", "locate", "refused").index),

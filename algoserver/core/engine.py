@@ -29,10 +29,10 @@ def step(state: State, event: events.Event) -> list[Command]:
     out: list[Command] = []
     BOOK[type(event)](state, event, out)
     _touch_due(state, event.ts, out)
-    if state.touched:
-        for parent_id in state.touched:
+    while state.touched:  # a limit that is reached in one parent's turn stops others, whose turn it then is too
+        touched, state.touched = state.touched, {}
+        for parent_id in touched:
             work(state, state.parents[parent_id], event.ts, out)
-        state.touched.clear()
     if state.gate.stops:
         stops.verify(state, out)
     return out

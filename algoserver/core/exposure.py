@@ -9,10 +9,11 @@ Rule 4: values traded begin anew with a UTC day; positions and what is open do n
 import msgspec
 
 from algoserver.core.tally import Tally
-from algoserver.domain.types import DAY, Side, TimeInForce
+from algoserver.domain.commands import SendChild
+from algoserver.domain.types import DAY, OrdType, Side, TimeInForce
 
 FOR_THE_DAY = TimeInForce.DAY  # to ask the enum takes ten times as long in Python 3.11
-BUY = Side.BUY
+BUY, PEGGED = Side.BUY, OrdType.PEGGED
 
 
 class Usage(msgspec.Struct, gc=False):
@@ -61,23 +62,33 @@ class GatedParent(msgspec.Struct, gc=False):
 
 
 class GatedChild(msgspec.Struct, gc=False):
-    """A child that left: how much of it may still trade, and the value that it counts for. ladder: where it rests, "" if it doesn't."""
+    """A child that left: how much of it may still trade, and the value that it counts for. ladder: where it rests, "" if it doesn't.
+
+    is_shown: it is in a lit book, or on its way there. day, done: value that it has traded on that day.
+    """
 
     parent_id: str
     venue: str
     price: int
     ladder: str
+    is_shown: bool
     leaves: int = 0
     value: int = 0
+    day: int = 0
+    done: int = 0
 
 
 class Books(msgspec.Struct):
-    """parents, children by id; usage by scope; traded by symbol: our own quantity in time. resting: "venue symbol side" -> price -> children."""
+    """parents, children by id; usage by scope; resting: "venue symbol side" -> price -> children.
+
+    traded, shown by symbol: our own quantity in time, and what is in lit books or on its way there.
+    """
 
     parents: dict[str, GatedParent] = {}
     children: dict[str, GatedChild] = {}
     usage: dict[str, Usage] = {}
     traded: dict[str, Tally] = {}
+    shown: dict[str, int] = {}
     resting: dict[str, dict[int, int]] = {}
 
 
@@ -124,19 +135,24 @@ def on_finished(books: Books, parent_id: str, ts: int) -> None:
         _set_working(books, parent, 0, ts)
 
 
-def on_sent(books: Books, parent_id: str, child_id: str, venue: str, order_qty: int, price: int, time_in_force: TimeInForce, ts: int) -> None:
+def on_sent(books: Books, parent_id: str, sent: SendChild, ts: int) -> None:
     """A child leaves."""
     parent = books.parents[parent_id]
-    ladder = _ladder(venue, parent.symbol, parent.side is BUY) if time_in_force is FOR_THE_DAY else ""
-    child = books.children[child_id] = GatedChild(parent_id, venue, price, ladder)
-    _set_leaves(books, parent, child, order_qty, ts)
+    ladder = _ladder(sent.venue, parent.symbol, parent.side is BUY) if sent.time_in_force is FOR_THE_DAY else ""
+    is_shown = sent.ord_type is not PEGGED and not sent.time_in_force.is_auction
+    child = books.children[sent.child_id] = GatedChild(parent_id, sent.venue, sent.price, ladder, is_shown)
+    _set_leaves(books, parent, child, sent.order_qty, ts)
 
 
 def on_fill(books: Books, parent_id: str, child_id: str, quantity: int, px: int, ts: int) -> None:
     """A child's fill at `px`, or with a negative quantity its bust: that quantity is gone, the child does not trade it again."""
     parent, child = books.parents[parent_id], books.children[child_id]
     parent.filled += quantity
-    value = quantity * px // parent.one if quantity > 0 else -(-quantity * px // parent.one)
+    if child.day != ts // DAY:
+        child.day, child.done = ts // DAY, 0
+    # What yesterday counted is no room today: a bust takes back no more than its child has traded on this day.
+    value = quantity * px // parent.one if quantity > 0 else -min(child.done, -quantity * px // parent.one)
+    child.done += value
     is_buy = parent.side is BUY
     for key in (*parent.keys, f"venue:{child.venue}"):
         used = usage(books, key, ts)
@@ -145,10 +161,11 @@ def on_fill(books: Books, parent_id: str, child_id: str, quantity: int, px: int,
         else:
             used.sold += value
     usage(books, parent.keys[2], ts).position += quantity if is_buy else -quantity
-    traded = books.traded.get(parent.symbol)
-    if traded is None:
-        traded = books.traded[parent.symbol] = Tally()
-    traded.add(ts, quantity)
+    if quantity > 0:  # a bust gives no room in the running window either: its trade may have been before it
+        traded = books.traded.get(parent.symbol)
+        if traded is None:
+            traded = books.traded[parent.symbol] = Tally()
+        traded.add(ts, quantity)
     if parent.working:
         _set_working(books, parent, parent.order_qty - parent.filled, ts)
     _set_leaves(books, parent, child, max(0, child.leaves - max(0, quantity)), ts)
@@ -197,6 +214,8 @@ def _set_leaves(books: Books, parent: GatedParent, child: GatedChild, leaves: in
         of_symbol.buy_qty_open += more
     else:
         of_symbol.sell_qty_open += more
+    if child.is_shown:
+        books.shown[parent.symbol] = books.shown.get(parent.symbol, 0) + more
     parent.open += more
     child.leaves, child.value = leaves, value
     if opened and child.ladder:

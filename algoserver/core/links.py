@@ -55,6 +55,8 @@ def send_failed(state: State, event: SendFailed, out: list[Command]) -> None:
     child = state.children.get(event.child_id)
     if child is None or not orders.is_open(child.order):
         return
+    if event.reason:
+        alert(out, "not_sent", event.child_id, event.reason)
     if event.msg_type == "D":
         orders.on_ended(child.order, OrdStatus.REJECTED)
         copy_child(state, out, child, ExecType.REJECTED, event.ts, "the order did not leave")

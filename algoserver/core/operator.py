@@ -4,6 +4,7 @@ Rule: what makes no sense is refused before it is an event, by control; here it 
 """
 
 from algoserver.core import foreign, orders, proposals, stops
+from algoserver.core import market as markets
 from algoserver.core.bounds import FIRM
 from algoserver.core.reports import BROKER_OPTION, VERBAL_CHANGE, alert
 from algoserver.core.state import State, touch
@@ -44,6 +45,8 @@ def operator_commanded(state: State, event: OperatorCommanded, out: list[Command
         parent.paused_by = f"operator {event.operator}"
     elif event.verb == "resume":
         parent.paused_by = ""
+        known = state.markets.get(parent.symbol)
+        parent.resumed_px = markets.mid(known) if known else 0
     elif event.verb == "cancel" and orders.is_open(parent.order):
         parent.ended_as, parent.end_reason = OrdStatus.CANCELED, VERBAL_CHANGE if event.is_verbal else BROKER_OPTION
         parent.end_text = f"canceled by operator {event.operator}: {event.reason}"

@@ -72,7 +72,8 @@ class ParentOrder(msgspec.Struct, gc=False):
     arrival. ended_as: the state to end in once no child is open; end_text and end_reason (378) say why.
     paused_by: who or what stopped it from sending; empty while it works. awaits_status: a restart left children whose
     state their venue must first tell. held: fills that the client has not heard of, told together at tell_ts (0: none).
-    bundles: ExecID of a report -> fills that it told together; bundled: the same the other way.
+    bundles: ExecID of a report -> fills that it told together; bundled: the same the other way. resumed_px: mid when an operator last
+    let it go on, 0 if none did: how far the price has moved counts from there.
     """
 
     parent_id: str
@@ -110,6 +111,7 @@ class ParentOrder(msgspec.Struct, gc=False):
     tell_ts: int = 0
     bundles: dict[str, list[str]] = {}
     bundled: dict[str, str] = {}
+    resumed_px: int = 0
 
 
 class ChildOrder(msgspec.Struct, gc=False):

@@ -36,6 +36,7 @@ from algoserver.domain.types import (
     utc,
 )
 
+STATIC = "static"
 NAMES = {int(s): s.name for s in Strategy}
 SIDE_NAMES = {s: s.name for s in Side}
 IS, FOR_THE_DAY = Strategy.IS, TimeInForce.DAY  # to ask the enum takes ten times as long in Python 3.11
@@ -118,11 +119,11 @@ def plan(state: State, parent: ParentOrder, window: Window, forgiven: int = 0) -
     algo = ALGOS[parent.strategy]
     max_pct_vol = parent.params.max_pct_vol or state.setup.algo.max_pct_vol
     curve: tuple[int, ...] = ()
-    curve_text = ""
+    curve_text = model = ""
     instrument = state.instruments.get(parent.symbol)  # a bust opens orders of a symbol that is gone: they wait, paused
     is_called = auction.is_wanted(parent.strategy, parent.params) or parent.params.open_auction
     if instrument is not None and (algo.by_curve or is_called):
-        curve, curve_text = day_curve(state, state.setup, parent.symbol, window.start_ts)
+        curve, curve_text, model = day_curve(state, state.setup, parent.symbol, window.start_ts)
     full = Window(window.start_ts, window.end_ts, curve, window.hours) if curve else window
     opening = kept = 0
     if curve and instrument:
@@ -151,6 +152,7 @@ def plan(state: State, parent: ParentOrder, window: Window, forgiven: int = 0) -
         slice_ns=slice_length(window.start_ts, window.end_ts, state.setup.algo.slice_ns),
         max_pct_vol=max_pct_vol,
         curve_text=curve_text,
+        model=model,
         auction_qty=kept,
         opening_qty=opening,
     )
@@ -226,17 +228,18 @@ def _dark_text(parent: ParentOrder, setup: PolicyLoaded) -> str:
     return f"up to {_percent(share)} % of the remainder in the dark{least}, "
 
 
-def day_curve(state: State, setup: PolicyLoaded, symbol: str, ts: int) -> tuple[tuple[int, ...], str]:
-    """The day's forecast, or the static curve and why."""
+def day_curve(state: State, setup: PolicyLoaded, symbol: str, ts: int) -> tuple[tuple[int, ...], str, str]:
+    """The day's forecast, or the static curve and why; and its model."""
     forecast = state.forecasts.get(symbol)
     if forecast is None:
-        return setup.algo.static_curve, "static curve (no forecast yet)"
+        return setup.algo.static_curve, "static curve (no forecast yet)", STATIC
     if not forecast.curve:
-        return setup.algo.static_curve, f"static curve ({forecast.text})"
+        return setup.algo.static_curve, f"static curve ({forecast.text})", STATIC
     age = ts - utc(forecast.trained_through.replace("-", "") + "-00:00:00")
     if age > setup.algo.forecast_age_ns_max:
-        return setup.algo.static_curve, f"static curve (model {forecast.model} ends {forecast.trained_through}, too old)"
-    return forecast.curve, f"curve {forecast.model} through {forecast.trained_through}"
+        return setup.algo.static_curve, f"static curve (model {forecast.model} ends {forecast.trained_through}, too old)", STATIC
+    text = f"curve {forecast.model} through {forecast.trained_through}"
+    return forecast.curve, text, f"{forecast.model} {forecast.trained_through}"
 
 
 # A desk has a few caps.

@@ -55,6 +55,12 @@ def refusal(state: State, proposal_id: str, operator: str) -> str:
         return "whoever proposed it can't approve it; another person must"
     if state.ts - proposal.ts > LAPSES_NS:
         return f"it lapsed, {LAPSES_NS // MINUTE} minutes after it was proposed; propose it again"
+    # What the first person saw must be what the second one decides on.
+    stop = state.gate.stops.get(proposal.target) if proposal.verb == RELEASE else None
+    if stop is not None and stop.ts > proposal.ts:
+        return f"{proposal.target} was stopped again since, by {stop.text}; propose it again"
+    if proposal.verb == POLICY and state.policies and state.policies[-1].ts > proposal.ts:
+        return f"policy {state.policies[-1].digest[:12]} was applied since; propose it again"
     return ""
 
 

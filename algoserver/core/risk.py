@@ -159,7 +159,7 @@ def check(
         or _take_child_tokens(gate, bounds, parent, child, ts)
     )
     if denied is None:
-        exposure.on_sent(gate, parent_id, child.child_id, child.venue, child.order_qty, child.price, child.time_in_force, ts)
+        exposure.on_sent(gate, parent_id, child, ts)
     return denied
 
 
@@ -206,16 +206,17 @@ def _child_limits(
         met = exposure.crosses_own(gate, child.venue, child.symbol, child.side, child.price)
         if met:
             return no("self_match", f"it would meet our own child at {px_text(met)} at {child.venue}", OTHER, met, child.price)
-    if bounds.traded_ppm_max != UNSET and parent.is_scheduled and is_continuous:
+    if bounds.traded_ppm_max != UNSET and parent.is_scheduled and is_continuous and not is_pegged:
         return _share(gate, bounds, instrument, market, child, ts)
     return None
 
 
 def _share(gate: Gate, bounds: Bounds, instrument: Instrument, market: Market, child: SendChild, ts: int) -> Denied | None:
-    """Our realised share of the market's volume, all orders together. An immediate order is the client's own decision and not asked."""
+    """Our share of the market's volume, all orders together: what traded, and what is shown as if it had. Not asked: an order that is
+    immediate by the client's own word, and what rests unseen, of which most never trades."""
     since_ts = ts - bounds.traded_window_ns
     own = gate.traded.get(child.symbol)
-    ours = (own.since(since_ts, include_second=True) if own else 0) + child.order_qty
+    ours = (own.since(since_ts, include_second=True) if own else 0) + gate.shown.get(child.symbol, 0) + child.order_qty
     # Rounded against us on both sides: our second counts whole, the market's does not.
     most = market.volume.since(since_ts, include_second=False) * bounds.traded_ppm_max // PPM_ONE + instrument.adv * bounds.traded_free_ppm // PPM_ONE
     if ours <= most:

@@ -1,4 +1,5 @@
 """What a working parent is warned about, each once until it is over: a market that can't be believed, an end that can't be kept.
+And where it is paused: a price that has moved too far.
 
 Rule 1: while the market is in doubt nothing new leaves and nothing crosses; what rests stays, for its limit still bounds it.
 Rule 2: an alert is raised when something begins, not at every look at it.
@@ -7,12 +8,14 @@ Rule 2: an alert is raised when something begins, not at every look at it.
 from algoserver.core import market as markets
 from algoserver.core import planning, risk
 from algoserver.core.algos.schedule import Window, Work, expected_share
+from algoserver.core.bounds import Bounds
 from algoserver.core.market import Market
 from algoserver.core.orders import ParentOrder, leaves_qty
-from algoserver.core.reports import alert
+from algoserver.core.reports import alert, pause
 from algoserver.core.state import State
 from algoserver.domain.commands import Command
 from algoserver.domain.events import PolicyLoaded
+from algoserver.domain.limits import UNSET
 from algoserver.domain.policy import RiskPolicy
 from algoserver.domain.types import PPM_ONE, SECOND, Instrument, Side, Strategy, clock_text, ppm_text, px_text, qty_text
 
@@ -45,12 +48,24 @@ def is_doubted(policy: RiskPolicy, instrument: Instrument, market: Market, ts: i
     return bool(why)
 
 
+def pause_if_moved(bounds: Bounds, instrument: Instrument, market: Market, parent: ParentOrder, ts: int, out: list[Command]) -> None:
+    """Pause a parent whose market is further than price_move_max from where it was, to either side; a doubtful price is none."""
+    if bounds.price_move_ppm_max == UNSET:
+        return
+    since, mid = parent.resumed_px or parent.arrival_px, markets.mid(market)
+    if not mid or abs(mid - since) * PPM_ONE <= since * bounds.price_move_ppm_max or doubt(bounds, instrument, market, ts):
+        return
+    what = f"{px_text(since)} when it {'was resumed' if parent.resumed_px else 'came'}, {px_text(mid)} now"
+    most = f"price_move_max {ppm_text(bounds.price_move_ppm_max)} {bounds.where('price_move_ppm_max')}"
+    pause(out, parent, "price_moved", f"{parent.symbol} was {what}, beyond {most}; resume to go on from here")
+
+
 def warn_if_late(state: State, setup: PolicyLoaded, parent: ParentOrder, work: Work, ts: int, out: list[Command]) -> None:
     """Alert when the cap of what volume is still expected is less than what is left. Asked at the beginning of a slice."""
     if parent.strategy not in PROMISE or ts >= parent.end_ts:
         return
     instrument = state.instruments[parent.symbol]
-    curve, _ = planning.day_curve(state, setup, parent.symbol, ts)
+    curve, _, _ = planning.day_curve(state, setup, parent.symbol, ts)
     expected = instrument.adv * expected_share(Window(ts, parent.end_ts, curve, setup.hours)) // PPM_ONE
     left = leaves_qty(parent.order) - work.auction_qty
     is_late = left > work.max_pct_vol * expected // PPM_ONE

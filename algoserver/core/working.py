@@ -8,7 +8,7 @@ import msgspec
 from algoserver.core import amend, auction, breakers, dark, exposure, foreign, halts, orders, placement, planning, risk, router, stops, watch
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Demand, Due, Open, Window, Work, demand, market_volume, slice_at
-from algoserver.core.bounds import Bounds, algo_scope, bounds
+from algoserver.core.bounds import Bounds, algo_name, algo_scope, bounds
 from algoserver.core.executions import ENDED, count_refusal
 from algoserver.core.links import ASK_AGAIN_NS, ask_status
 from algoserver.core.market import Market
@@ -60,6 +60,8 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
         parent.ended_as, parent.end_reason = OrdStatus.CANCELED, CANCEL_ON_TRADING_HALT
         parent.end_text = f"trading in {parent.symbol} is halted (18=K)"
     is_over = bool(parent.ended_as) or parent.order.is_cancel_pending or not orders.is_open(parent.order)
+    if not (is_over or parent.paused_by or is_halted or ts < parent.start_ts) and parent.time_in_force is TimeInForce.DAY:
+        watch.pause_if_moved(limits, state.instruments[parent.symbol], state.markets[parent.symbol], parent, ts, out)
     if is_over or parent.paused_by or stopped:
         # end_text: somebody has asked for the end; that of the window has none before it is done.
         is_unwanted = parent.order.is_cancel_pending or bool(parent.end_text or parent.paused_by or stopped)
@@ -148,7 +150,8 @@ def _go_on(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, ts
     if not own.schedule.moments:
         return  # by volume: a market that stands still makes nothing due
     anew = planning.plan(state, parent, Window(ts, max(parent.end_ts, ts + 1), (), setup.hours), own.forgiven)
-    own.schedule, own.slice_ns, own.curve_text, own.auction_qty = anew.schedule, anew.slice_ns, anew.curve_text, anew.auction_qty
+    own.schedule, own.slice_ns, own.auction_qty = anew.schedule, anew.slice_ns, anew.auction_qty
+    own.curve_text, own.model = anew.curve_text, anew.model
     own.slice_start_ts = own.forgiven = 0
 
 
@@ -239,8 +242,8 @@ def _send_next(
     state: State, parent: ParentOrder, route: Route, ord_type: OrdType, time_in_force: TimeInForce, ts: int, out: list[Command],
     exec_inst: str = "", min_qty: int = 0,
 ) -> None:  # fmt: skip
-    """The next child of a parent, unless the gate has just refused one too many, or stopped what it belongs to."""
-    if parent.paused_by or stops.hits(state, parent):
+    """The next child of a parent, unless the gate has just refused one too many, or stopped what it belongs to or where it would go."""
+    if parent.paused_by or stops.hits(state, parent) or stops.is_venue_stopped(state, route.venue):
         return
     child = SendChild(
         child_id=f"{parent.parent_id}.{parent.next_child}", venue=route.venue, symbol=parent.symbol, side=parent.side,
@@ -265,7 +268,7 @@ def _shut(state: State, venue: str, symbol: str) -> str:
 
 
 def send_child(state: State, parent: ParentOrder, child: SendChild, ts: int, out: list[Command]) -> None:
-    """The only way out for an order: past the gate, into the books, onto the wire."""
+    """The only way out for an order: past the gate, into the books, onto the wire. Here it is told whose it is, whatever the algo said."""
     limits = _limits(state.setup, parent) if state.setup else None
     shut = _shut(state, child.venue, child.symbol)
     instrument, market = state.instruments.get(child.symbol), state.markets.get(child.symbol)
@@ -279,14 +282,21 @@ def send_child(state: State, parent: ParentOrder, child: SendChild, ts: int, out
             count_refusal(state, parent, denied.text, out)
             breakers.on_refused(state, (algo_scope(parent),), denied.text, ts, out)
         return
-    breakers.on_message(state, algo_scope(parent), child.venue, ts, out)
     state.children[child.child_id] = ChildOrder(
         child_id=child.child_id, parent_id=parent.parent_id, venue=child.venue, symbol=child.symbol, side=child.side,
         price=child.price, time_in_force=child.time_in_force, order=Order(order_qty=child.order_qty), sent_ts=ts,
         is_dark=child.ord_type is OrdType.PEGGED, min_qty=child.min_qty,
     )  # fmt: skip
     parent.open_children[child.child_id] = None
-    out.append(child)
+    work = state.works.get(parent.parent_id)
+    out.append(
+        SendChild(
+            child_id=child.child_id, venue=child.venue, symbol=child.symbol, side=child.side, order_qty=child.order_qty, ord_type=child.ord_type,
+            price=child.price, time_in_force=child.time_in_force, exec_inst=child.exec_inst, min_qty=child.min_qty, client=parent.session,
+            desk=limits.desk if limits else "", algo=algo_name(parent.strategy), model=work.model if work else "",
+        )  # fmt: skip
+    )
+    breakers.on_message(state, algo_scope(parent), child.venue, ts, out)  # behind it: what stops by it stops what comes after
 
 
 def _cancel_child(state: State, setup: PolicyLoaded, child: ChildOrder, ts: int, out: list[Command]) -> None:

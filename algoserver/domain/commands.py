@@ -10,7 +10,10 @@ class Command(msgspec.Struct, frozen=True, tag=True, kw_only=True, omit_defaults
 
 
 class SendChild(Command, frozen=True):
-    """NewOrderSingle (D) to a venue. Only the gate lets one out. exec_inst (18) and min_qty (110) where they apply."""
+    """NewOrderSingle (D) to a venue. Only the gate lets one out. exec_inst (18) and min_qty (110) where they apply.
+
+    client, desk, algo, model: whose it is. model: of the curve that its plan follows; "" where it needs none.
+    """
 
     child_id: str
     venue: str
@@ -22,6 +25,10 @@ class SendChild(Command, frozen=True):
     time_in_force: TimeInForce
     exec_inst: str = ""
     min_qty: int = 0
+    client: str = ""
+    desk: str = ""
+    algo: str = ""
+    model: str = ""
 
 
 class CancelChild(Command, frozen=True):

@@ -331,11 +331,12 @@ class Wakeup(Event, frozen=True):
 
 
 class SendFailed(Event, frozen=True, kw_only=True):
-    """A message to a venue did not leave: the session was down. msg_type: 35 of that message."""
+    """A message to a venue did not leave: the session was down, or for `reason`. msg_type: 35 of that message."""
 
     session: str
     msg_type: str
     child_id: str
+    reason: str = ""
 
 
 READ_ONLY = "read_only"  # code of whatever comes on a drop copy's session

@@ -205,8 +205,13 @@ def _book(text: str, symbol: str, venue: str, instruments: Mapping[str, Instrume
     return [QuoteUpdated(venue=venue, symbol=symbol, bid_px=bid_px, bid_qty=bid_qty, ask_px=ask_px, ask_qty=ask_qty)]
 
 
+# PartyRole (452) of FIX 4.4 in which a venue hears whose a child is: client ID, executing trader (the algo, and the model of its
+# curve behind a colon), entering trader (the desk). PartyIDSource (447) D: names of our own.
+CLIENT_ID, EXECUTING_TRADER, ENTERING_TRADER = 3, 12, 36
+
+
 def encode_child(c: SendChild, decimals: int, ts: int) -> str:
-    """NewOrderSingle (D)."""
+    """NewOrderSingle (D). It has a group where it is attributed; ClOrdLinkID (583) is its parent."""
     price = f"44={px_text(c.price)}\x01" if c.price else ""
     if c.exec_inst:
         price += f"18={c.exec_inst}\x01"
@@ -214,8 +219,17 @@ def encode_child(c: SendChild, decimals: int, ts: int) -> str:
         price += f"110={qty_text(c.min_qty, decimals)}\x01"
     return (
         f"35=D\x0111={c.child_id}\x0121=1\x0155={c.symbol}\x0154={c.side}\x0138={qty_text(c.order_qty, decimals)}\x01"
-        f"40={c.ord_type}\x01{price}59={c.time_in_force}\x0160={utc_text(ts)}\x01"
+        f"40={c.ord_type}\x01{price}59={c.time_in_force}\x0160={utc_text(ts)}\x01{_parties(c)}"
     )
+
+
+def _parties(c: SendChild) -> str:
+    if not c.client:
+        return ""
+    algo = f"{c.algo}:{c.model}" if c.model else c.algo
+    parties = [(c.client, CLIENT_ID), (algo, EXECUTING_TRADER), *(((c.desk, ENTERING_TRADER),) if c.desk else ())]
+    entries = "".join(f"448={name}\x01447=D\x01452={role}\x01" for name, role in parties)
+    return f"583={c.child_id.rpartition('.')[0]}\x01453={len(parties)}\x01{entries}"
 
 
 def encode_child_cancel(c: CancelChild, ts: int) -> str:

@@ -83,7 +83,7 @@ class Day:
     ) -> list[commands.Command]:
         """A client's order; params as keywords of AlgoParams."""
         fields = {"side": Side.BUY, "ord_type": OrdType.MARKET, "price": 0, "time_in_force": TimeInForce.DAY, "symbol": "AAPL"}
-        for name in (*fields, "poss_resend", "poss_dup", "session", "on_halt"):
+        for name in (*fields, "poss_resend", "poss_dup", "session", "on_halt", "is_located"):
             if name in more:
                 fields[name] = more.pop(name)
         session = fields.pop("session", "CLIENT1")

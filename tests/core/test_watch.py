@@ -1,16 +1,18 @@
 """What a person hears of a market that can't be believed and of an end that can't be kept; and what is not done meanwhile."""
 
+import msgspec
 import pytest
 
 from algoserver.core.orders import is_open
 from algoserver.domain.commands import CancelChild, RaiseAlert
+from algoserver.domain.policy import RiskPolicy
 from algoserver.domain.types import MINUTE, PPM_ONE, PX_ONE, SECOND, Strategy
-from tests.core.day import Day
+from tests.core.day import POLICY, Day, policy_loaded
 
 
-def worked(**params) -> Day:
+def worked(policy: RiskPolicy = POLICY, **params) -> Day:
     """A TWAP with a child that rests, in a market that trades every second."""
-    day = Day()
+    day = Day(policy_loaded(policy=policy))
     day.quote()
     day.parent("P1", 10_000, Strategy.TWAP, max_pct_vol=PPM_ONE, **params)
     for _ in range(20):
@@ -65,3 +67,75 @@ def test_an_order_in_time_and_one_that_promises_no_end_say_nothing():
         day.parent("P1", 10_000, strategy, minutes=30, **params)
         day.wait(50 * SECOND)
         assert alerts(day, "can_not_complete") == []
+
+
+# ---- control 23: a price that has moved too far
+
+WITHIN_1_PCT = msgspec.structs.replace(POLICY, price_move_ppm_max=10_000)
+
+
+def moves(day: Day, bid: str, ask: str) -> None:
+    """The market goes there and trades there, and two seconds pass."""
+    day.quote(bid, ask)
+    day.trade(1_000, ask)
+    day.wait(2 * SECOND)
+
+
+@pytest.mark.parametrize(
+    ("at", "beyond"), [(("202.00", "202.0202"), ("202.02", "202.04")), (("198.00", "198.0198"), ("197.99", "198.00"))], ids=["against us", "for us"]
+)
+def test_control_23_a_price_that_moves_beyond_the_bound_pauses_the_order(at, beyond):
+    """Either way. At the bound it works on; beyond it everything is taken back, once, and nothing leaves."""
+    day = worked(WITHIN_1_PCT)
+    moves(day, *at)
+    assert not day.order().paused_by
+    moves(day, *beyond)
+    assert day.order().paused_by == "price_moved"
+    resting = [day.child(c).order for c in day.sent() if is_open(day.child(c).order)]
+    assert resting
+    assert all(order.is_cancel_pending for order in resting)
+    before = len(day.sent())
+    moves(day, *beyond)
+    assert len(day.sent()) == before
+    [alert] = alerts(day, "price_moved")
+    assert alert.text.startswith("AAPL was 200.01 when it came, ")
+    assert "beyond price_move_max 0.01 of policy test; resume" in alert.text
+
+
+def test_control_23_after_a_resume_the_bound_counts_from_there():
+    """It goes on at the price at which a person let it, and as far from there as before from the arrival."""
+    day = worked(WITHIN_1_PCT)
+    moves(day, "203.00", "203.02")
+    day.operator("resume", day.order().parent_id)
+    before = len(day.sent())
+    for _ in range(30):
+        moves(day, "204.00", "204.02")
+    assert not day.order().paused_by
+    assert len(day.sent()) > before
+    moves(day, "205.20", "205.22")
+    assert day.order().paused_by == "price_moved"
+
+
+def test_control_23_a_price_that_is_not_believed_pauses_nothing():
+    """A quote far from all that trades is a doubt about the market, not a move."""
+    day = worked(WITHIN_1_PCT)
+    day.quote("230.00", "230.02")
+    day.wait(5 * SECOND)
+    assert not day.order().paused_by
+    assert len(alerts(day, "market_in_doubt")) == 1
+
+
+def test_control_24_a_market_of_zeros_and_one_that_is_stale_let_nothing_out():
+    """An empty book and no trade for a minute: no new child, an alert, and no error."""
+    day = worked()
+    for venue in ("XLIT1", "XLIT2"):
+        day.quote("0", "0", venue=venue)
+    before = len(day.sent())
+    day.wait(59 * SECOND)
+    assert day.state.markets["AAPL"].doubt == ""
+    day.wait(3 * SECOND)
+    silent = len(day.sent())
+    day.wait(2 * MINUTE)
+    assert len(day.sent()) == silent >= before
+    [alert] = alerts(day, "market_in_doubt")
+    assert "nothing was heard of AAPL for more than 60 s" in alert.text

@@ -12,7 +12,6 @@ from algoserver.journal import read
 from tests.e2e.street import ROOT
 from tests.e2e.venue import RawClient, Scripted, now, refused_start
 
-
 # What stops a mad algo sooner is proven elsewhere; here it goes on, and the gate alone holds.
 NO_BREAKER = {"rejects_max": "1000000", "repeats_max": "1000000", "children_per_second_max": "1000000"}
 

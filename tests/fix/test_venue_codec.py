@@ -256,6 +256,18 @@ def test_a_child_pegged_to_the_mid_has_its_instruction_limit_and_min_qty():
     assert {t: said[t] for t in ("40", "18", "44", "38", "110")} == {"40": "P", "18": "M", "44": "1", "38": "3", "110": "1.5"}
 
 
+def test_control_26_a_child_says_whose_it_is():
+    """ClOrdLinkID (583) is its parent; the Parties group has client, algo and model, desk. A desk that is none is not said."""
+    child = SendChild(
+        child_id="P-7.1", venue="V", symbol="COIN", side=Side.BUY, order_qty=1, ord_type=OrdType.LIMIT, price=PX_ONE, time_in_force=TimeInForce.DAY,
+        client="CLIENT1", desk="cash", algo="VWAP", model="median20 2019-06-27",
+    )  # fmt: skip
+    parties = "448=CLIENT1|447=D|452=3|448=VWAP:median20 2019-06-27|447=D|452=12|448=cash|447=D|452=36|"
+    assert encode_child(child, 5, 0).replace("\x01", "|").endswith(f"|583=P-7|453=3|{parties}")
+    alone = msgspec.structs.replace(child, desk="", model="")
+    assert encode_child(alone, 5, 0).replace("\x01", "|").endswith("|453=2|448=CLIENT1|447=D|452=3|448=VWAP|447=D|452=12|")
+
+
 def test_a_cancel_and_a_status_request_name_the_child():
     """F has its own id in 11 and the child in 41; H has the child in 11."""
     cancel = CancelChild(child_id="P.1", cancel_id="P.1.c1", venue="V", symbol="COIN", side=Side.BUY, order_qty=150_000, qty_decimals=5)

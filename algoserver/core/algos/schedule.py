@@ -60,7 +60,8 @@ class Work(msgspec.Struct, gc=False):
     base_qty, base_volume: what was done, and the market's total, when this plan began: an amended parent has its second.
     capped_qty, capped_volume: the same when the cap began to count, which a new plan does not begin anew. Volumes are -1 before.
     slice_ns: length of a slice. traded: our fills in time.
-    forgiven: quantity that the plan has given up. refusals: by the gate or a venue, in a row. curve_text: whose curve.
+    forgiven: quantity that the plan has given up. refusals: by the gate or a venue, in a row. curve_text: whose curve; model: its name and
+    the last day that it knows, "static" without one, "" where the plan needs no curve.
     crossed_ts: when it last crossed the spread. slice_due, slice_cum: what was due and done when the slice began.
     i_would_keep: what IWouldPct leaves to the plan, -1 until IWouldPrice was first reached.
     auction_qty, opening_qty: what the plan keeps for the closing and the opening auction; the schedule is for the rest. When the opening
@@ -76,6 +77,7 @@ class Work(msgspec.Struct, gc=False):
     capped_qty: int = 0
     capped_volume: int = -1
     curve_text: str = ""
+    model: str = ""
     traded: Tally = msgspec.field(default_factory=Tally)
     due_ts: int = 0
     slice_start_ts: int = 0
