@@ -4,6 +4,7 @@ Rule 1: quantities and prices are decimal text, times UTCTimestamp text, and a k
 Rule 2: the core waits while an answer is made, so no answer looks at more than ROWS_MAX of anything that grows.
 """
 
+from collections import Counter
 from itertools import islice
 from typing import Any
 
@@ -59,6 +60,27 @@ def stop_row(state: State, scope: str) -> Answer:
         "is_automatic": stop.is_automatic,
         "children_open": stops.children_open(state, scope),
         "is_verified": stop.is_verified,
+    }
+
+
+def doctor(state: State) -> Answer:
+    """What the machine knows of its own health: the rest is measured around it (health).
+
+    unknown: open children by venue whose standing there nobody knows. applied_by: who has applied the policy in force, "start": nobody.
+    """
+    unknown: Counter[str] = Counter()
+    for parent_id in state.works:
+        for child in open_children(state, state.parents[parent_id]):
+            unknown[child.venue] += child.is_unknown or not state.venues_up.get(child.venue, False)
+    applied = state.policies[-1] if state.policies else None
+    return {
+        "unknown": {venue: count for venue, count in unknown.items() if count},
+        "foreign": dict(Counter(f.venue for f in state.foreign.values() if not f.released_by)),
+        "venues_down": [name for name, is_up in state.venues_up.items() if not is_up],
+        "doubted": [m.symbol for m in state.markets.values() if m.doubt],
+        "stops": list(state.gate.stops),
+        "policy": state.setup.policy_digest if state.setup else "",
+        "applied_by": [applied.by, applied.checked_by] if applied else ["", ""],
     }
 
 

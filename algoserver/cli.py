@@ -1,4 +1,7 @@
-"""`algoserver`: serve, sim, demo, certify, train, replay, atdl, password. Each imports what it needs when it runs: --help is instant."""
+"""`algoserver`: serve, doctor, manifest, sim, demo, certify, train, replay, atdl, password.
+
+Each imports what it needs when it runs: --help is instant.
+"""
 
 import os
 import signal
@@ -19,6 +22,8 @@ PASSWORD_VARIABLE = "ALGOSERVER_CERTIFY_PASSWORD"
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="A FIX-native execution algorithm server.")
 train_app = typer.Typer(no_args_is_help=True, help="Learn from recorded data.")
 app.add_typer(train_app, name="train")
+manifest_app = typer.Typer(no_args_is_help=True, help="What was approved to run.")
+app.add_typer(manifest_app, name="manifest")
 atdl_app = typer.Typer(no_args_is_help=True, help="What an EMS needs to know of the algos.")
 app.add_typer(atdl_app, name="atdl")
 
@@ -76,6 +81,46 @@ def serve(
     status = server.run()
     door.stop()
     raise typer.Exit(status)
+
+
+@app.command()
+def doctor(
+    config: Config = ROOT / "cfg" / "server.toml",
+    state: StateDir = Path("state/server"),
+    port: Port = 0,
+    model: Annotated[str, typer.Option("--model", help="Volume model's directory instead of the configuration's.")] = "",
+    output: Annotated[str, typer.Option("-o", "--output", help="table or json; default: table on a terminal, json when piped.")] = "",
+) -> None:
+    """Check all that a start would check, and more, without starting; exit status 9 where something fails."""
+    from algoserver.config import load
+    from algoserver.doctor import examine, show
+    from algoserver.settings import BadConfig
+
+    if output not in ("", "table", "json"):
+        _refuse(f"--output {output} is neither table nor json")
+    try:
+        rows = examine(load(config, time.time_ns(), None, model), state, port)
+    except (BadConfig, ValueError, OSError) as error:
+        rows = examine(str(error), state)
+    raise typer.Exit(show(rows, output == "json" or (not output and not sys.stdout.isatty())))
+
+
+@manifest_app.command("write")
+def manifest_write(
+    out: Annotated[Path, typer.Option("--out", help="Write here; [manifest] file names it to enforce it.")],
+    config: Config = ROOT / "cfg" / "server.toml",
+    model: Annotated[str, typer.Option("--model", help="Volume model's directory instead of the configuration's.")] = "",
+) -> None:
+    """Record what would run now, by hash: build, configuration, policy, model. Whoever approves it names it in [manifest] file."""
+    from algoserver.config import load
+    from algoserver.manifest import write
+    from algoserver.settings import BadConfig
+
+    try:
+        found = write(load(config, time.time_ns(), None, model), out)
+    except (BadConfig, ValueError, OSError) as error:
+        _refuse(str(error))
+    print(f"manifest {out}: " + ", ".join(f"{part} {len(entries)}" for part, entries in found.items()))
 
 
 @app.command()

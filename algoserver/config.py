@@ -103,15 +103,26 @@ class ShellConfig(Entry, frozen=True, kw_only=True):
     """stall_ms: how long the core may be silent before the watchdog takes over. leave_children: what SIGTERM does.
 
     orders_per_second_max: children to each venue, by the wall's clock and whatever the core says.
+    disk_free_mb_min: least free room where the state is. require_synced_clock: whether the kernel must call its clock synchronised.
     """
 
     stall_ms: int = 5_000
     leave_children: bool = False
     orders_per_second_max: int = 1_000
+    disk_free_mb_min: int = 500
+    require_synced_clock: bool = False
 
     def __post_init__(self) -> None:
         if self.orders_per_second_max < 1:
             raise ValueError("`orders_per_second_max` is below 1")
+        if self.disk_free_mb_min < 0:
+            raise ValueError("`disk_free_mb_min` is negative")
+
+
+class ManifestConfig(Entry, frozen=True, kw_only=True):
+    """file: what was approved to run, relative to this one; empty: not enforced."""
+
+    file: str = ""
 
 
 class ServerConfig(Entry, frozen=True, kw_only=True):
@@ -127,6 +138,7 @@ class ServerConfig(Entry, frozen=True, kw_only=True):
     journal: JournalConfig = msgspec.field(default_factory=JournalConfig)
     forecast: ForecastConfig = msgspec.field(default_factory=ForecastConfig)
     shell: ShellConfig = msgspec.field(default_factory=ShellConfig)
+    manifest: ManifestConfig = msgspec.field(default_factory=ManifestConfig)
     profiles: list[ProfileConfig] = msgspec.field(default_factory=list)
     drop_copies: list[DropCopyConfig] = msgspec.field(default_factory=list)
 

@@ -63,6 +63,8 @@ def _answer(state: State, asked: Request, operator: str, alerts: int | None) -> 
     verb = asked.verb
     if verb == "status":
         return {**answers.status(state), "alerts": alerts}, None
+    if verb == "doctor":
+        return answers.doctor(state), None
     if verb == "order.ls":
         return answers.order_list(state, asked.is_open), None
     if verb == "session.ls":

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from algoserver import ctl_doctor
 from algoserver.terminal import (
     EXITS,
     LOOK_AHEAD_S,
@@ -42,6 +43,7 @@ venue_app = typer.Typer(no_args_is_help=True, help="Venues.")
 app.add_typer(order_app, name="order")
 app.add_typer(session_app, name="session")
 app.add_typer(venue_app, name="venue")
+app.add_typer(ctl_doctor.app)
 
 @app.callback()
 def options(

@@ -5,14 +5,9 @@ The demo decides nothing: it starts the three, follows the server's journal as a
 
 import contextlib
 import json
-import os
-import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +22,10 @@ from algoserver.domain import events
 from algoserver.domain.commands import Command, SendChild
 from algoserver.domain.types import PX_ONE, SECOND, Strategy, clock_text, utc, utc_text
 from algoserver.learn.train import train_volume
+from algoserver.processes import ROOT, Failed, Program, free_port, wait_for
 from algoserver.recorded import VOLUME_DIR
 from algoserver.recovery import follow
 
-ROOT = Path(__file__).resolve().parents[1]
 SPEED = 30.0  # half an hour of market in a minute
 START, END, DAY_BEFORE = "20190628-14:30:00", "20190628-15:00:00", "2019-06-27"
 SYMBOL, QTY, MAX_PCT_VOL = "AAPL", 200_000, "0.2"
@@ -62,10 +57,6 @@ class Tape(msgspec.Struct):
         return next(iter(self.state.parents.values()), None)
 
 
-class Failed(Exception):
-    """A process of the demo did not do its part; the text says which and what it said."""
-
-
 def run(state_dir: Path | None, is_json: bool) -> int:
     """Run the demo; returns the exit status."""
     progress = Console(stderr=True, soft_wrap=True)
@@ -91,21 +82,26 @@ def _trade(folder: Path, stack: contextlib.ExitStack, progress: Console) -> dict
     model = train_volume(VOLUME_DIR, folder / "models", DAY_BEFORE)
     wall_epoch = utc_text(time.time_ns() + LEAD_S * SECOND)
     clock = ["--speed", str(SPEED), "--market-epoch", START, "--wall-epoch", wall_epoch]
-    venue_port, client_port = _free_port(), _free_port()
+    venue_port, client_port = free_port(), free_port()
     progress.print(f"Starting simulator and server: {START[9:]} to {END[9:]} UTC of 2019-06-28, {SPEED:g} times as fast.", highlight=False)
     sim = ["sim", "--config", str(ROOT / "cfg" / "demo-sim.toml"), "--state", str(folder / "sim"), "--port", str(venue_port), *clock]
     serve = ["serve", "--config", str(ROOT / "cfg" / "demo-server.toml"), "--state", str(folder / "server"), "--port", str(client_port)]
     serve += ["--venue-port", str(venue_port), "--model", str(folder / "models" / model.name), *clock]
-    started = [stack.enter_context(_process("simulator", ["algoserver", *sim])), stack.enter_context(_process("server", ["algoserver", *serve]))]
-    for name, process in zip(("simulator", "server"), started, strict=True):
-        _await_ready(name, process)
+    started = [_start(Program(name, ["algoserver", *arguments]), stack) for name, arguments in (("simulator", sim), ("server", serve))]
+    for program in started:
+        program.await_ready()
     tape, journal = Tape(), folder / "server" / "journal"
-    _await(lambda: _has_market(tape, journal), "no market data or no forecast came", began)
+    wait_for(lambda: _has_market(tape, journal), "no market data or no forecast came", PATIENCE_S, 0.1)
     order = ["--port", str(client_port), "--cl-ord-id", "DEMO-1", "--symbol", SYMBOL, "--qty", str(QTY), "--strategy", str(int(Strategy.VWAP))]
     order += ["--start", START, "--end", END, "--param", f"MaxPctVol={MAX_PCT_VOL}"]
-    oms = stack.enter_context(_process("client", ["algoserver.oms", *order]))
-    reports = _follow(tape, journal, oms, progress)
+    oms = _start(Program("client", ["algoserver.oms", *order]), stack)
+    reports = _follow(tape, journal, oms.process, progress)
     return _result(tape, reports, round(time.monotonic() - began, 1))
+
+
+def _start(program: Program, stack: contextlib.ExitStack) -> Program:
+    stack.callback(program.start().stop)
+    return program
 
 
 def _follow(tape: Tape, journal: Path, oms: "subprocess.Popen[str]", progress: Console) -> list[dict[str, str]]:
@@ -195,48 +191,8 @@ def _table(r: dict[str, Any]) -> Table:
     return table
 
 
-@contextlib.contextmanager
-def _process(name: str, module: list[str]) -> Iterator["subprocess.Popen[str]"]:
-    """`python -m module ...` until the block ends; then a stop in good order."""
-    # Our own process group: a Ctrl-C of the terminal reaches us alone, and we stop the others.
-    process = subprocess.Popen(
-        [sys.executable, "-m", *module], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True,
-        cwd=ROOT, env={**os.environ, "PYTHONUNBUFFERED": "1"}, start_new_session=True,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def _await_ready(name: str, process: "subprocess.Popen[str]") -> None:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line.startswith("ready"):
-        raise Failed(f"the {name} did not start; run it alone to see why")
-
-
 def _has_market(tape: Tape, journal: Path) -> bool:
     follow(journal, tape.state, tape.seen)
     market = tape.state.markets.get(SYMBOL)
     has_curve = SYMBOL in tape.state.forecasts  # without it the plan is by the static curve
     return has_curve and market is not None and len(market.quotes) == len(tape.state.venues_up)
-
-
-def _await(condition: Any, failure: str, began: float) -> None:
-    while not condition():
-        if time.monotonic() - began > PATIENCE_S:
-            raise Failed(failure)
-        time.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

@@ -7,13 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from algoserver.config import Config
 from algoserver.credentials import Credential
 from algoserver.domain.commands import Command, RejectCancel, RejectMessage, ReportChild, ReportMassCancel, ReportParent, RequestForecast
+from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.policy import DropCopy
 from algoserver.domain.types import FEED_SUFFIX
 from algoserver.fix.endpoint import Endpoint, stored_exec_ids
 from algoserver.fix.logon import credentials
+from algoserver.policies import Names, check_names
 from algoserver.settings import BadConfig
 
 # seq, ts, command, and of a report the one session that has not had it.
@@ -56,6 +60,21 @@ def _are_apart(config: Config, known: list[str]) -> None:
             problem = f"TargetCompID {name!r} has a space; rename it"
         if problem:
             raise BadConfig(f"{config.path(config.server.clients.sessions)}: {problem}")
+
+
+def named(config: Config, desks: Endpoint) -> PolicyLoaded:
+    """What the firm has decided, with the clients that may log on. Raises BadConfig where the policy speaks of others."""
+    copies = [d.session for d in config.setup.drop_copies]
+    names = Names(
+        clients=tuple(dict.fromkeys(name for session in desks.sessions if (name := compid(session)) not in copies)),
+        symbols=tuple(i.instrument.symbol for i in config.setup.instruments),
+        venues=tuple(v.name for v in config.setup.venues),
+    )
+    try:
+        check_names(config.setup.policy, names)
+    except ValueError as wrong:
+        raise BadConfig(f"{config.path(config.server.policy)}: {wrong}") from wrong
+    return msgspec.structs.replace(config.setup, clients=names.clients)
 
 
 def admission(wanted: dict[str, Credential]) -> Callable[[str, str], bool]:

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import structlog
 from msgspec.structs import force_setattr
 
@@ -25,7 +24,7 @@ from algoserver.core.engine import next_wakeup, step
 from algoserver.core.operator import STOPPING
 from algoserver.core.orders import is_open, leaves_qty
 from algoserver.core.state import State, dump, open_children
-from algoserver.desks import compid, never_left, open_desks
+from algoserver.desks import compid, named, never_left, open_desks
 from algoserver.dispatch import Dispatcher
 from algoserver.domain import events as e
 from algoserver.domain.commands import Command, SendChild
@@ -33,8 +32,8 @@ from algoserver.domain.types import FEED_SUFFIX, OrdType
 from algoserver.fix import codec, venue_codec
 from algoserver.fix.endpoint import Endpoint
 from algoserver.forecast import Forecaster
+from algoserver.health import check_recovered, check_start, running, watch_disk
 from algoserver.journal import Journal, write_snapshot
-from algoserver.policies import Names, check_names
 from algoserver.recovery import digest, recover, unfit
 from algoserver.settings import BadConfig
 from algoserver.watchdog import EXIT_FAILED, Watchdog
@@ -59,10 +58,12 @@ class Server:
         self._config = config
         self._log = structlog.get_logger()
         self._inbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
-        journal_dir = state_dir / "journal"
+        self._state_dir, journal_dir = state_dir, state_dir / "journal"
+        check_start(config, state_dir)
         self._journal = Journal(journal_dir, config.server.journal.segment_mb * 1024 * 1024, wall_ts=time.time_ns())
         recovered = recover(journal_dir, self._journal.sent_seq, self._journal.next_seq - 1)
         self.state: State = recovered.state
+        check_recovered(config, self.state)
         self._sent_seq = self._journal.sent_seq
         self._log.info("recovered", events=recovered.events, seq=self.state.seq, torn_bytes=self._journal.torn_bytes)
         self._instruments = {i.instrument.symbol: i.instrument for i in config.setup.instruments}
@@ -83,7 +84,7 @@ class Server:
             raise BadConfig(f"{config.file}: {misfit}")
         for venue in config.server.venues:
             self._add_venue(state_dir, venue.name, config.path(venue.sessions), venue.host, venue_port or venue.port)
-        self.setup = self._named(config)
+        self.setup = named(config, self._clients)
         self._unsent = never_left(recovered.unsent, self._clients, config.setup.drop_copies)
         self._is_busy = False
         self._is_stopping = False
@@ -101,10 +102,16 @@ class Server:
         for endpoint in self._endpoints:
             endpoint.start()
         self._watchdog.start()
+        watch_disk(self._config, self._state_dir, lambda event: self._inbox.put(("event", event)))
         threading.Thread(target=self._keep_house, name="house", daemon=True).start()
 
     def ask(self, request: dict[str, Any], operator: str) -> dict[str, Any]:
         """Answer an operator's request; from any thread but the core's. Waits until what it changes is durable."""
+        if request == {"verb": "doctor"}:
+            return running(self._config, self._state_dir, lambda asked: self._ask(asked, operator))
+        return self._ask(request, operator)
+
+    def _ask(self, request: dict[str, Any], operator: str) -> dict[str, Any]:
         reply: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._inbox.put(("ask", request, operator, reply))
         try:
@@ -300,19 +307,6 @@ class Server:
             self._dispatcher.add_venue(name, endpoint, session, lambda venue, letter, why: self._inbox.put(("unsent", venue, letter, why)))
             if name in self.state.heard:
                 endpoint.rewind(session, self.state.heard[name] + 1)
-
-    def _named(self, config: Config) -> e.PolicyLoaded:
-        """What the firm has decided, with the clients that may log on. Raises BadConfig where the policy speaks of others."""
-        names = Names(
-            clients=tuple(dict.fromkeys(compid(session) for session in self._clients.sessions if compid(session) not in self._copies)),
-            symbols=tuple(self._instruments),
-            venues=tuple(v.name for v in config.setup.venues),
-        )
-        try:
-            check_names(config.setup.policy, names)
-        except ValueError as wrong:
-            raise BadConfig(f"{config.path(config.server.policy)}: {wrong}") from wrong
-        return msgspec.structs.replace(config.setup, clients=names.clients)
 
     def _introduce(self) -> None:
         """The first events of a process: the firm's decisions, and that every session of the last one is gone."""

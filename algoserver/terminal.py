@@ -11,7 +11,7 @@ import typer
 
 EXITS = {
     "failed": 1, "usage": 2, "ambiguous": 2, "not_found": 3, "denied": 4, "already_over": 5, "nothing_to_do": 5, "not_built": 5, "refused": 5,
-    "timeout": 7, "unreachable": 8,
+    "timeout": 7, "unreachable": 8, "unhealthy": 9,
 }  # fmt: skip
 CONFIRMATION_MISSING = 2
 # A kill does not wait longer than this to learn how much it is going to reach.

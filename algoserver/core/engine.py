@@ -12,7 +12,7 @@ from typing import Any
 from algoserver.core import amend, executions, foreign, halts, links, market, mass, operator, proposals, requests, stops
 from algoserver.core.market import Market
 from algoserver.core.planning import ask_forecast
-from algoserver.core.reports import tell_fills
+from algoserver.core.reports import alert, tell_fills
 from algoserver.core.state import State, run_id, touch
 from algoserver.core.working import work
 from algoserver.domain import events
@@ -90,6 +90,10 @@ def _garbled(state: State, event: events.Garbled, out: list[Command]) -> None:
         requests.garbled(state, event, out)
 
 
+def _machine(state: State, event: events.MachineWarned, out: list[Command]) -> None:
+    alert(out, event.code, event.subject, event.text)
+
+
 def _nothing(state: State, event: events.Event, out: list[Command]) -> None:
     pass  # a Wakeup changes nothing by itself: time does
 
@@ -125,4 +129,5 @@ BOOK: dict[type[events.Event], Callable[[State, Any, list[Command]], None]] = {
     events.ActionProposed: proposals.proposed,
     events.OperatorAmended: amend.operator_amended,
     events.Wakeup: _nothing,
+    events.MachineWarned: _machine,
 }

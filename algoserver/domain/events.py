@@ -330,6 +330,14 @@ class Wakeup(Event, frozen=True):
     """Time has come: next_wakeup(state) is due."""
 
 
+class MachineWarned(Event, frozen=True, kw_only=True):
+    """The machine we run on needs a person, or does so no longer: a disk that is short."""
+
+    code: str
+    subject: str
+    text: str
+
+
 class SendFailed(Event, frozen=True, kw_only=True):
     """A message to a venue did not leave: the session was down, or for `reason`. msg_type: 35 of that message."""
 
@@ -385,6 +393,7 @@ ANY = (
     | ActionProposed
     | OperatorAmended
     | Wakeup
+    | MachineWarned
     | SendFailed
     | Garbled
 )

@@ -1,0 +1,210 @@
+"""Measuring what `checks` judges: the machine, the state directory, and what the journal knows. Reads; writes nothing that stays.
+
+Rule: a measurement that fails is a fact too, never an exception: a doctor must not die of what he finds.
+"""
+
+import ctypes
+import fcntl
+import os
+import re
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from algoserver import checks, manifest
+from algoserver.checks import Facts
+from algoserver.config import Config
+from algoserver.core.state import State
+from algoserver.domain.events import MachineWarned
+from algoserver.settings import BadConfig
+
+WATCH_S = 2.0
+"""How often a running server looks at its disk: a journal of 20 MB a second needs ten looks for the default bound."""
+TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+SEQNUMS = re.compile(r"\d+ *: *\d+\s*")  # of QuickFIX's store: next sender's, next target's
+
+
+def machine(config: Config, state_dir: Path) -> Facts:
+    """What can be known before the journal is opened."""
+    shell = config.server.shell
+    facts = Facts(state_dir=str(state_dir), disk_free_min=shell.disk_free_mb_min * checks.MB, require_synced=shell.require_synced_clock)
+    manifest.measure(config, facts)
+    facts.write_error = write_error(state_dir)
+    facts.disk_free = disk_free(state_dir)
+    facts.synced = is_clock_synced()
+    facts.stores = broken_stores(state_dir / "fix")
+    return facts
+
+
+def journal(facts: Facts, config: Config, state: State) -> None:
+    """What the recovered state adds: how far the clock is behind it, and which policy is in force by whose word."""
+    clock = config.clock
+    facts.behind_s = max(0.0, clock.wall_delay(state.ts - clock.now())) if state.ts else 0.0
+    applied = state.policies[-1] if state.policies and state.setup else None
+    if applied is not None:
+        facts.policy = applied.digest, facts.policy[1] if facts.policy else "", _persons(applied.by, applied.checked_by)
+
+
+def check_start(config: Config, state_dir: Path) -> Facts:
+    """Measure before the journal is opened. Raises BadConfig, naming all that forbids a start."""
+    facts = machine(config, state_dir)
+    facts.policy = None  # which one will be in force is known when the journal is
+    _refuse(facts)
+    return facts
+
+
+def check_recovered(config: Config, state: State) -> None:
+    """Judge what the journal has told, before anything is said to anybody. Raises BadConfig."""
+    facts = Facts()
+    manifest.measure(config, facts)
+    facts.hashes = ()  # these were judged before
+    journal(facts, config, state)
+    _refuse(facts)
+
+
+def running(config: Config, state_dir: Path, ask: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """The answer to `algoctl doctor`. ask: a request to the core; its answer may be an error."""
+    facts = machine(config, state_dir)
+    begun = time.monotonic()
+    told = ask({"verb": "doctor"})
+    facts.core_s = -1.0 if "error" in told else time.monotonic() - begun
+    if "error" not in told:
+        facts.is_started = True
+        facts.unknown, facts.foreign = told["unknown"], told["foreign"]
+        facts.venues_down, facts.doubted, facts.stops = (tuple(told[key]) for key in ("venues_down", "doubted", "stops"))
+        facts.policy = told["policy"], facts.policy[1] if facts.policy else "", _persons(*told["applied_by"])
+    rows = checks.table(facts)
+    return {"is_healthy": checks.is_healthy(rows), "checks": msgspec.to_builtins(rows)}
+
+
+class DiskWatch:
+    """Says once when the disk of a running server becomes short, and once when that is over."""
+
+    def __init__(self, state_dir: Path, free_min: int) -> None:
+        self._state_dir, self._free_min = state_dir, free_min
+        self._is_short = False
+
+    def look(self) -> MachineWarned | None:
+        """What the core should hear, if anything."""
+        free = disk_free(self._state_dir)
+        if free is None or (free < self._free_min) == self._is_short:
+            return None
+        self._is_short = not self._is_short
+        code, what = ("disk_short", "below") if self._is_short else ("disk_enough", "above")
+        text = f"{free // checks.MB} MB are free, {what} disk_free_mb_min {self._free_min // checks.MB}"
+        if self._is_short:
+            text = f"{text}: free room, a journal that can't be written stops the server"
+        return MachineWarned(code=code, subject=str(self._state_dir), text=text)
+
+
+def watch_disk(config: Config, state_dir: Path, tell: Callable[[MachineWarned], None]) -> None:
+    """Look at the disk as long as the process lives, on a thread of its own: a disk that hangs must hang nobody else."""
+    watch = DiskWatch(state_dir, config.server.shell.disk_free_mb_min * checks.MB)
+
+    def look_on() -> None:
+        while True:
+            time.sleep(WATCH_S)
+            warned = watch.look()
+            if warned is not None:
+                tell(warned)
+
+    threading.Thread(target=look_on, name="disk", daemon=True).start()
+
+
+def disk_free(folder: Path) -> int | None:
+    """Bytes that we may still write on the disk of a folder, or of the nearest one above it that exists."""
+    try:
+        found = os.statvfs(_existing(folder))
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize
+
+
+def write_error(folder: Path) -> str:
+    """Why nothing can be written there; "" if something can."""
+    try:
+        with tempfile.TemporaryFile(dir=_existing(folder)) as file:
+            file.write(b"x")
+            file.flush()
+    except OSError as error:
+        return f"{error.strerror or error}"
+    return ""
+
+
+def is_clock_synced() -> bool | None:
+    """Whether the kernel holds its clock for synchronised; None where it does not say."""
+    try:
+        # struct timex is 208 bytes on 64-bit Linux; modes 0, its first word, reads and needs no right.
+        state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(512))
+    except (OSError, AttributeError):
+        return None
+    return None if state < 0 else bool(state != TIME_ERROR)
+
+
+def broken_stores(folder: Path) -> tuple[str, ...]:
+    """What of the FIX engine's files can't be read or has lost its numbers."""
+    if not folder.is_dir():
+        return ()
+    broken = []
+    for path in sorted(p for p in folder.iterdir() if p.suffix in (".seqnums", ".body", ".header", ".session")):
+        try:
+            with path.open("rb") as file:
+                text = file.read(128)
+        except OSError as error:
+            broken.append(f"{path.name}: {error.strerror}")
+            continue
+        body = path.with_suffix(".body")
+        # Empty with an empty body: the server was killed while it made them.
+        is_new = not text and (not body.exists() or (body.is_file() and body.stat().st_size == 0))
+        if path.suffix == ".seqnums" and not is_new and SEQNUMS.fullmatch(text.decode(errors="replace")) is None:
+            broken.append(f"{path.name}: no sequence numbers in it")
+    return tuple(broken)
+
+
+def is_in_use(journal_dir: Path) -> bool:
+    """Whether a server holds the journal now."""
+    try:
+        fd = os.open(journal_dir, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def port_error(port: int) -> str:
+    """Why nobody could listen there; "" if one could."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+            probe.listen(1)
+        except OSError as error:
+            return error.strerror or str(error)
+    return ""
+
+
+def _refuse(facts: Facts) -> None:
+    why = checks.refusal(facts)
+    if why:
+        raise BadConfig(f"the start is refused: {why}; `algoserver doctor` shows every check")
+
+
+def _persons(by: str, checked_by: str) -> str:
+    """Who has applied a policy; "" where nobody has, and a start took it from the file."""
+    return "" if by in ("", "start") else f"{by} and {checked_by}" if checked_by else by
+
+
+def _existing(folder: Path) -> Path:
+    folder = folder.resolve()
+    return next(p for p in (folder, *folder.parents) if p.exists())
