@@ -282,6 +282,19 @@ def test_an_amend_becomes_an_event_and_is_judged_before():
     assert dump(day.state) == before
 
 
+@pytest.mark.parametrize("scope", ["firm", "client:CLIENT1", "symbol:AAPL", "algo:CLOSE", "algo:CLOSE@AAPL", "venue:XLIT2"])
+def test_how_far_a_kill_would_reach_is_asked_without_a_trace(scope):
+    """A scope that nothing was ever counted in, on a day that nothing was traded on yet: what is asked is in no journal."""
+    day = Day()
+    day.fill(day.resting(), 400)
+    day.wait(24 * 60 * MINUTE)
+    day.quote()
+    before = dump(day.state)
+    said(day, "kill", scope, dry_run=True)
+    assert dump(day.state) == before
+
+
+
 @pytest.mark.parametrize(
     ("values", "code", "text"),
     [

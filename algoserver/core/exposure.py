@@ -98,7 +98,7 @@ def keys_of(client: str, symbol: str, algo: str) -> tuple[str, ...]:
 
 
 def usage(books: Books, key: str, ts: int) -> Usage:
-    """A scope's usage as of now."""
+    """A scope's usage as of now, to book in."""
     found = books.usage.get(key)
     if found is None:
         found = books.usage[key] = Usage(day=ts // DAY)
@@ -108,11 +108,18 @@ def usage(books: Books, key: str, ts: int) -> Usage:
 
 
 def total(books: Books, keys: tuple[str, ...], ts: int) -> Usage:
-    """Usage of several scopes together."""
+    """Usage of one or several scopes together, to read: who asks leaves no trace, or a question would change the state."""
     if len(keys) == 1:
-        return usage(books, keys[0], ts)
-    parts = [usage(books, key, ts) for key in keys]
+        return _seen(books, keys[0], ts)
+    parts = [_seen(books, key, ts) for key in keys]
     return Usage(**{f: sum(getattr(p, f) for p in parts) for f in Usage.__struct_fields__})
+
+
+def _seen(books: Books, key: str, ts: int) -> Usage:
+    found = books.usage.get(key)
+    if found is None:
+        return Usage()
+    return found if found.day == ts // DAY else msgspec.structs.replace(found, day=ts // DAY, bought=0, sold=0)
 
 
 def on_admitted(books: Books, parent_id: str, parent: GatedParent, ts: int) -> None:
