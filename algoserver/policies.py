@@ -28,17 +28,47 @@ REQUIRED = (
 # Ways to behave, each from the loosest to the tightest.
 MODES = {"short_sale": ("allowed", "locate", "refused"), "on_disconnect": ("keep", "pause", "cancel"), "self_match": ("off", "firm")}
 ALLOWED = {field: f"allow_{field}" for field in ("algos", "symbols", "venues", "venue_kinds", "ord_types")}
+# What is asked of an order before it has a venue.
+NOT_A_VENUES = ("allow_venues", "allow_venue_kinds", "allow_ord_types", "short_sale", "on_disconnect")
 KNOWN = {"algos": tuple(s.name for s in Strategy), "venue_kinds": ("lit", "dark"), "ord_types": ("LIMIT", "MARKET")}
-# The firm's alone: key in the file, field, how many of the field's units one of the file's is, and whether more of it lets more pass.
+
+
+class Alone(NamedTuple):
+    """A number that is the firm's alone: key in the file, field, how many of the field's units one of the file's is, what it means.
+
+    kind: more, less: more of it, or less, lets more pass; any: either way something may pass that did not.
+    """
+
+    key: str
+    field: str
+    unit: int
+    kind: str
+    meaning: str
+
+
 FIRM_ALONE = (
-    ("duplicate_window_s", "duplicate_window_ns", SECOND, False),
-    ("reference_age_s_max", "reference_age_ns_max", SECOND, True),
-    ("venue_messages_per_second_max", "venue_messages_per_second_max", 1, True),
-    ("venue_messages_per_day_max", "venue_messages_per_day_max", 1, True),
-    ("confirm_window_s", "confirm_window_ns", SECOND, True),
-    ("repeats_window_s", "repeats_window_ns", SECOND, False),
-    ("traded_window_s", "traded_window_ns", SECOND, True),
-    ("order_to_trade_min", "order_to_trade_min", 1, True),
+    Alone("duplicate_window_s", "duplicate_window_ns", SECOND, "less", "seconds in which a twin (symbol, side, quantity, price) is refused"),
+    Alone("reference_age_s_max", "reference_age_ns_max", SECOND, "more", "seconds; an older reference price is none, and nothing new leaves"),
+    Alone("venue_messages_per_second_max", "venue_messages_per_second_max", 1, "more", "orders and cancels a second and venue; cancels always pass"),
+    Alone("venue_messages_per_day_max", "venue_messages_per_day_max", 1, "more", "the same a day"),
+    Alone("confirm_window_s", "confirm_window_ns", SECOND, "more", "seconds to send an order again that parent_value_soft_max asked about"),
+    # What a longer window forgets later, it also begins to count later; what is sold in it grows with what the market trades.
+    Alone("repeats_window_s", "repeats_window_ns", SECOND, "any", "seconds that repeats_max counts over"),
+    Alone("traded_window_s", "traded_window_ns", SECOND, "any", "seconds that traded_max looks back over"),
+    Alone("order_to_trade_min", "order_to_trade_min", 1, "more", "orders and cancels of a day before order_to_trade_max is judged"),
+)
+# A policy comes over the operator's door as one request and is read on the core's thread: 100 kB take it some 70 ms, a line with
+# twenty thousand dots in a key four seconds.
+TEXT_BYTES_MAX = 100_000
+LINE_BYTES_MAX = 2_000
+NUMBER_MAX = 10**15
+# Of two limits of one layer the first is never above the second, or it would be none.
+INVERTED = (
+    ("child_qty_max", "parent_qty_max", "children are parts of parents"),
+    ("child_value_max", "parent_value_max", "children are parts of parents"),
+    ("parent_value_soft_max", "parent_value_max", "it would never ask"),
+    ("open_value_max", "gross_value_max", "what is open is part of it"),
+    ("net_value_max", "gross_value_max", "net is never more than gross"),
 )
 
 
@@ -61,7 +91,7 @@ LayerEntry: Any = msgspec.defstruct(
 PolicyFile: Any = msgspec.defstruct(
     "PolicyFile",
     [
-        ("name", str), *_OF_A_LAYER, *((key, int) for key, *_ in FIRM_ALONE), ("traded_free", str, "0.0002"), ("self_match", str, "firm"),
+        ("name", str), *_OF_A_LAYER, *((alone.key, int) for alone in FIRM_ALONE), ("traded_free", str, "0.0002"), ("self_match", str, "firm"),
         *((key, list[LayerEntry], _texts()) for key in KINDS),
     ],
     bases=(Entry,), frozen=True, kw_only=True,
@@ -101,9 +131,14 @@ def load_policy(path: Path, names: Names | None = None) -> RiskPolicy:
 
 def parse_policy(text: bytes, source: str, names: Names | None = None) -> RiskPolicy:
     """A policy from its file's text. source: what an error calls it. names: what it may speak of, None: anything. Raises BadConfig."""
+    if len(text) > TEXT_BYTES_MAX:
+        raise BadConfig(f"{source}: {len(text)} bytes; a policy has at most {TEXT_BYTES_MAX}")
+    long = next((n for n, line in enumerate(text.split(b"\n"), 1) if len(line) > LINE_BYTES_MAX), 0)
+    if long:
+        raise BadConfig(f"{source}: line {long} is longer than {LINE_BYTES_MAX} bytes; break it")
     try:
         raw = tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+    except (ValueError, RecursionError) as e:  # a number of five thousand digits is one too
         raise BadConfig(f"{source}: {e}") from e
     file = convert(raw, PolicyFile, source)
     try:
@@ -122,8 +157,8 @@ def diff(old: RiskPolicy, new: RiskPolicy) -> list[Change]:
     changes = []
     for where, key in dict.fromkeys((*before, *after)):
         a, b = before.get((where, key), _NOTHING), after.get((where, key), _NOTHING)
-        if a.text != b.text:
-            changes.append(Change(where, key, a.text, b.text, bool(_is_raise(a, b))))
+        if a.value != b.value:
+            changes.append(Change(where, key, a.text, b.text, _is_raise(a, b)))
     return changes
 
 
@@ -135,7 +170,11 @@ def value_text(limit: Limit, value: int) -> str:
 
 
 class _Row(NamedTuple):
-    """One setting: as text, as something to compare, and how. more: larger is looser; less: smaller is; allow, deny: sets; any: each change is."""
+    """One setting: as text, as something to compare, and how.
+
+    more: larger is looser; less: smaller is; allow, deny: sets; any: each change of what was there is; own: so is each value of its own
+    but 0, for what is above may be tighter; name: none is.
+    """
 
     text: str = ""
     value: Any = None
@@ -146,12 +185,12 @@ _NOTHING = _Row()
 
 
 def _rows(policy: RiskPolicy) -> dict[tuple[str, str], _Row]:
-    rows: dict[tuple[str, str], _Row] = {}
-    for key, field, unit, is_looser in FIRM_ALONE:
-        value = getattr(policy, field) // unit
-        rows[FIRM, key] = _Row(str(value), value, "more" if is_looser else "less")
+    rows: dict[tuple[str, str], _Row] = {(FIRM, "name"): _Row(policy.name, policy.name, "name")}
+    for alone in FIRM_ALONE:
+        value = getattr(policy, alone.field) // alone.unit
+        rows[FIRM, alone.key] = _Row(str(value), value, alone.kind)
     rows[FIRM, "traded_free"] = _Row(ppm_text(policy.traded_free_ppm), policy.traded_free_ppm, "more")
-    rows[FIRM, "self_match"] = _Row(policy.self_match, -MODES["self_match"].index(policy.self_match), "more")
+    rows[FIRM, "self_match"] = _mode("self_match", policy.self_match)
     for where, limits, permits, clients in (
         (FIRM, policy, policy.permits, ()), *((x.scope, x.limits, x.permits, x.clients) for x in policy.layers)
     ):  # fmt: skip
@@ -165,29 +204,35 @@ def _rows(policy: RiskPolicy) -> dict[tuple[str, str], _Row]:
         if permits.restricted:
             rows[where, "restricted"] = _Row(", ".join(permits.restricted), set(permits.restricted), "deny")
         for key in ("short_sale", "on_disconnect"):
-            if getattr(permits, key):
-                rows[where, key] = _Row(getattr(permits, key), -MODES[key].index(getattr(permits, key)), "more")
+            mode = getattr(permits, key) or (MODES[key][0] if where == FIRM else "")
+            if mode:
+                rows[where, key] = _mode(key, mode)
         if not permits.is_active:
             rows[where, "active"] = _Row("false", {1}, "deny")
         if clients:
-            rows[where, "clients"] = _Row(", ".join(clients))
+            rows[where, "clients"] = _Row(", ".join(clients), set(clients))
     return rows
 
 
+def _mode(key: str, mode: str) -> _Row:
+    """Counted from the tightest, which is 0."""
+    return _Row(mode, len(MODES[key]) - 1 - MODES[key].index(mode), "own" if key == "on_disconnect" else "more")
+
+
 def _is_raise(a: _Row, b: _Row) -> bool:
-    """Whether b lets pass what a refused. A limit that is taken away does; one that is new does not."""
+    """Whether b may let pass what a refused. A limit that is taken away does; one that is new does not."""
     kind = a.kind if a.text else b.kind
-    if kind == "any":
-        return True
+    if kind == "name":
+        return False
     if kind == "deny":
         return not (a.value or set()) <= (b.value or set())
     if not a.text:
-        return False
-    if not b.text:
+        return kind == "own" and b.value > 0
+    if not b.text or kind == "any":
         return True
     if kind == "allow":
         return not b.value <= a.value
-    return bool(b.value > a.value if kind == "more" else b.value < a.value)
+    return bool(b.value < a.value if kind == "less" else b.value > a.value)
 
 
 def _policy(file: Any) -> RiskPolicy:
@@ -195,23 +240,20 @@ def _policy(file: Any) -> RiskPolicy:
     if missing:
         raise ValueError(f"`{missing[0]}` is missing: the firm must set it")
     own = {}
-    for key, field, unit, _ in FIRM_ALONE:
-        value = getattr(file, key)
-        if value < 0:
-            raise ValueError(f"`{key}` is negative")
-        own[field] = value * unit
+    for alone in FIRM_ALONE:
+        own[alone.field] = _number("", alone.key, getattr(file, alone.key)) * alone.unit
     if file.self_match not in MODES["self_match"]:
         raise ValueError(f"`self_match` is one of {', '.join(MODES['self_match'])}")
     layers = []
     for plural, kind in KINDS.items():
         for entry in getattr(file, plural):
             where = f"{plural} {entry.name!r} "
-            clients = tuple(entry.clients)
-            layers.append(Layer(kind=kind, name=entry.name, limits=_limits(entry, where, kind), permits=_permits(entry, where), clients=clients))
+            limits, permits = _limits(entry, where, kind), _permits(entry, where, kind)
+            layers.append(Layer(kind=kind, name=entry.name, limits=limits, permits=permits, clients=tuple(entry.clients)))
     limits = _limits(file, "", FIRM)
     return RiskPolicy(
         name=file.name, **own, traded_free_ppm=_share("", "traded_free", file.traded_free), self_match=file.self_match,
-        permits=_permits(file, ""), layers=tuple(layers), **{f: getattr(limits, f) for f in Limits.__struct_fields__},
+        permits=_permits(file, "", FIRM), layers=tuple(layers), **{f: getattr(limits, f) for f in Limits.__struct_fields__},
     )  # fmt: skip
 
 
@@ -225,11 +267,17 @@ def _limits(entry: Any, where: str, kind: str) -> Limits:
             raise ValueError(f"{where}`{limit.key}` can't be set for a {kind}; it is for {', '.join(limit.layers)}")
         if limit.unit == "share":
             values[limit.field] = _share(where, limit.key, given)
-        elif given < 0:
-            raise ValueError(f"{where}`{limit.key}` is negative")
         else:
-            values[limit.field] = given * PX_ONE if limit.unit == "value" else given
+            values[limit.field] = _number(where, limit.key, given) * (PX_ONE if limit.unit == "value" else 1)
     return Limits(**values)
+
+
+def _number(where: str, key: str, value: int) -> int:
+    if value < 0:
+        raise ValueError(f"{where}`{key}` is negative")
+    if value > NUMBER_MAX:
+        raise ValueError(f"{where}`{key}` is above {NUMBER_MAX:,}: no limit at all")
+    return value
 
 
 def _share(where: str, key: str, text: str) -> int:
@@ -243,7 +291,10 @@ def _share(where: str, key: str, text: str) -> int:
     return share
 
 
-def _permits(entry: Any, where: str) -> Permits:
+def _permits(entry: Any, where: str, kind: str) -> Permits:
+    idle = [key for key in NOT_A_VENUES if kind == "venue" and getattr(entry, key)]
+    if idle:
+        raise ValueError(f"{where}`{idle[0]}` can't be set for a venue; it is for {', '.join(LAYERS[:-1])}")
     for key in ("short_sale", "on_disconnect"):
         if getattr(entry, key) not in ("", *MODES[key]):
             raise ValueError(f"{where}`{key}` is one of {', '.join(MODES[key])}")
@@ -258,7 +309,7 @@ def _permits(entry: Any, where: str) -> Permits:
 
 
 def _check_layers(policy: RiskPolicy) -> None:
-    """Names once, clients in one desk, children not above parents, nothing looser than what is above it."""
+    """Names once, clients in one desk, nothing inverted, nothing looser than what is above it."""
     scopes = [x.scope for x in policy.layers]
     twice = next((s for s in scopes if scopes.count(s) > 1 or s.endswith(":")), None)
     if twice:
@@ -278,9 +329,9 @@ def _check_layers(policy: RiskPolicy) -> None:
         for above, limits, permits in ((FIRM, policy, policy.permits), *(((desk.scope, desk.limits, desk.permits),) if desk else ())):
             _check_tighter(layer, above, limits, permits)
     for where, limits in ((FIRM, policy), *((x.scope, x.limits) for x in policy.layers)):
-        for child, parent in (("child_qty_max", "parent_qty_max"), ("child_value_max", "parent_value_max")):
-            if getattr(limits, child) > getattr(limits, parent) != UNSET:
-                raise ValueError(f"{where}: `{child}` is above `{parent}`: children are parts of parents")
+        for low, high, why in INVERTED:
+            if getattr(limits, low) > getattr(limits, high) != UNSET:
+                raise ValueError(f"{where}: `{low}` is above `{high}`: {why}")
 
 
 def _check_tighter(layer: Layer, above: str, limits: Limits, permits: Permits) -> None:

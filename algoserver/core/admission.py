@@ -3,6 +3,7 @@
 Rule 1: what is refused is refused with the limit, the layer that sets it and what to change.
 Rule 2: a soft block asks once whether that is meant; an override lets one order of a client past what two persons may let pass.
 Rule 3: less at the same price always may.
+Rule 4: an override is asked last: what it can't let pass is refused before.
 """
 
 import msgspec

@@ -11,7 +11,7 @@ import msgspec
 from algoserver.core.orders import ParentOrder
 from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.limits import SUMMED, UNSET, Limits
-from algoserver.domain.policy import Layer, Permits, RiskPolicy, Venue
+from algoserver.domain.policy import Layer, RiskPolicy, Venue
 from algoserver.domain.types import Strategy
 
 FIRM = "firm"
@@ -106,8 +106,21 @@ def _resolve(setup: PolicyLoaded, client: str, symbol: str, algo: str) -> Bounds
     agreed = next((p.venues for p in setup.profiles if p.client == client), ())
     lists = [names for names in (agreed, *(p.venues for p in permits)) if names]
     kinds = [p.venue_kinds for p in permits if p.venue_kinds]
-    open_to = tuple(v for v in setup.venues if all(v.name in names for names in lists) and all(v.kind in some for some in kinds))
+    open_to = tuple(
+        v
+        for v in setup.venues
+        if all(v.name in names for names in lists)
+        and all(v.kind in some for some in kinds)
+        and not _refused([x for x in policy.layers if x.scope == f"venue:{v.name}"], symbol, algo)
+    )
     types = [set(p.ord_types) for p in permits if p.ord_types]
+    ord_types = tuple(sorted(set.intersection(*types))) if types else ()
+    refused = _refused([Layer(kind=FIRM, name="", permits=policy.permits), *layers], symbol, algo)
+    if not refused and types and not ord_types:
+        # Each layer allows one, and none is allowed by all: an empty list would mean any.
+        refused = "ord_type_denied: no order type (40) is open to such an order"
+    if not refused and not open_to:
+        refused = "venues_denied: no venue is open to such an order"
     own = {f: getattr(policy, f) for f in RiskPolicy.__struct_fields__ if f not in Limits.__struct_fields__}
     return Bounds(
         **{**own, "layers": ()},
@@ -117,21 +130,22 @@ def _resolve(setup: PolicyLoaded, client: str, symbol: str, algo: str) -> Bounds
         summed=tuple(s for s in summed if any(getattr(s.limits, f) != UNSET for f in SUMMED)),
         open_to=open_to,
         desk=next((x.name for x in layers if x.kind == "desk"), ""),
-        refused=_refused(policy.permits, layers, symbol, algo) or ("venues_denied: no venue is open to such an order" if not open_to else ""),
-        ord_types=tuple(sorted(set.intersection(*types))) if types else (),
+        refused=refused,
+        ord_types=ord_types,
         short_sale=max((p.short_sale for p in permits), key=("", "allowed", "locate", "refused").index),
         on_disconnect=next((p.on_disconnect for p in reversed(permits) if p.on_disconnect), "keep"),
     )
 
 
-def _refused(firm: Permits, layers: list[Layer], symbol: str, algo: str) -> str:
-    for scope, permits in ((FIRM, firm), *((x.scope, x.permits) for x in layers)):
+def _refused(layers: list[Layer], symbol: str, algo: str) -> str:
+    for layer in layers:
+        permits, name = layer.permits, f"{layer.kind} {layer.name}".rstrip()
         if symbol in permits.restricted:
-            return f"restricted: {symbol} is on the restricted list of {scope.replace(':', ' ')}"
+            return f"restricted: {symbol} is on the restricted list of {name}"
         if not permits.is_active:
-            return f"inactive: {scope.replace(':', ' ')} is not active"
+            return f"inactive: {name} is not active"
         if permits.symbols and symbol not in permits.symbols:
-            return f"symbol_denied: {scope.replace(':', ' ')} may trade {', '.join(permits.symbols)}"
+            return f"symbol_denied: {name} may trade {', '.join(permits.symbols)}"
         if permits.algos and algo not in permits.algos:
-            return f"algo_denied: {scope.replace(':', ' ')} may use {', '.join(permits.algos)}"
+            return f"algo_denied: {name} may use {', '.join(permits.algos)}"
     return ""
