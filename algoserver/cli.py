@@ -55,6 +55,7 @@ def serve(
     from algoserver.fix.endpoint import BadSessions
     from algoserver.journal import JournalCorrupt, JournalLocked
     from algoserver.log import open_log
+    from algoserver.porter import Porter
     from algoserver.recovery import Diverged
     from algoserver.server import Server
     from algoserver.settings import BadConfig
@@ -71,7 +72,9 @@ def serve(
         server = Server(loaded, state, port, venue_port)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: server.stop())
-        door = Door(state, server.ask)
+        porter = Porter(server.operators, server.audit, server.ask)
+        porter.recovered(server.commanded)
+        door = Door(state, porter.ask, loaded.server.control.group)
         door.start()
         server.start()
     except (BadConfig, BadSessions, JournalCorrupt, JournalLocked, Diverged, ValueError, OSError) as error:
@@ -263,6 +266,31 @@ def password() -> None:
     if wrong:
         _refuse(wrong)
     print(hashed(given))
+
+
+@app.command()
+def token() -> None:
+    """Make a token for one operator: he puts it into ALGOCTL_TOKEN, and `token` of his entry in cfg/operators.toml takes the hash."""
+    from algoserver.credentials import new_token, token_hash
+
+    made = new_token()
+    print(f"ALGOCTL_TOKEN={made}")
+    print(f'token = "{token_hash(made)}"')
+
+
+@app.command()
+def roles(doc: Annotated[Path | None, typer.Option("--doc", help="Write it into this document instead of to the screen.")] = None) -> None:
+    """Print which role may do what."""
+    from algoserver.operators import table
+    from algoserver.rules import NoPlace, placed
+
+    try:
+        if doc is None:
+            print(table(), end="")
+        else:
+            doc.write_text(placed(doc.read_text(), "roles", table()))
+    except (OSError, NoPlace) as error:
+        _refuse(f"{doc}: {error}")
 
 
 @atdl_app.command("export")

@@ -125,6 +125,13 @@ class ManifestConfig(Entry, frozen=True, kw_only=True):
     file: str = ""
 
 
+class ControlConfig(Entry, frozen=True, kw_only=True):
+    """operators: the persons' file, relative to this one; "": nobody is named. group: Unix group that the operator's socket is for."""
+
+    operators: str = ""
+    group: str = ""
+
+
 class ServerConfig(Entry, frozen=True, kw_only=True):
     """cfg/server.toml."""
 
@@ -139,6 +146,7 @@ class ServerConfig(Entry, frozen=True, kw_only=True):
     forecast: ForecastConfig = msgspec.field(default_factory=ForecastConfig)
     shell: ShellConfig = msgspec.field(default_factory=ShellConfig)
     manifest: ManifestConfig = msgspec.field(default_factory=ManifestConfig)
+    control: ControlConfig = msgspec.field(default_factory=ControlConfig)
     profiles: list[ProfileConfig] = msgspec.field(default_factory=list)
     drop_copies: list[DropCopyConfig] = msgspec.field(default_factory=list)
 

@@ -4,26 +4,34 @@ Rule: what an operator does becomes an event, and the answer leaves when that ev
 refused before there is an event.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec.structs import force_setattr
 
-from algoserver import answers
+from algoserver import answers, approvals, audit
 from algoserver.answers import Answer
 from algoserver.core import foreign, orders, stops
 from algoserver.core.amend import judge
 from algoserver.core.bounds import FIRM
-from algoserver.core.operator import STOPPING
 from algoserver.core.orders import ParentOrder
 from algoserver.core.state import State, find
-from algoserver.domain.events import OperatorAmended, OperatorCommanded
+from algoserver.domain.events import ActionProposed, OperatorAmended, OperatorCommanded
 from algoserver.domain.params import BY_NAME, NO_PARAMS, AlgoParams, parse
 from algoserver.domain.types import OrdType, Strategy, px, qty
 from algoserver.door import error
 
 REASON_CHARS_MAX = 200
 
-Reply = tuple[Answer, OperatorCommanded | OperatorAmended | None]
+MARK = "audit.mark"  # how far the audit must reach by the state's word; asked by the porter, not by persons
+TRACE = "trace"  # key of what the audit notes of a command, taken out before its answer leaves
+QUESTIONS = (
+    "status", "order.ls", "order.show", "order.plan", "session.ls", "venue.ls", "venue.foreign", "approval.ls", "audit.tail", "audit.verify", MARK,
+)  # fmt: skip
+
+Command = OperatorCommanded | OperatorAmended | ActionProposed
+Reply = tuple[Answer, Command | None]
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,16 +50,27 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     values: dict[str, str] = {}
 
 
-def answer(state: State, request: Answer, operator: str, alerts: int | None = None) -> Reply:
+def perform(state: State, asked: Reply, head: str, apply: Callable[[Command], None]) -> Answer:
+    """Carry out what answer() made of a request. head: of the audit's chain. The answer has a trace for the audit if there was an event."""
+    said, event = asked
+    if event is None:
+        return said
+    force_setattr(event, "audit_head", head)
+    before = audit.digest(state, event.target)
+    apply(event)
+    return {**said, TRACE: {"seq": state.seq, "before": before, "after": audit.digest(state, event.target)}}
+
+
+def answer(state: State, request: Answer, operator: str, alerts: int | None = None, is_alone: bool = True, now: int = 0) -> Reply:
     """Answer a request; with the event that carries it out, if it is a command that makes sense now. Raises nothing.
 
-    alerts: how many the process has raised, if the caller counts them. clients: the sessions that may log on.
+    alerts: how many the process has raised, if the caller counts them. is_alone: nobody is asked to approve. now: market time.
     """
     try:
         asked = msgspec.convert(request, Request)
         if len(asked.reason) > REASON_CHARS_MAX or not asked.reason.isprintable():
             return error("usage", f"a reason is one line of at most {REASON_CHARS_MAX} printable characters"), None
-        return _answer(state, asked, operator, alerts)
+        return _answer(state, asked, operator, alerts, is_alone, now)
     except msgspec.ValidationError as wrong:
         return error("usage", f"request: {wrong}"), None
     except Exception as failure:
@@ -59,7 +78,7 @@ def answer(state: State, request: Answer, operator: str, alerts: int | None = No
         return error("failed", f"{type(failure).__name__}: {failure}"), None
 
 
-def _answer(state: State, asked: Request, operator: str, alerts: int | None) -> Reply:
+def _answer(state: State, asked: Request, operator: str, alerts: int | None, is_alone: bool, now: int) -> Reply:
     verb = asked.verb
     if verb == "status":
         return {**answers.status(state), "alerts": alerts}, None
@@ -75,8 +94,13 @@ def _answer(state: State, asked: Request, operator: str, alerts: int | None) -> 
         return answers.foreign_list(state), None
     if verb in ("venue.adopt", "venue.cancel"):
         return _foreign(state, asked, operator)
-    if verb in ("kill", "release"):
-        return _firm(state, asked, operator)
+    if verb == "kill":
+        return _kill(state, asked, operator)
+    if verb == MARK:
+        return {"seq": state.audited.seq, "head": state.audited.head}, None
+    if verb in TWO_PERSONS:
+        heard, event = _approvals(state, asked, operator, is_alone, now)
+        return ({**heard, "dry_run": asked.dry_run}, None if asked.dry_run else event) if event is not None else (heard, None)
     if verb not in ORDER_VERBS:
         return error("usage", f"verb {verb[:32]!r} is unknown"), None
     parents = _found(state, asked.target)
@@ -96,6 +120,7 @@ def _answer(state: State, asked: Request, operator: str, alerts: int | None) -> 
     return _order(state, parents[0], asked, operator)
 
 
+TWO_PERSONS = ("release", "risk.re-enable", "risk.override", "approval.ls", "approval.approve", "approval.withdraw")
 ORDER_VERBS = ("order.show", "order.plan", "order.pause", "order.resume", "order.cancel", "order.amend")
 
 
@@ -110,22 +135,39 @@ def _found(state: State, target: str) -> list[ParentOrder]:
 # Commands.
 
 
-def _firm(state: State, asked: Request, operator: str) -> Reply:
+def _kill(state: State, asked: Request, operator: str) -> Reply:
     scope = asked.target or FIRM
-    wrong = _scope_error(state, scope)
+    wrong = scope_error(state, scope)
     if wrong:
         return error("not_found", wrong), None
-    known = state.gate.stops.get(scope)
-    if asked.verb == "release" and known is None:
-        return error("nothing_to_do", f"{'the firm' if scope == FIRM else scope} is not killed"), None
-    if asked.verb == "release" and known is not None and known.by == STOPPING:
-        return error("nothing_to_do", "the server is stopping; its next start opens the gate"), None
     # A second kill is news as well: it says who, and a kill while the server stops outlives its restart.
+    return _done(asked, operator, asked.verb, scope, _reach(state, scope))
+
+
+def _reach(state: State, scope: str) -> Answer:
     parents = sum(scope in stops.scopes(state, state.parents[i]) for i in state.works)
-    return _done(asked, operator, asked.verb, scope, {"parents_open": parents, "children_open": stops.children_open(state, scope)})
+    return {"parents_open": parents, "children_open": stops.children_open(state, scope)}
 
 
-def _scope_error(state: State, scope: str) -> str:
+def _approvals(state: State, asked: Request, operator: str, is_alone: bool, now: int) -> Reply:
+    verb, target = asked.verb, asked.target
+    if verb == "approval.ls":
+        return approvals.listed(state, now), None
+    if verb == "approval.approve":
+        return approvals.approve(state, target, operator, asked.reason, now)
+    if verb == "approval.withdraw":
+        return approvals.withdraw(state, target, operator, asked.reason)
+    if verb == "risk.override":
+        return approvals.override(state, asked.values, operator, asked.reason, is_alone)
+    scope = target or FIRM
+    wrong = scope_error(state, scope)
+    if wrong:
+        return error("not_found", wrong), None
+    said, event = approvals.release(state, scope, operator, asked.reason, is_alone, now, is_automatic=verb == "risk.re-enable")
+    return ({**said, **_reach(state, scope)} if event is not None else said), event
+
+
+def scope_error(state: State, scope: str) -> str:
     """What is wrong with a scope; "" if it can be stopped."""
     setup, (kind, _, name) = state.setup, scope.partition(":")
     if setup is None or scope == FIRM or scope in state.gate.stops:

@@ -1,6 +1,6 @@
-"""Passwords as salted scrypt hashes: made once at a terminal, compared in constant time when a client logs on.
+"""Passwords as salted scrypt hashes, operators' tokens as plain ones: made once at a terminal, compared in constant time.
 
-Rule: a password is never written, logged or part of a message to anybody; only its hash stands in the configuration.
+Rule: neither is ever written, logged or part of a message to anybody; only the hash stands in the configuration.
 """
 
 import base64
@@ -8,6 +8,8 @@ import binascii
 import hashlib
 import hmac
 import os
+import re
+import secrets
 
 import msgspec
 
@@ -16,6 +18,8 @@ LOG2_N, R, P = 14, 8, 1
 SALT_BYTES, HASH_BYTES = 16, 32
 LOG2_N_MAX = 18
 PASSWORD_CHARS_MAX = 256
+# A token is 256 bits that nobody chose: there is nothing to guess, so its hash may be quick, and a kill does not wait for it.
+TOKEN_BYTES = 32
 
 
 class Credential(msgspec.Struct, frozen=True):
@@ -46,6 +50,27 @@ def problem(password: str) -> str:
     if not 8 <= len(password) <= PASSWORD_CHARS_MAX:
         return f"a password has 8 to {PASSWORD_CHARS_MAX} characters"
     return "" if password.isascii() and password.isprintable() else "a password has printable ASCII characters alone"
+
+
+def new_token() -> str:
+    """A token for one operator."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def token_hash(token: str) -> str:
+    """A token's hash as cfg/operators.toml holds it."""
+    return f"sha256${hashlib.sha256(token.encode(errors='replace')).hexdigest()}"
+
+
+def is_token(token: str, wanted: str) -> bool:
+    """Whether this is the token of that hash."""
+    return hmac.compare_digest(token_hash(token), wanted)
+
+
+def check_token_hash(text: str) -> None:
+    """Raises ValueError where it is no hash of a token. The text itself may be somebody's token: it is not repeated."""
+    if not re.fullmatch(r"sha256\$[0-9a-f]{64}", text):
+        raise ValueError("`token` is no hash of one; `algoserver token` makes a token and prints what belongs here")
 
 
 def _scrypt(password: str, salt: bytes, log2_n: int, r: int, p: int) -> bytes:

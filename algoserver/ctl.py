@@ -1,7 +1,7 @@
 """`algoctl`: the operator's client. It speaks to the door of a running server and to nothing else.
 
 Tables on a terminal, JSON when piped or with -o json. Data on stdout, everything else on stderr. Exit status: 0 ok,
-1 failed, 2 usage or confirmation missing, 3 not found, 4 denied, 5 refused, 7 timeout, 8 server unreachable.
+1 failed, 2 usage or confirmation missing, 3 not found, 4 denied, 5 refused, 6 partial, 7 timeout, 8 server unreachable.
 """
 
 import sys
@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from algoserver import ctl_doctor
+from algoserver.ctl_people import approval_app, audit_app, risk_app
 from algoserver.terminal import (
     EXITS,
     LOOK_AHEAD_S,
@@ -44,6 +45,10 @@ app.add_typer(order_app, name="order")
 app.add_typer(session_app, name="session")
 app.add_typer(venue_app, name="venue")
 app.add_typer(ctl_doctor.app)
+app.add_typer(risk_app, name="risk")
+app.add_typer(approval_app, name="approval")
+app.add_typer(audit_app, name="audit")
+
 
 @app.callback()
 def options(
@@ -77,7 +82,10 @@ def kill(
         return
     if sys.stdin.isatty() and not yes:
         confirm("Kill the firm?")
-    desk.show(desk.ask(request))
+    said = desk.ask(request)
+    desk.show(said)
+    if said.get("is_past_core"):
+        raise typer.Exit(EXITS["partial"])  # what could be done was; what it reached is not verified
     print("the gate is shut; `algoctl status` says kill_verified when no child is open", file=sys.stderr)
 
 
@@ -86,7 +94,7 @@ def release(
     ctx: typer.Context, reason: Reason = "", scope: Scope = "firm", dry_run: DryRun = False, yes: Yes = False,
     state: State = None, output: Format = None,
 ) -> None:  # fmt: skip
-    """Open the gate again: orders that are not over go on."""
+    """Open the gate again: orders that are not over go on. Where persons are named it waits for another's `algoctl approval approve`."""
     bulk(desk_of(ctx, state, output), {"verb": "release", "target": scope, "reason": reason}, dry_run, yes)
 
 

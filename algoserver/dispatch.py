@@ -3,6 +3,7 @@
 The set is the watchdog's: when the core stands still, it knows by itself what to cancel.
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 
@@ -22,6 +23,8 @@ from algoserver.fix.versions import V44, Version, version_of
 SETTLE_S_MAX = 0.02
 ALERTS_KEPT = 1_000  # for status; all of them are in the log
 OnUnsent = Callable[[str, Letter, str], None]
+# How long taking everything back may wait for one venue's socket; the others do not wait for it.
+VENUE_S_MAX = 1.0
 # What changes the set of open children; most events do not.
 ABOUT_OPEN = frozenset((e.ChildFilled, e.ChildCanceled, e.ChildRejected, e.ChildStatusReported))
 
@@ -128,15 +131,41 @@ class Dispatcher:
         """Everything that events up to this seq caused is with the FIX engines."""
         return min((o.handed_seq(latest_seq) for o in self._outboxes.values()), default=latest_seq)
 
+    def shut(self) -> None:
+        """Let no child leave any more, whatever the core has said; cancels and reports go on."""
+        for name in self._venue_ends:
+            self._outboxes[name].shut(SETTLE_S_MAX)
+
+    def reopen(self) -> None:
+        """Let children leave again: the core's own gate stands."""
+        for name in self._venue_ends:
+            self._outboxes[name].reopen()
+
     def cancel_all(self) -> int:
-        """Cancel every open child past the core and its outboxes; returns how many. For the watchdog alone."""
-        sent = 0
+        """Cancel every open child past the core and its outboxes; returns how many. For the watchdog alone.
+
+        Each venue on a thread of its own: one that does not read keeps no other's children alive.
+        """
+        bodies: dict[str, list[str]] = {}
         for venue, _, body in list(self._open.values()):
-            endpoint, session = self._venue_ends[venue]
-            if endpoint.is_logged_on(session):
-                endpoint.send(session, body)
-                sent += 1
-        return sent
+            bodies.setdefault(venue, []).append(body)
+        sent: list[str] = []
+        threads = [threading.Thread(target=self._cancel_at, args=(*self._venue_ends[venue], own, sent), daemon=True) for venue, own in bodies.items()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(VENUE_S_MAX)
+        return len(sent)
+
+    def _cancel_at(self, endpoint: Endpoint, session: str, bodies: list[str], sent: list[str]) -> None:
+        for body in bodies:
+            if endpoint.is_logged_on(session) and endpoint.send(session, body):
+                sent.append(session)
+
+    @property
+    def venues_off(self) -> list[str]:
+        """Venues that no message reaches now."""
+        return [name for name, (endpoint, session) in self._venue_ends.items() if not endpoint.is_logged_on(session)]
 
     def stop(self, timeout_s: float) -> list[str]:
         """Send what waits; names of the sessions whose peer did not take it in time."""

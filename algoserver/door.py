@@ -1,11 +1,12 @@
-"""The operator's door: a Unix socket of mode 0600; one JSON line in, one JSON line out.
+"""The operator's door: a Unix socket; one JSON line in, one JSON line out.
 
-Rule 1: who may ask is decided by the kernel's word on the peer (SO_PEERCRED): our own user, or root.
+Rule 1: who stands there is the kernel's word (SO_PEERCRED). Mode 0600 and our own user or root alone, or the members of a group.
 Rule 2: a peer that is slow or speaks garbage costs its own thread and nothing else.
 Rule 3: nothing here knows what is asked. The operator's client comes through here, and need not load the core to kill the firm.
 """
 
 import contextlib
+import grp
 import os
 import pwd
 import socket
@@ -14,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -30,29 +31,48 @@ CALL_TIMEOUT_S = 12.0  # a free place and the core's answer may take five second
 Answer = dict[str, Any]
 
 
+class Caller(NamedTuple):
+    """Who asks: the kernel's word on uid and its user, and the token that he brought."""
+
+    uid: int
+    user: str
+    token: str = ""
+
+
 class Unreachable(Exception):
     """No server answers at this state directory."""
 
 
 class Door:
-    """Listens at state_dir/control.sock. ask: (request, operator) -> answer, called on a thread of each peer's own."""
+    """Listens at state_dir/control.sock. ask: (request, caller) -> answer, called on a thread of each peer's own.
 
-    def __init__(self, state_dir: Path, ask: Callable[[Answer, str], Answer]) -> None:
+    group: its members may come too, if the directory lets them; "": nobody else.
+    """
+
+    def __init__(self, state_dir: Path, ask: Callable[[Answer, Caller], Answer], group: str = "") -> None:
         self._path = state_dir / SOCKET_NAME
         self._ask = ask
+        self._group = group
         self._places = threading.Semaphore(PEERS_MAX)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._is_open = False
         self._log = structlog.get_logger()
 
     def start(self) -> None:
-        """Begin to listen. Replaces the socket of a server that died; raises OSError if one that lives has it."""
+        """Begin to listen. Replaces the socket of a server that died; raises OSError if one that lives has it, or the group is none."""
+        try:
+            gid = grp.getgrnam(self._group).gr_gid if self._group else -1
+        except KeyError as none:
+            raise OSError(f"control group {self._group!r} is no group of this machine") from none
         with _short(self._path.parent) as folder:
             _clear(f"{folder}/{SOCKET_NAME}", self._path)
             # The name inherits the open socket's mode: 0600 from its first moment, and the umask, which belongs to
             # every thread of the process, is left alone.
             os.fchmod(self._socket.fileno(), 0o600)
             self._socket.bind(f"{folder}/{SOCKET_NAME}")
+            if self._group:
+                os.chown(f"{folder}/{SOCKET_NAME}", -1, gid)
+                os.chmod(f"{folder}/{SOCKET_NAME}", 0o660)
         self._socket.listen(PEERS_WAITING_MAX)
         self._is_open = True
         threading.Thread(target=self._accept, name="control", daemon=True).start()
@@ -92,8 +112,8 @@ class Door:
             self._places.release()
 
     def _said(self, peer: socket.socket) -> Answer:
-        operator = peer_name(peer)
-        if not operator:
+        caller = peer_of(peer)
+        if not self._group and caller.uid not in (0, os.geteuid()):
             return error("denied", "this socket is for the server's own user")
         try:
             request = msgspec.json.decode(_line(peer, REQUEST_BYTES_MAX, PEER_TIMEOUT_S), type=dict[str, Any])
@@ -101,7 +121,10 @@ class Door:
             return error("timeout", f"no request came within {PEER_TIMEOUT_S:g} s")
         except (ValueError, RecursionError) as wrong:
             return error("usage", f"one JSON object on one line of at most {REQUEST_BYTES_MAX} bytes is expected: {wrong}")
-        return self._ask(request, operator)
+        token = request.pop("token", "")
+        if not isinstance(token, str):
+            return error("usage", "a token is text")
+        return self._ask(request, caller._replace(token=token))
 
 
 def call(state_dir: Path, request: Answer, timeout_s: float = CALL_TIMEOUT_S) -> Answer:
@@ -130,15 +153,13 @@ def error(code: str, text: str) -> Answer:
     return {"error": {"code": code, "text": text}}
 
 
-def peer_name(peer: socket.socket) -> str:
-    """Name of the user at the other end; empty if it is neither ours nor root."""
-    _, uid, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    if uid not in (0, os.geteuid()):
-        return ""
+def peer_of(peer: socket.socket) -> Caller:
+    """Who is at the other end, by the kernel's word."""
+    _, uid, _ = struct.unpack("3I", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3I")))
     try:
-        return pwd.getpwuid(uid).pw_name
+        return Caller(uid, pwd.getpwuid(uid).pw_name)
     except KeyError:
-        return str(uid)
+        return Caller(uid, str(uid))
 
 
 def _line(peer: socket.socket, bytes_max: int, timeout_s: float) -> bytes:

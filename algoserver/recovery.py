@@ -14,7 +14,7 @@ import msgspec
 from algoserver.core.engine import step
 from algoserver.core.state import State, dump, load, open_children
 from algoserver.domain.commands import Command
-from algoserver.domain.events import Event, PolicyLoaded
+from algoserver.domain.events import Commanded, Event, PolicyLoaded
 from algoserver.journal import NO_OUTPUTS, latest_snapshot, read
 
 
@@ -23,12 +23,16 @@ class Diverged(Exception):
 
 
 class Recovered(msgspec.Struct):
-    """unsent: (seq, ts, command) that may not have left. digests: how many were compared. events: how many were replayed."""
+    """unsent: (seq, ts, command) that may not have left. digests: how many were compared. events: how many were replayed.
+
+    commanded: what persons did in them.
+    """
 
     state: State
     unsent: list[tuple[int, int, Command]]
     digests: int
     events: int
+    commanded: list[Commanded] = []
 
 
 def digest(state: State) -> str:
@@ -46,7 +50,11 @@ def recover(directory: Path, sent_seq: int, through_seq: int) -> Recovered:
     begin = state.seq
     unsent: list[tuple[int, int, Command]] = []
 
+    commanded: list[Commanded] = []
+
     def keep(event: Event, commands: list[Command]) -> None:
+        if isinstance(event, Commanded):
+            commanded.append(event)
         if event.seq > sent_seq:
             unsent.extend((event.seq, event.ts, c) for c in commands)
 
@@ -57,7 +65,7 @@ def recover(directory: Path, sent_seq: int, through_seq: int) -> Recovered:
                 assert isinstance(record.payload, Command)
                 unsent.append((record.seq, state.ts, record.payload))
     digests = follow(directory, state, keep)
-    return Recovered(state, unsent, digests, state.seq - begin)
+    return Recovered(state, unsent, digests, state.seq - begin, commanded)
 
 
 def unfit(state: State, setup: PolicyLoaded, clients: Collection[str]) -> str:

@@ -19,13 +19,18 @@ class NoPlace(Exception):
 def render(document: str) -> str:
     """The document with its tables as the declarations say today. Raises NoPlace."""
     for name, table in TABLES.items():
-        begin, end = f"<!-- generated: {name} -->\n", f"<!-- end: {name} -->"
-        head, has_begin, rest = document.partition(begin)
-        _, has_end, tail = rest.partition(end)
-        if not (has_begin and has_end):
-            raise NoPlace(f"no lines {begin.strip()} and {end}")
-        document = head + begin + table() + end + tail
+        document = placed(document, name, table())
     return document
+
+
+def placed(document: str, name: str, table: str) -> str:
+    """The document with one table in its place. Raises NoPlace."""
+    begin, end = f"<!-- generated: {name} -->\n", f"<!-- end: {name} -->"
+    head, has_begin, rest = document.partition(begin)
+    _, has_end, tail = rest.partition(end)
+    if not (has_begin and has_end):
+        raise NoPlace(f"no lines {begin.strip()} and {end}")
+    return head + begin + table + end + tail
 
 
 def parameters() -> str:

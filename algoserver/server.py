@@ -17,8 +17,9 @@ from typing import Any
 import structlog
 from msgspec.structs import force_setattr
 
+from algoserver.audit import Audit
 from algoserver.config import Config
-from algoserver.control import answer
+from algoserver.control import answer, perform, scope_error
 from algoserver.core.bounds import FIRM
 from algoserver.core.engine import next_wakeup, step
 from algoserver.core.operator import STOPPING
@@ -34,6 +35,8 @@ from algoserver.fix.endpoint import Endpoint
 from algoserver.forecast import Forecaster
 from algoserver.health import check_recovered, check_start, running, watch_disk
 from algoserver.journal import Journal, write_snapshot
+from algoserver.killed import Remembered
+from algoserver.operators import Operators, load_operators
 from algoserver.recovery import digest, recover, unfit
 from algoserver.settings import BadConfig
 from algoserver.watchdog import EXIT_FAILED, Watchdog
@@ -49,6 +52,7 @@ STOP_S_MAX = 5.0
 
 Item = tuple[Any, ...]
 Decided = tuple[int, int, list[Command]]  # seq, ts, what to do
+Said = tuple[queue.SimpleQueue[dict[str, Any]], dict[str, Any]]  # where an answer goes, and the answer
 
 
 class Server:
@@ -56,8 +60,10 @@ class Server:
 
     def __init__(self, config: Config, state_dir: Path, client_port: int = 0, venue_port: int = 0) -> None:
         self._config = config
+        self.operators = load_operators(config.path(config.server.control.operators)) if config.server.control.operators else Operators([])
         self._log = structlog.get_logger()
         self._inbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._urgent: queue.SimpleQueue[Item] = queue.SimpleQueue()
         self._state_dir, journal_dir = state_dir, state_dir / "journal"
         check_start(config, state_dir)
         self._journal = Journal(journal_dir, config.server.journal.segment_mb * 1024 * 1024, wall_ts=time.time_ns())
@@ -66,6 +72,9 @@ class Server:
         check_recovered(config, self.state)
         self._sent_seq = self._journal.sent_seq
         self._log.info("recovered", events=recovered.events, seq=self.state.seq, torn_bytes=self._journal.torn_bytes)
+        self.audit = Audit(state_dir)
+        self.commanded = recovered.commanded
+        self._remembered = Remembered(state_dir)
         self._instruments = {i.instrument.symbol: i.instrument for i in config.setup.instruments}
         model = config.server.forecast.model
         if model and os.sep in model:
@@ -73,7 +82,7 @@ class Server:
         self._forecaster = Forecaster(model, lambda event: self._inbox.put(("event", event)))
         self._dispatcher = Dispatcher(self._instruments, self._forecaster.ask, config.server.shell.orders_per_second_max)
         self._endpoints: list[Endpoint] = []
-        self._watchdog = Watchdog(config.server.shell.stall_ms, self._dispatcher, self._endpoints)
+        self._watchdog = Watchdog(config.server.shell.stall_ms, self._dispatcher, self._endpoints, self._remembered)
         self._names: dict[str, str] = {}
         self._feeds: dict[str, tuple[Endpoint, str]] = {}
         self._copies = {d.session: d for d in config.setup.drop_copies}
@@ -113,11 +122,20 @@ class Server:
 
     def _ask(self, request: dict[str, Any], operator: str) -> dict[str, Any]:
         reply: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._inbox.put(("ask", request, operator, reply))
+        item = ("ask", request, operator, reply)
+        if request.get("verb") == "kill" and request.get("dry_run", False) is False:
+            return self._watchdog.kill(request, operator, lambda: self._ask_first(item))
+        self._inbox.put(item)
         try:
             return reply.get(timeout=STOP_S_MAX)
         except queue.Empty:
             return {"error": {"code": "timeout", "text": "the core did not answer in time"}}
+
+    def _ask_first(self, item: Item) -> queue.SimpleQueue[dict[str, Any]]:
+        """Put a kill before everything that waits, and wake the core."""
+        self._urgent.put(item)
+        self._inbox.put(("wake",))
+        return item[3]  # type: ignore[no-any-return]
 
     def stop(self) -> None:
         """End in good order; from a signal handler."""
@@ -128,7 +146,7 @@ class Server:
         try:
             while not self._is_stopping:
                 self._turn(self._drain())
-                self._watchdog.beat()
+                self._watchdog.beat(self._urgent.empty())
             self._wind_down()
         except BaseException as error:
             self._watchdog.fail(error)
@@ -167,10 +185,15 @@ class Server:
     def _turn(self, items: list[Item]) -> None:
         """One batch: everything is stepped, then durable, then sent and answered."""
         decided: list[Decided] = []
-        answers: list[tuple[queue.SimpleQueue[dict[str, Any]], dict[str, Any]]] = []
+        answers: list[Said] = []
+        self._kill_first(decided, answers)
         for item in items:
-            for event in self._events(item, answers):
-                self._apply(event, decided)
+            if item[0] == "ask":
+                self._answer(item, decided, answers)
+            else:
+                for event in self._events(item):
+                    self._apply(event, decided)
+            self._kill_first(decided, answers)
         wakeup = next_wakeup(self.state)
         if wakeup is not None and wakeup <= self._config.clock.now():
             self._apply(e.Wakeup(), decided)
@@ -184,6 +207,11 @@ class Server:
         self._dispatcher.post()
         for reply, said in answers:
             reply.put(said)
+
+    def _kill_first(self, decided: list[Decided], answers: list[Said]) -> None:
+        """Take what is urgent before the next item of a batch."""
+        while not self._urgent.empty():
+            self._answer(self._urgent.get(), decided, answers)
 
     def _apply(self, event: e.Event, decided: list[Decided]) -> None:
         state = self.state
@@ -222,7 +250,7 @@ class Server:
             self._chores.put(lambda: write_snapshot(directory, seq, payload))
             self._chores.put(self._journal.compress_closed)
 
-    def _events(self, item: Item, answers: list[tuple[queue.SimpleQueue[dict[str, Any]], dict[str, Any]]]) -> list[e.Event]:
+    def _events(self, item: Item) -> list[e.Event]:
         """What an item of the inbox is to the core."""
         kind = item[0]
         if kind == "app":
@@ -251,8 +279,8 @@ class Server:
         if kind == "refused":
             self._log.warning("logon refused", session=self._names[item[1]], reason="username or password")
             return []
-        if kind == "ask":
-            return self._answer(item, answers)
+        if kind == "wake":
+            return []  # something urgent came: it is done
         assert kind == "stop"
         self._is_stopping = True
         return [] if self._config.server.shell.leave_children else [e.OperatorCommanded(operator="server", verb="stop", target=FIRM)]
@@ -273,11 +301,10 @@ class Server:
             return None
         return venue_codec.Ours(child.symbol, child.side, self.state.parents[child.parent_id].qty_decimals)
 
-    def _answer(self, item: Item, answers: list[tuple[queue.SimpleQueue[dict[str, Any]], dict[str, Any]]]) -> list[e.Event]:
+    def _answer(self, item: Item, decided: list[Decided], answers: list[Said]) -> None:
         _, request, operator, reply = item
-        said, event = answer(self.state, request, operator, len(self.alerts))
-        answers.append((reply, said))
-        return [event] if event is not None else []
+        asked = answer(self.state, request, operator, len(self.alerts), self.operators.is_alone, self._config.clock.now())
+        answers.append((reply, perform(self.state, asked, self.audit.head, lambda event: self._apply(event, decided))))
 
     # Start, stop, failure.
 
@@ -329,8 +356,12 @@ class Server:
         firm = self.state.gate.stops.get(FIRM)
         if firm is not None and firm.by == STOPPING:
             self._apply(e.OperatorCommanded(operator="server", verb="release", target=FIRM, reason="started"), decided)
+        for kill in self._remembered.kills():
+            scope = FIRM if scope_error(self.state, kill.scope) else kill.scope  # it was asked of nobody who could check it
+            self._apply(e.OperatorCommanded(operator=kill.operator, verb="kill", target=scope, reason=kill.reason), decided)
         self._journal.append_digest(self.state.seq, digest(self.state))
         self._journal.commit()
+        self._remembered.clear()
         for seq, ts, command, to in self._unsent:
             self._dispatcher.dispatch(seq, ts, command, to)
         for seq, ts, commands in decided:
@@ -344,7 +375,7 @@ class Server:
         leave = self._config.server.shell.leave_children
         while not leave and self.state.gate.open_children and time.monotonic() < deadline:
             self._turn(self._drain())
-            self._watchdog.beat()
+            self._watchdog.beat(self._urgent.empty())
         self._watchdog.stop()
         late = self._dispatcher.stop(1.0)
         self._watchdog.log_out()

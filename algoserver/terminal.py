@@ -11,9 +11,10 @@ import typer
 
 EXITS = {
     "failed": 1, "usage": 2, "ambiguous": 2, "not_found": 3, "denied": 4, "already_over": 5, "nothing_to_do": 5, "not_built": 5, "refused": 5,
-    "timeout": 7, "unreachable": 8, "unhealthy": 9,
+    "partial": 6, "timeout": 7, "unreachable": 8, "unhealthy": 9,
 }  # fmt: skip
 CONFIRMATION_MISSING = 2
+TOKEN = "ALGOCTL_TOKEN"
 # A kill does not wait longer than this to learn how much it is going to reach.
 LOOK_AHEAD_S = 2.0
 # What a table shows of rows that are too wide for a terminal; JSON has all of it.
@@ -58,6 +59,9 @@ class Desk:
         """The server's answer; an error ends the program with its exit status. may_time_out: then the answer is empty."""
         from algoserver.door import CALL_TIMEOUT_S, Unreachable, call
 
+        token = os.environ.get(TOKEN)  # never an option: options are in every process list
+        if token:
+            request = {**request, "token": token}
         try:
             answer = call(self.state, request, timeout_s or CALL_TIMEOUT_S)
         except Unreachable as error:
@@ -66,7 +70,9 @@ class Desk:
         if refusal and refusal["code"] == "timeout" and may_time_out:
             return {}
         if refusal:
+            _warn(answer)
             stop(f"{refusal['code']}: {_plain(refusal['text'])}", EXITS.get(refusal["code"], 1))
+        _warn(answer)
         return answer
 
     def show(self, answer: dict[str, Any]) -> None:
@@ -75,6 +81,13 @@ class Desk:
             print(json.dumps(answer, indent=2))
         else:
             _tables(answer)
+
+
+def _warn(answer: dict[str, Any]) -> None:
+    if "warning" in answer:
+        print(f"algoctl: {_plain(answer['warning'])}", file=sys.stderr)
+    if answer.get("awaits_approval") and not answer.get("dry_run"):
+        print("it waits for another person: `algoctl approval ls`", file=sys.stderr)
 
 
 def desk_of(ctx: typer.Context, state: Path | None, output: Output | None) -> Desk:

@@ -15,25 +15,31 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from algoserver import door
-from algoserver.control import answer
+from algoserver.audit import Audit
+from algoserver.control import answer, perform
 from algoserver.ctl import app
 from algoserver.domain.events import ForeignOrderReported
 from algoserver.domain.types import OrdStatus
+from algoserver.operators import Operators
+from algoserver.porter import Porter
 from tests.core.day import Day
 
 
 class Street:
     """A Day behind a door, as a server would stand there."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, operators: Operators | None = None) -> None:
         self.state_dir = state_dir
+        self.operators = operators or Operators([])
+        self.audit = Audit(state_dir)
         self.day = Day()
         self.child = self.day.resting()
         self._slow: tuple[str, bool] | None = None
         self._is_over = threading.Event()
         self.asked: list[dict[str, Any]] = []
         self._lock = threading.Lock()
-        self.door = door.Door(state_dir, self.ask)
+        self.porter = Porter(self.operators, self.audit, self.ask)
+        self.door = door.Door(state_dir, self.porter.ask)
 
     def ask(self, request: dict[str, Any], operator: str) -> dict[str, Any]:
         """Server.ask in small."""
@@ -41,10 +47,8 @@ class Street:
             self._is_over.wait(60)
         with self._lock:
             self.asked.append(request)
-            said, event = answer(self.day.state, request, operator)
-            if event is not None:
-                self.day.feed(event)
-            return said
+            asked = answer(self.day.state, request, operator, is_alone=self.operators.is_alone, now=self.day.now)
+            return perform(self.day.state, asked, self.audit.head, self.day.feed)
 
     @contextmanager
     def slow(self, verb: str, is_dry_run: bool = False) -> Iterator[None]:
@@ -100,6 +104,9 @@ def on_terminal(street: Street, typed: str, *arguments: str) -> tuple[int, str, 
         (("session", "ls"), "sessions"),
         (("venue", "ls"), "venues"),
         (("venue", "foreign"), "foreign"),
+        (("approval", "ls"), "approvals"),
+        (("audit", "tail"), "lines"),
+        (("audit", "verify"), "is_whole"),
     ],
 )
 def test_every_question_has_json_when_piped_and_a_table_when_asked_for(street, arguments, key):
@@ -220,7 +227,7 @@ def test_exit_statuses_say_what_was_wrong(street, arguments, status, text):
 def test_denied_timeout_and_unreachable_have_their_own(street, monkeypatch):
     """4, 7 and 8."""
     with monkeypatch.context() as patch:
-        patch.setattr(door, "peer_name", lambda peer: "")
+        patch.setattr(door, "peer_of", lambda peer: door.Caller(4_000_000_001, "eve"))
         assert street.ctl("kill").exit_code == 4
     with monkeypatch.context() as patch:
         patch.setattr(door, "CALL_TIMEOUT_S", 0.05)

@@ -21,7 +21,7 @@ from algoserver.door import Door, Unreachable, call
 def opened(state_dir: Path, ask: Any = None) -> Iterator[Door]:
     """An open door; without `ask` it answers what it was asked, and by whom."""
     state_dir.mkdir(parents=True, exist_ok=True)
-    it = Door(state_dir, ask or (lambda request, operator: {"request": request, "operator": operator}))
+    it = Door(state_dir, ask or (lambda request, caller: {"request": request, "caller": caller}))
     it.start()
     try:
         yield it
@@ -48,8 +48,8 @@ def test_a_question_crosses_the_socket_with_the_askers_name(tmp_path):
     import pwd
 
     with opened(tmp_path):
-        got = call(tmp_path, {"verb": "status"}, 5)
-    assert got == {"request": {"verb": "status"}, "operator": pwd.getpwuid(os.geteuid()).pw_name}
+        got = call(tmp_path, {"verb": "status", "token": "t"}, 5)
+    assert got == {"request": {"verb": "status"}, "caller": [os.geteuid(), pwd.getpwuid(os.geteuid()).pw_name, "t"]}
     assert not (tmp_path / "control.sock").exists()
 
 
@@ -62,6 +62,22 @@ def test_the_socket_is_for_its_owner_whatever_the_umask(tmp_path):
             assert os.umask(0) == 0
     finally:
         os.umask(before)
+
+
+def test_a_group_may_be_let_in(tmp_path, monkeypatch):
+    """Then the socket is its own, mode 0660, and who comes is for others to judge; a group that is none is an error."""
+    import grp
+
+    group = grp.getgrgid(os.getegid()).gr_name
+    monkeypatch.setattr(door, "peer_of", lambda peer: door.Caller(4_000_000_001, "eve"))
+    it = Door(tmp_path, lambda request, caller: {"user": caller.user}, group)
+    it.start()
+    found = (tmp_path / "control.sock").stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o660, os.getegid())
+    assert call(tmp_path, {"verb": "status"}, 5) == {"user": "eve"}
+    it.stop()
+    with pytest.raises(OSError, match="control group 'nobody-here' is no group"):
+        Door(tmp_path, lambda request, caller: {}, "nobody-here").start()
 
 
 def test_a_long_path_is_no_matter(tmp_path):
@@ -88,16 +104,16 @@ def test_a_dead_servers_socket_is_replaced_and_a_living_ones_is_not(tmp_path):
 def test_another_user_is_denied_and_not_heard(tmp_path, monkeypatch):
     """Denied before a byte of his is read."""
     asked = []
-    monkeypatch.setattr(door, "peer_name", lambda peer: "")
+    monkeypatch.setattr(door, "peer_of", lambda peer: door.Caller(4_000_000_001, "eve"))
     with opened(tmp_path, lambda request, operator: asked.append(request) or {}):
         assert call(tmp_path, {"verb": "kill"}, 5)["error"]["code"] == "denied"
         assert raw(tmp_path, b"x" * 100_000)["error"]["code"] == "denied"
     assert asked == []
 
 
-@pytest.mark.parametrize(("uid", "name"), [(0, "root"), (4_000_000_001, ""), (None, None)])
-def test_ourselves_and_root_are_let_in(uid, name):
-    """By SO_PEERCRED: pid, uid, gid."""
+@pytest.mark.parametrize(("uid", "name"), [(0, "root"), (4_000_000_001, "4000000001"), (None, None)])
+def test_a_caller_is_the_kernels_word(uid, name):
+    """By SO_PEERCRED: pid, uid, gid. A user without a name is his number."""
     import pwd
     import struct
 
@@ -106,7 +122,7 @@ def test_ourselves_and_root_are_let_in(uid, name):
             return struct.pack("3I", 1, os.geteuid() if uid is None else uid, 0)
 
     with Peer(socket.AF_UNIX) as peer:
-        assert door.peer_name(peer) == (pwd.getpwuid(os.geteuid()).pw_name if name is None else name)
+        assert door.peer_of(peer).user == (pwd.getpwuid(os.geteuid()).pw_name if name is None else name)
 
 
 @pytest.mark.parametrize("sent", [b"\n", b"{\n", b"[]\n", b"\xff\xfe\n", b'"status"\n', b"[" * 60_000 + b"\n", b'{"a":' * 10_000 + b"\n"])

@@ -13,7 +13,7 @@ from algoserver.core import amend, executions, foreign, halts, links, market, ma
 from algoserver.core.market import Market
 from algoserver.core.planning import ask_forecast
 from algoserver.core.reports import alert, tell_fills
-from algoserver.core.state import State, run_id, touch
+from algoserver.core.state import Audited, State, run_id, touch
 from algoserver.core.working import work
 from algoserver.domain import events
 from algoserver.domain.commands import Command
@@ -26,6 +26,8 @@ def step(state: State, event: events.Event) -> list[Command]:
     state.seq, state.ts = event.seq, event.ts
     if isinstance(event, events.Message) and event.msg_seq:
         state.heard[event.session] = event.msg_seq
+    elif isinstance(event, events.Commanded) and event.audit_head:
+        state.audited = Audited(event.seq, event.audit_head)
     out: list[Command] = []
     BOOK[type(event)](state, event, out)
     _touch_due(state, event.ts, out)

@@ -21,7 +21,9 @@ LAPSES_NS = 60 * MINUTE
 
 
 def proposed(state: State, event: ActionProposed, out: list[Command]) -> None:
-    """Keep it for another person, or do it where one is enough."""
+    """Keep it for another person, or do it where one is enough. What has lapsed is forgotten here."""
+    for lapsed in [i for i, p in state.proposals.items() if state.ts - p.ts > LAPSES_NS]:
+        del state.proposals[lapsed]
     proposal = Proposal(event.operator, event.verb, event.target, event.reason, event.ts, event.policy, event.digest, event.override)
     if event.is_enough:
         _do(state, proposal, "", out)
@@ -46,14 +48,14 @@ def withdraw(state: State, proposal_id: str, operator: str, out: list[Command]) 
         alert(out, "withdrawn", proposal_id, f"by {operator}")
 
 
-def refusal(state: State, proposal_id: str, operator: str) -> str:
-    """Why this person can't approve it now; "" if he can."""
+def refusal(state: State, proposal_id: str, operator: str, now: int = 0) -> str:
+    """Why this person can't approve it now; "" if he can. now: where it is later than the last event."""
     proposal = state.proposals.get(proposal_id)
     if proposal is None:
         return f"no proposal {proposal_id} is open"
     if proposal.by == operator:
         return "whoever proposed it can't approve it; another person must"
-    if state.ts - proposal.ts > LAPSES_NS:
+    if max(state.ts, now) - proposal.ts > LAPSES_NS:
         return f"it lapsed, {LAPSES_NS // MINUTE} minutes after it was proposed; propose it again"
     # What the first person saw must be what the second one decides on.
     stop = state.gate.stops.get(proposal.target) if proposal.verb == RELEASE else None

@@ -61,6 +61,13 @@ class Applied(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Audited(msgspec.Struct, frozen=True):
+    """The latest command of a person: seq of its event, and the head of the audit's chain before it."""
+
+    seq: int = 0
+    head: str = ""
+
+
 class State(msgspec.Struct):
     """seq, ts: of the last event. run: prefix of our ids, from the first policy's time, so that no two journals share one.
 
@@ -69,6 +76,7 @@ class State(msgspec.Struct):
     foreign: "venue cl_ord_id" -> an order there that is not ours. forecasts_asked: symbol -> date of the last request.
     due: heap of (ts, parent_id), of turns and of fills to tell. touched: parents that this step must look at; empty between steps.
     works: of parents that are at work. proposals: what waits for a second person. policies: those that were applied, the last is in force.
+    audited: how far the audit must reach.
     """
 
     seq: int = 0
@@ -95,6 +103,7 @@ class State(msgspec.Struct):
     touched: dict[str, None] = {}
     proposals: dict[str, Proposal] = {}
     policies: list[Applied] = []
+    audited: Audited = Audited()
 
 
 def dump(state: State) -> bytes:

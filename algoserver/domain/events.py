@@ -285,44 +285,44 @@ class PolicyLoaded(Event, frozen=True, kw_only=True):
     drop_copies: tuple[DropCopy, ...] = ()
 
 
-class OperatorCommanded(Event, frozen=True, kw_only=True):
+class Commanded(Event, frozen=True, kw_only=True):
+    """What a person did. audit_head: hash of the audit's last line when it was done, "" if the server did it by itself."""
+
+    operator: str
+    target: str
+    reason: str = ""
+    audit_head: str = ""
+
+
+class OperatorCommanded(Commanded, frozen=True, kw_only=True):
     """A person at algoctl: verb kill or release of "firm"; pause, resume or cancel of a parent id; adopt or cancel_foreign of
     "venue cl_ord_id". is_verbal: the client asked for it, not by message."""
 
-    operator: str
     verb: str
-    target: str
-    reason: str = ""
     is_verbal: bool = False
 
 
-class ActionProposed(Event, frozen=True, kw_only=True):
+class ActionProposed(Commanded, frozen=True, kw_only=True):
     """A person wants what two must agree on: verb release of a scope; policy, which is `policy` with `digest`; override on terms `override`.
 
     is_enough: one person may do it: it is done at once.
     """
 
-    operator: str
     verb: str
-    target: str
-    reason: str = ""
     policy: RiskPolicy | None = None
     digest: str = ""
     override: OverrideTerms | None = None
     is_enough: bool = False
 
 
-class OperatorAmended(Event, frozen=True, kw_only=True):
+class OperatorAmended(Commanded, frozen=True, kw_only=True):
     """A person at algoctl changes a parent. Values as in ReplaceRequested; ord_type "": as it is. is_verbal: the client asked for it."""
 
-    operator: str
-    target: str
     ord_type: str = ""
     order_qty: int = 0
     price: int = 0
     params: AlgoParams = NO_PARAMS
     given: tuple[str, ...] = ()
-    reason: str = ""
     is_verbal: bool = False
 
 

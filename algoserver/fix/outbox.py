@@ -43,6 +43,8 @@ class Outbox:
         self._posts: queue.SimpleQueue[Post] = queue.SimpleQueue()
         self._latest: Post | None = None
         self._is_slow = False
+        self._is_shut = False
+        self._sending = threading.Lock()
         self._put = 0  # written by the caller's thread
         self._done = 0  # written by ours
         self._done_seq = 0
@@ -74,6 +76,16 @@ class Outbox:
         done_seq = self._done_seq
         return latest_seq if self._put == self._done else min(latest_seq, done_seq - 1)
 
+    def shut(self, timeout_s: float) -> None:
+        """Let no order (D) go any more, from any thread; one that is going is waited for, within `timeout_s`."""
+        self._is_shut = True
+        if self._sending.acquire(timeout=timeout_s):
+            self._sending.release()
+
+    def reopen(self) -> None:
+        """Let orders go again."""
+        self._is_shut = False
+
     def stop(self, timeout_s: float) -> bool:
         """Send what was put and end; False if the peer does not take it in time."""
         self.put(Letter(0, ""))
@@ -95,7 +107,10 @@ class Outbox:
 
     def _send(self, letter: Letter) -> None:
         # A client's letter goes to the engine even when he is logged off: it keeps it for him.
-        may_go = self._on_unsent is None or self._endpoint.is_logged_on(self._session)
-        is_sent = may_go and self._endpoint.send(self._session, letter.body, letter.is_grouped)
+        with self._sending:
+            may_go = self._on_unsent is None or self._endpoint.is_logged_on(self._session)
+            if self._is_shut and letter.msg_type == "D":
+                may_go = False
+            is_sent = may_go and self._endpoint.send(self._session, letter.body, letter.is_grouped)
         if not is_sent and self._on_unsent is not None:
             self._on_unsent(letter)
