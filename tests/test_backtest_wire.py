@@ -58,6 +58,6 @@ def test_the_market_is_asked_what_it_would_be_asked_over_fix(more):
     canceling = CancelChild(cancel_id="P.1.c1", order_qty=300, **about)
     asking = AskChildStatus(**about)
     instruments = {"AAPL": Exchange(scenario()).instruments["AAPL"]}
-    bodies = [venue_codec.encode_child(child, 0, T0), venue_codec.encode_child_cancel(canceling, 0, T0), venue_codec.encode_child_status(asking)]
+    bodies = [venue_codec.encode_child(child, 0, T0), venue_codec.encode_child_cancel(canceling, T0), venue_codec.encode_child_status(asking)]
     for body, command in zip(bodies, (child, canceling, asking), strict=True):
         assert codec.request(dict(codec.split(body)), "XLIT1", "ALGO", instruments) == _request(command)
