@@ -13,33 +13,60 @@ from algoserver.core.orders import ParentOrder, is_open, leaves_qty
 from algoserver.core.state import State, dump, load
 from algoserver.domain import commands, events
 from algoserver.domain.events import Event
-from algoserver.domain.policy import ClientProfile, DropCopy, InstrumentSetup, Venue
+from algoserver.domain.limits import Limits
+from algoserver.domain.policy import ClientProfile, DropCopy, InstrumentSetup, Layer, Permits, Venue
 from algoserver.domain.types import PPM_ONE, PX_ONE, SECOND, Instrument, OrdStatus, OrdType, Strategy, TimeInForce
 from tests.core.client_book import ENDS, ClientBook
 from tests.core.day import AAPL, POLICY, Day, policy_loaded
+from tests.core.limits_book import LimitBook
 
 # A coin beside the share: fractions in its quantities, and a lot that is not one unit.
 COIN = Instrument(symbol="COIN", tick=PX_ONE // 100, lot=10, round_lot=1_000, qty_decimals=5, adv=3_000_000_000)
 SYMBOLS = {"AAPL": AAPL, "COIN": COIN}
 BOTH = (InstrumentSetup(AAPL), InstrumentSetup(COIN))
+CLIENTS = ("CLIENT1", "CLIENT2")
+LIT, DARK = ("XLIT1", "XLIT2"), "XDARK1"
 TIGHT = msgspec.structs.replace(
     POLICY, child_qty_max=300, child_value_max=50_000 * PX_ONE, venue_messages_per_second_max=5, collar_ppm=0, children_open_max=4
 )
 ONE = (InstrumentSetup(AAPL),)
-CLIENTS = ("CLIENT1", "CLIENT2")
-LIT, DARK = ("XLIT1", "XLIT2"), "XDARK1"
 KINDS = (*(Venue(name) for name in LIT), Venue(DARK, "dark"))
 # A client whose fills of seven seconds go up as one report, and who may use one venue alone.
 BUNDLED = (ClientProfile(CLIENTS[0], fills_ns=7 * SECOND),)
 ONE_VENUE = (ClientProfile(CLIENTS[0], fills_ns=SECOND, venues=("XLIT1",)),)
+# Limits so low that they bind: sums by each layer, what stops by itself, and what watches the market.
+DESK = Layer(kind="desk", name="cash", clients=CLIENTS, limits=Limits(children_open_max=5, open_value_max=200_000 * PX_ONE))
+SUMMED = msgspec.structs.replace(
+    POLICY, parent_qty_max=5_000, child_qty_max=5_000, children_open_max=6, net_value_max=40_000 * PX_ONE, layers=(
+        DESK, Layer(kind="client", name=CLIENTS[0], limits=Limits(children_open_max=3, open_value_max=100_000 * PX_ONE)),
+        Layer(kind="symbol", name="AAPL", limits=Limits(position_max=120)),
+        Layer(kind="algo", name="LIQUIDITY", limits=Limits(children_open_max=1)),
+    ), permits=Permits(on_disconnect="pause"),
+)  # fmt: skip
+STOPPING = msgspec.structs.replace(
+    POLICY, parent_qty_max=5_000, child_qty_max=5_000, rejects_max=4, order_to_trade_max=3, order_to_trade_min=4, layers=(
+        DESK, Layer(kind="client", name=CLIENTS[0], limits=Limits(gross_value_max=30_000 * PX_ONE)),
+        Layer(kind="venue", name=LIT[0], limits=Limits(rejects_max=2, order_to_trade_max=1)),
+    ), permits=Permits(on_disconnect="cancel"),
+)  # fmt: skip
+RATED = msgspec.structs.replace(
+    POLICY, parent_qty_max=5_000, child_qty_max=5_000, repeats_max=2, children_per_second_max=1, price_move_ppm_max=100, permits=Permits(on_disconnect="cancel"),
+    layers=(DESK, Layer(kind="algo", name="TWAP", limits=Limits(repeats_max=1))),
+)  # fmt: skip
+WATCHED = msgspec.structs.replace(
+    POLICY, parent_qty_max=5_000, child_qty_max=5_000, price_move_ppm_max=50, traded_ppm_max=1_000, traded_free_ppm=3, children_open_max=8,
+)  # fmt: skip
 SETUPS = tuple(
     policy_loaded(clients=CLIENTS, venues=KINDS, **given)
     for given in (
         {"instruments": BOTH}, {"instruments": BOTH, "policy": TIGHT, "profiles": BUNDLED}, {"instruments": ONE},
         {"instruments": BOTH, "profiles": BUNDLED, "drop_copies": (DropCopy("DROP1", has_children=True),)},
-        {"instruments": BOTH, "profiles": ONE_VENUE},
+        {"instruments": BOTH, "profiles": ONE_VENUE}, {"instruments": BOTH, "policy": SUMMED}, {"instruments": BOTH, "policy": STOPPING},
+        {"instruments": BOTH, "policy": WATCHED}, {"instruments": BOTH, "policy": RATED},
     )
 )
+# Those that a person may want applied while orders work.
+POLICIES = (POLICY, SUMMED, STOPPING, WATCHED, RATED)
 # How often each thing happened in all machines of this process: a rule that never gets its turn proves nothing.
 HAPPENED: Counter[str] = Counter()
 
@@ -52,6 +79,8 @@ class Books(RuleBasedStateMachine):
         self.day = Day(SETUPS[0])
         self.sent: list[commands.SendChild] = []
         self.clients = ClientBook()
+        self.limits = LimitBook(HAPPENED)
+        self.limits.hear(self.state, self.day.fed[0], [])
         # Parents to which a venue has done what breaks any bound: too much, too late, or trades taken back.
         self.strange: set[str] = set()
         # Children of before a restart whose venue has not been heard on since.
@@ -83,10 +112,16 @@ class Books(RuleBasedStateMachine):
             self.unheard.discard(event.child_id)
             if isinstance(event, events.ChildStatusReported):
                 self.asked_in_vain.pop(event.child_id, None)
+        self.limits.before(self.state, event)
+        is_leaving = isinstance(event, events.SessionDown) and not event.is_restart
+        deserted = [p for p in self.state.parents.values() if is_leaving and p.session == event.session and is_open(p.order)]
         out = self.day.feed(event)
         if isinstance(event, events.ParentRequested):
             self.volume_before.setdefault(next(reversed(self.state.parents)), self.volume.get(event.symbol, 0))
         self.clients.hear(event, out)
+        self.limits.hear(self.state, event, out)
+        for p in deserted:
+            self._is_left_as_agreed(p)
         for c in out:
             HAPPENED[f"{type(c).__name__} {c.exec_type.name}" if isinstance(c, commands.ReportParent) else type(c).__name__] += 1
             if isinstance(c, commands.SendChild):
@@ -112,6 +147,14 @@ class Books(RuleBasedStateMachine):
             self._is_within(self.state.parents[parent_id])
         return out
 
+    def _is_left_as_agreed(self, p: ParentOrder) -> None:
+        """What became of an order whose client is gone."""
+        assert self.limits.policy is not None
+        wanted = self.limits.policy.permits.on_disconnect
+        HAPPENED[f"on_disconnect {wanted}"] += 1
+        is_ending = p.ended_as or p.order.is_cancel_pending or not is_open(p.order)
+        assert not wanted or is_ending or (wanted == "pause" and p.paused_by), "it works on for nobody"
+
     def exposure(self, parent: ParentOrder) -> int:
         """What is done and what may still trade."""
         return parent.order.cum_qty + sum(leaves_qty(self.state.children[c].order) for c in parent.open_children)
@@ -119,7 +162,6 @@ class Books(RuleBasedStateMachine):
     def _may_leave(self, child: commands.SendChild) -> None:
         """Everything that must hold of a child at the moment it leaves."""
         parent = self.state.parents[child.child_id.rpartition(".")[0]]
-        assert not self.state.gate.killed
         assert self.state.venues_up[child.venue], "a child to a venue that is down"
         assert not {"", child.symbol} & set(self.state.halts.get(child.venue, ())), "a child into a halt"
         strangers = [f for f in self.state.foreign.values() if f.venue == child.venue and f.symbol in ("", child.symbol)]
