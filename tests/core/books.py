@@ -50,7 +50,8 @@ STOPPING = msgspec.structs.replace(
     ), permits=Permits(on_disconnect="cancel"),
 )  # fmt: skip
 RATED = msgspec.structs.replace(
-    POLICY, parent_qty_max=5_000, child_qty_max=5_000, repeats_max=2, children_per_second_max=1, price_move_ppm_max=100, permits=Permits(on_disconnect="cancel"),
+    POLICY, parent_qty_max=5_000, child_qty_max=5_000, repeats_max=2, children_per_second_max=1, price_move_ppm_max=100,
+    permits=Permits(on_disconnect="cancel"),
     layers=(DESK, Layer(kind="algo", name="TWAP", limits=Limits(repeats_max=1))),
 )  # fmt: skip
 WATCHED = msgspec.structs.replace(
