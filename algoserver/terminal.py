@@ -16,7 +16,7 @@ EXITS = {
 CONFIRMATION_MISSING = 2
 TOKEN = "ALGOCTL_TOKEN"
 # A kill does not wait longer than this to learn how much it is going to reach.
-LOOK_AHEAD_S = 2.0
+LOOK_AHEAD_S = 1.0
 # What a table shows of rows that are too wide for a terminal; JSON has all of it.
 COLUMNS = {
     "orders": ("order_id", "cl_ord_id", "session", "symbol", "side", "algo", "order_qty", "cum_qty", "avg_px", "ord_status", "state", "because"),

@@ -172,7 +172,7 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 class Street:
     """Simulator, server and client on one clock that begins at `opens` and runs `speed` times as fast. is_cuttable: venues behind a Proxy."""
 
-    def __init__(self, folder: Path, speed: int, is_cuttable: bool = False, opens: str = OPEN) -> None:
+    def __init__(self, folder: Path, speed: int, is_cuttable: bool = False, opens: str = OPEN, server_module: str = "algoserver") -> None:
         shutil.rmtree(folder, ignore_errors=True)
         self.folder = folder
         epoch = utc_text(time.time_ns() + 4 * SECOND)
@@ -182,7 +182,7 @@ class Street:
         self.proxy = Proxy(venue_port) if is_cuttable else None
         reached = self.proxy.port if self.proxy else venue_port
         serve = ["serve", "--config", "cfg/demo-server.toml", "--state", str(folder / "server"), "--port", str(client_port)]
-        self.server = Process(*serve, "--venue-port", str(reached), *clock)
+        self.server = Process(*serve, "--venue-port", str(reached), *clock, module=server_module)
         self.client = Client(folder / "client", client_port)
 
     def await_market(self) -> None:
