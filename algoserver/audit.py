@@ -2,7 +2,7 @@
 
 Rule 1: a line is on disk before its answer leaves. What can't be written is kept and written first when the disk takes it again.
 Rule 2: a line is its own sha256, then what it is of; `prev` is the sha256 of the line before. One flipped byte is found by its line.
-Rule 3: a command's event carries the chain's head, so the journal knows how far the audit must reach: a tail that is cut off is missed.
+Rule 3: a command's event carries the chain's head, so the journal knows how far the audit must reach: a tail that is cut off is found out.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from algoserver.core.state import State
+from algoserver.journal.snapshots import fsync_directory
 
 FILE_NAME = "audit.jsonl"
 GENESIS = "0" * 64  # what the first line follows
@@ -50,6 +51,7 @@ class Audit:
         self._log = structlog.get_logger()
         self._waiting: list[dict[str, Any]] = []
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        fsync_directory(state_dir)
         raw = self._path.read_bytes()
         whole = raw.rfind(b"\n") + 1
         if whole < len(raw):

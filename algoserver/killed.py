@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from algoserver.journal.snapshots import fsync_directory
+
 FILE_NAME = "kill"
 ROOM_BYTES = 4_096
 FIRM = "firm"
@@ -29,6 +31,7 @@ class Remembered:
     def __init__(self, state_dir: Path) -> None:
         self._is_clear = False
         self._fd = os.open(state_dir / FILE_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        fsync_directory(state_dir)
         if os.fstat(self._fd).st_size < ROOM_BYTES:
             # What stands there stays in front: a file that was cut short is not a file that says nothing.
             self._write(os.pread(self._fd, ROOM_BYTES, 0))

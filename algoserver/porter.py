@@ -17,6 +17,7 @@ from algoserver.domain.events import Commanded
 from algoserver.domain.types import utc_text
 from algoserver.door import Answer, Caller, error
 from algoserver.operators import VERBS, Known, Operators, Unknown
+from algoserver.reply import Late
 
 # How long a kill's answer waits for a disk that does not answer, seconds.
 AUDIT_S_MAX = 1.0
@@ -29,9 +30,12 @@ Line = dict[str, Any]
 
 
 class Porter:
-    """Lets requests through to `ask` (request, operator's name), which waits until what it changes is durable."""
+    """Lets requests through to `ask` (request, operator's name, late), which waits until what it changes is durable.
 
-    def __init__(self, operators: Operators, audit: Audit, ask: Callable[[Answer, str], Answer]) -> None:
+    late: what hears of an answer that came when the asker had been told that none did.
+    """
+
+    def __init__(self, operators: Operators, audit: Audit, ask: Callable[[Answer, str, Late], Answer]) -> None:
         self._operators = operators
         self._audit = audit
         self._ask = ask
@@ -47,15 +51,20 @@ class Porter:
         if verb in AUDIT_VERBS:
             return self._of_the_audit(verb, request)
         if verb in QUESTIONS or request.get("dry_run") is True:
-            said = self._ask(request, name)
+            said = self._ask(request, name, _nothing)
             said.pop(TRACE, None)
             return {**said, "operators": self._operators.text, "audit": self._audit.damage or "whole at the start"} if verb == "status" else said
         why = "" if verb == "kill" else self._audit.flush()
         if why:
             return self._written(line, error("failed", f"{why}; while that is so nothing but a kill is done"))
-        said = self._ask(request, name)
+        said = self._ask(request, name, lambda late: self._late(line, late))
         is_command = TRACE in said or "error" in said or "is_past_core" in said
         return self._written(line, said, is_kill=verb == "kill") if is_command else said
+
+    def _late(self, line: Line, said: Answer) -> None:
+        """The core did it after all: that has a line of its own, with the event's seq."""
+        if TRACE in said:
+            self._audit.write({**line, "result": "done", "text": "done by the core after the asker had his answer", **said.pop(TRACE)})
 
     def recovered(self, events: list[Commanded]) -> None:
         """Write the lines of commands that the last process carried out and did not live to write."""
@@ -98,7 +107,7 @@ class Porter:
             if verb == "audit.tail":
                 count = request.get("count", 20)
                 return {"lines": self._audit.tail(count if isinstance(count, int) else 20)}
-            mark = self._ask({"verb": MARK}, "")
+            mark = self._ask({"verb": MARK}, "", _nothing)
             seq, head = mark.get("seq", 0), mark.get("head", "")
             deadline = time.monotonic() + SETTLE_S_MAX
             lines, wrong = self._audit.verify(seq, head)
@@ -112,6 +121,10 @@ class Porter:
         unasked = mark["error"]["text"] if "error" in mark else ""
         known = f"not compared with the journal: {unasked}" if unasked else f"every command to the journal's event {seq} is there"
         return {"is_whole": True, "lines": lines, "sha256": self._audit.head, "text": known}
+
+
+def _nothing(said: Answer) -> None:
+    pass
 
 
 def _entry(person: str, how: str, role: str, verb: str, target: str, reason: str, result: str, text: str, seq: int) -> Line:

@@ -38,6 +38,7 @@ from algoserver.journal import Journal, write_snapshot
 from algoserver.killed import Remembered
 from algoserver.operators import Operators, load_operators
 from algoserver.recovery import digest, recover, unfit
+from algoserver.reply import Late, Reply
 from algoserver.settings import BadConfig
 from algoserver.watchdog import EXIT_FAILED, Watchdog
 
@@ -49,10 +50,11 @@ LINGER_S_MAX = 0.001
 # How late a signal or a stepped clock may be noticed, wall seconds.
 IDLE_S_MAX = 0.2
 STOP_S_MAX = 5.0
+SILENT_S_MAX = 1.0  # that a question waits for a core that has not been heard lately
 
 Item = tuple[Any, ...]
 Decided = tuple[int, int, list[Command]]  # seq, ts, what to do
-Said = tuple[queue.SimpleQueue[dict[str, Any]], dict[str, Any]]  # where an answer goes, and the answer
+Said = tuple[Reply, dict[str, Any]]  # where an answer goes, and the answer
 
 
 class Server:
@@ -114,24 +116,26 @@ class Server:
         watch_disk(self._config, self._state_dir, lambda event: self._inbox.put(("event", event)))
         threading.Thread(target=self._keep_house, name="house", daemon=True).start()
 
-    def ask(self, request: dict[str, Any], operator: str) -> dict[str, Any]:
-        """Answer an operator's request; from any thread but the core's. Waits until what it changes is durable."""
-        if request == {"verb": "doctor"}:
-            return running(self._config, self._state_dir, lambda asked: self._ask(asked, operator))
-        return self._ask(request, operator)
+    def ask(self, request: dict[str, Any], operator: str, late: Late = lambda said: None) -> dict[str, Any]:
+        """Answer an operator's request; from any thread but the core's. Waits until what it changes is durable.
 
-    def _ask(self, request: dict[str, Any], operator: str) -> dict[str, Any]:
-        reply: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        late: hears what the core did after this had answered that it did not.
+        """
+        if request == {"verb": "doctor"}:
+            return running(self._config, self._state_dir, lambda asked: self._ask(asked, operator, late))
+        return self._ask(request, operator, late)
+
+    def _ask(self, request: dict[str, Any], operator: str, late: Late) -> dict[str, Any]:
+        reply = Reply(lambda said: self._chores.put(lambda: late(said)))
         item = ("ask", request, operator, reply)
         if request.get("verb") == "kill" and request.get("dry_run", False) is False:
             return self._watchdog.kill(request, operator, lambda: self._ask_first(item))
         self._inbox.put(item)
-        try:
-            return reply.get(timeout=STOP_S_MAX)
-        except queue.Empty:
-            return {"error": {"code": "timeout", "text": "the core did not answer in time"}}
+        # Who waits for a core that stands still has a place at the door that a kill may need.
+        said = reply.get(STOP_S_MAX if self._watchdog.is_core_alive else SILENT_S_MAX) or reply.give_up()
+        return said or {"error": {"code": "timeout", "text": "the core did not answer in time"}}
 
-    def _ask_first(self, item: Item) -> queue.SimpleQueue[dict[str, Any]]:
+    def _ask_first(self, item: Item) -> Reply:
         """Put a kill before everything that waits, and wake the core."""
         self._urgent.put(item)
         self._inbox.put(("wake",))

@@ -8,7 +8,6 @@ Rule 2: it ends a process whose core stands still: its state may not be trusted 
 """
 
 import os
-import queue
 import sys
 import threading
 import time
@@ -20,6 +19,7 @@ from algoserver.dispatch import Dispatcher
 from algoserver.door import Answer
 from algoserver.fix.endpoint import Endpoint
 from algoserver.killed import FIRM, Kill, Remembered
+from algoserver.reply import Reply
 
 EXIT_FAILED = 70  # EX_SOFTWARE: a person must look before it runs again
 LOG_OUT_S_MAX = 5.0
@@ -46,6 +46,11 @@ class Watchdog:
         self._pending: dict[int, Kill] = {}  # asked and not yet in the journal
         self._log = structlog.get_logger()
 
+    @property
+    def is_core_alive(self) -> bool:
+        """Whether the core has been heard lately."""
+        return time.monotonic() - self._beat < KILL_S_MAX
+
     def start(self) -> None:
         """Begin to watch."""
         self.beat()
@@ -61,7 +66,7 @@ class Watchdog:
         """Watch no more: the core has come to its end in good order."""
         self._is_off = True
 
-    def kill(self, request: Answer, operator: str, ask: Callable[[], queue.SimpleQueue[Answer]]) -> Answer:
+    def kill(self, request: Answer, operator: str, ask: Callable[[], Reply]) -> Answer:
         """Have the core kill, or do without it. ask: puts the request before the core and returns where the answer comes."""
         reason = "".join(c for c in str(request.get("reason", "")) if c.isprintable())[:REASON_MAX]
         kill = Kill(operator, str(request.get("target", "")) or FIRM, reason)
@@ -69,13 +74,15 @@ class Watchdog:
         reply = ask()
         deadline = time.monotonic() + min(KILL_S_MAX, self._stall_s / 2)
         while not self._has_failed and time.monotonic() < deadline:
-            try:
-                said = reply.get(timeout=LOOK_S)
-            except queue.Empty:
-                continue
+            said = reply.get(LOOK_S)
+            if said is not None:
+                self._pending.pop(id(kill), None)
+                return said
+        # The core may still hear it, and if it does takes over; the answer is ours now.
+        said = reply.give_up()
+        if said is not None:
             self._pending.pop(id(kill), None)
-            return said
-        return self._past_core(kill)
+        return said or self._past_core(kill)
 
     def _take_over(self) -> None:
         """The core was only slow: its own gate stands now, and its journal remembers."""

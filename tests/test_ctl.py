@@ -41,7 +41,7 @@ class Street:
         self.porter = Porter(self.operators, self.audit, self.ask)
         self.door = door.Door(state_dir, self.porter.ask)
 
-    def ask(self, request: dict[str, Any], operator: str) -> dict[str, Any]:
+    def ask(self, request: dict[str, Any], operator: str, late: Any = None) -> dict[str, Any]:
         """Server.ask in small."""
         if self._slow == (request["verb"], request.get("dry_run", False)):
             self._is_over.wait(60)

@@ -1,5 +1,6 @@
 """The watchdog's second duty, a kill; the outboxes that it shuts; and what the next start remembers."""
 
+import os
 import queue
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,13 @@ import pytest
 from algoserver.config import load
 from algoserver.dispatch import Dispatcher
 from algoserver.domain.events import OperatorCommanded, QuoteUpdated
+from algoserver.door import Caller
 from algoserver.fix.outbox import Letter, Outbox
 from algoserver.journal import read
 from algoserver.killed import Kill, Remembered
+from algoserver.operators import Operators
+from algoserver.porter import Porter
+from algoserver.reply import Reply
 from algoserver.server import Server
 from algoserver.watchdog import Watchdog
 
@@ -43,9 +48,14 @@ def server(tmp_path_factory):
     made._journal.close()
 
 
-def asked(server: Server, verb: str, **more: str) -> "queue.SimpleQueue[dict[str, Any]]":
+def silence() -> Reply:
+    """What a core says that stands still."""
+    return Reply(lambda said: None)
+
+
+def asked(server: Server, verb: str, **more: str) -> Reply:
     """Put a command where ask() would, and do not wait."""
-    reply: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    reply = silence()
     item = ("ask", {"verb": verb, **more}, "ann", reply)
     if verb == "kill":
         server._ask_first(item)
@@ -82,7 +92,7 @@ def test_a_kill_is_the_first_of_a_full_queue(server):
     server._turn(server._drain())
     first = journaled(server)[before]
     assert isinstance(first, OperatorCommanded)
-    assert (first.verb, first.reason, reply.get_nowait()["verb"]) == ("kill", "now", "kill")
+    assert (first.verb, first.reason, reply.get(0)["verb"]) == ("kill", "now", "kill")
     assert server.state.gate.killed == "ann: now"
 
 
@@ -143,7 +153,7 @@ def test_a_core_that_stays_silent_is_ended_and_a_kill_before_it_is_remembered(tm
 def test_a_core_that_was_only_slow_takes_over(tmp_path):
     """The gate past it opens when its own journal has the kill, not before; then nothing is left to remember."""
     watchdog, dispatcher, remembered, engine = past_core(tmp_path)
-    said = watchdog.kill({"verb": "kill", "target": "symbol:AAPL", "reason": "no\nw"}, "ann", queue.SimpleQueue)
+    said = watchdog.kill({"verb": "kill", "target": "symbol:AAPL", "reason": "no\nw"}, "ann", silence)
     assert (said["is_past_core"], said["canceled"], said["is_remembered"]) == (True, 1, True)
     assert engine.sent == ["35=F|p.1"]
     assert remembered.kills() == Remembered(tmp_path).kills() == [Kill("ann", "symbol:AAPL", "now")]
@@ -157,9 +167,9 @@ def test_a_core_that_fails_with_a_kill_before_it_leaves_it_to_the_next_start(tmp
     """A full disk stops the journal in the middle of the kill: it is in the file that has its room."""
     watchdog, _, remembered, _ = past_core(tmp_path, stall_ms=60_000)
 
-    def ask() -> "queue.SimpleQueue[dict[str, Any]]":
+    def ask() -> Reply:
         watchdog.fail(OSError(28, "No space left on device"))
-        return queue.SimpleQueue()
+        return silence()
 
     said = watchdog.kill({"verb": "kill", "reason": "now"}, "ann", ask)
     assert said["is_past_core"]
@@ -174,7 +184,7 @@ def test_a_disk_that_can_not_remember_is_said(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(remembered, "add", full)
-    said = watchdog.kill({"verb": "kill"}, "ann", queue.SimpleQueue)
+    said = watchdog.kill({"verb": "kill"}, "ann", silence)
     assert (said["is_remembered"], engine.sent) == (False, ["35=F|p.1"])
     assert "it could not be remembered for the next start: [Errno 28]" in said["warning"]
 
@@ -192,3 +202,29 @@ def test_what_can_not_be_read_or_is_too_much_is_a_kill_of_the_firm(tmp_path):
     remembered.add([])
     remembered.clear()
     assert Remembered(tmp_path).kills() == []
+
+
+def test_an_answer_is_taken_once_and_a_late_one_is_heard():
+    """By the asker while he waits, else by who keeps the record: what the core did is written whoever was told what."""
+    late: list[Any] = []
+    reply = Reply(late.append)
+    assert (reply.get(0), reply.give_up()) == (None, None)
+    reply.put({"verb": "kill"})
+    assert (late, reply.get(0)) == ([{"verb": "kill"}], None)
+    just = Reply(late.append)
+    just.put({"verb": "pause"})
+    assert (just.give_up(), late) == ({"verb": "pause"}, [{"verb": "kill"}])
+
+
+def test_a_kill_that_the_core_hears_late_has_both_its_lines(server, tmp_path):
+    """Past the core, and then by it: the audit reaches as far as the journal's last command."""
+    porter = Porter(Operators([]), server.audit, server.ask)
+    server._watchdog._stall_s = 0.2
+    said = porter.ask({"verb": "kill", "reason": "late"}, Caller(os.geteuid(), "me"))
+    assert said["is_past_core"]
+    server._turn(server._drain())
+    server._chores.get()()
+    found = [line for line in server.audit.tail(10) if line["reason"] == "late"]
+    assert [(line["result"], line["seq"]) for line in found] == [("past_core", 0), ("done", server.state.audited.seq)]
+    mark = server.state.audited
+    assert server.audit.verify(mark.seq, mark.head) == (len(server.audit.tail(99)), "")
