@@ -3,7 +3,7 @@
 import tempfile
 from enum import Enum
 from pathlib import Path
-from types import UnionType
+from types import NoneType, UnionType
 from typing import get_args, get_origin
 
 import msgspec
@@ -39,8 +39,8 @@ def values(annotation) -> st.SearchStrategy:
     if get_origin(annotation) is tuple:
         first, *rest = get_args(annotation)
         return st.lists(values(first), max_size=3).map(tuple) if rest == [...] else st.tuples(values(first), *map(values, rest))
-    if get_origin(annotation) is UnionType:
-        return st.one_of(st.none(), *(values(kind) for kind in get_args(annotation) if kind is not type(None)))
+    if isinstance(annotation, UnionType):
+        return st.one_of([st.none() if one is NoneType else values(one) for one in get_args(annotation)])
     if issubclass(annotation, Enum):
         return st.sampled_from(annotation)
     if issubclass(annotation, msgspec.Struct):
