@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from algoserver import ctl_doctor
+from algoserver import ctl_doctor, ctl_drill
 from algoserver.ctl_people import approval_app, audit_app, risk_app
 from algoserver.terminal import (
     EXITS,
@@ -45,6 +45,7 @@ app.add_typer(order_app, name="order")
 app.add_typer(session_app, name="session")
 app.add_typer(venue_app, name="venue")
 app.add_typer(ctl_doctor.app)
+app.add_typer(ctl_drill.app)
 app.add_typer(risk_app, name="risk")
 app.add_typer(approval_app, name="approval")
 app.add_typer(audit_app, name="audit")

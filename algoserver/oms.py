@@ -5,6 +5,7 @@ It ends when the order is over: status 0 if it filled, 1 if it ended with a rest
 """
 
 import argparse
+import contextlib
 import json
 import socket
 import sys
@@ -23,27 +24,40 @@ STRATEGIES = {"VWAP": 1, "POV": 2, "IS": 3, "TWAP": 1001, "CLOSE": 1002, "LIQUID
 
 
 class Session:
-    """A FIX 4.4 session as initiator that begins with fresh numbers."""
+    """A FIX 4.4 session as initiator. last_seq: go on after this number; below 0: begin with fresh ones."""
 
-    def __init__(self, host: str, port: int, sender: str, target: str) -> None:
+    def __init__(self, host: str, port: int, sender: str, target: str, last_seq: int = -1) -> None:
         self._socket = socket.create_connection((host, port), timeout=10)
         self._sender, self._target = sender, target
         self._parser = simplefix.FixParser()
-        self._seq = 0
-        self.send("A", [(98, "0"), (108, "30"), (141, "Y")])
+        self.seq = max(0, last_seq)
+        self.send("A", [(98, "0"), (108, "30"), *([(141, "Y")] if last_seq < 0 else [])])
 
     def send(self, msg_type: str, pairs: list[tuple[int, str]]) -> None:
         """Send one message."""
-        self._seq += 1
+        self.seq += 1
+        self._write(msg_type, self.seq, pairs)
+
+    def fill_gap(self, first_seq: int) -> None:
+        """Say that nothing is sent again of what the peer has missed from this number on."""
+        self._write("4", first_seq, [(43, "Y"), (123, "Y"), (36, str(self.seq + 1))])
+
+    def close(self) -> None:
+        """Hang up."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _write(self, msg_type: str, seq: int, pairs: list[tuple[int, str]]) -> None:
         message = simplefix.FixMessage()
         message.append_pair(8, "FIX.4.4", header=True)
         message.append_pair(35, msg_type, header=True)
-        message.append_pair(34, self._seq, header=True)
+        message.append_pair(34, seq, header=True)
         message.append_pair(49, self._sender, header=True)
         message.append_utc_timestamp(52, precision=3, header=True)
         message.append_pair(56, self._target, header=True)
         for tag, value in pairs:
-            message.append_pair(tag, value)
+            message.append_pair(tag, value, header=tag == 43)  # PossDupFlag belongs there
         self._socket.sendall(message.encode())
 
     def messages(self) -> Any:

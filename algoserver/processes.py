@@ -59,7 +59,7 @@ class Program:
             self.kill()
 
 
-def wait_for(condition: Callable[[], T], failure: str, seconds: float, pause_s: float = 0.05) -> T:
+def wait_for(condition: Callable[[], T | None], failure: str, seconds: float, pause_s: float = 0.05) -> T:
     """The first answer that is true. Raises Failed when none came in time."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
