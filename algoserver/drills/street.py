@@ -190,9 +190,16 @@ class Street:
 
     def venue_reports(self) -> list[Any]:
         """Every report about an order that the venues have written, in order."""
-        lines = (self.folder / "sim" / "ledger.jsonl").read_bytes().splitlines(keepends=True)
-        whole = [LINE.decode(text) for text in lines if text.endswith(b"\n")]
-        return [r for line in whole for r in line.reports if not isinstance(r, CancelReject | OrderStatus)]
+        return self.venue_reports_from(0)[0]
+
+    def venue_reports_from(self, offset: int) -> tuple[list[Any], int]:
+        """Those that the ledger holds from a byte on, and where the next one will begin."""
+        with (self.folder / "sim" / "ledger.jsonl").open("rb") as file:
+            file.seek(offset)
+            text = file.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        reports = [r for line in whole.splitlines() for r in LINE.decode(line).reports if not isinstance(r, CancelReject | OrderStatus)]
+        return reports, offset + len(whole)
 
     def venue_filled(self) -> int:
         """Sum of the venues' trades with us."""
