@@ -8,7 +8,7 @@ from collections import Counter
 from itertools import islice
 from typing import Any
 
-from algoserver.core import dark, halts, orders, stops
+from algoserver.core import alerts, dark, halts, orders, stops
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Work, band, market_volume, planned
 from algoserver.core.bounds import FIRM
@@ -46,6 +46,7 @@ def status(state: State) -> Answer:
         "forecasts": [
             {"symbol": s, "date": f.date, "model": f.model, "trained_through": f.trained_through, "text": f.text} for s, f in state.forecasts.items()
         ],
+        "alerts": alerts.waiting(state.alerts),
     }
 
 
@@ -220,7 +221,7 @@ def standing(state: State, parent: ParentOrder) -> tuple[str, str]:
     if scope:
         return "stopped", f"{scope} stopped by {state.gate.stops[scope].text}"
     if parent.paused_by:
-        return "paused", parent.paused_by
+        return "paused", f"{parent.paused_by}: {parent.pause_text}" if parent.pause_text else parent.paused_by
     if parent.awaits_status:
         return "waiting", "for a venue's word on its children"
     if halts.is_halted(state, parent.session, parent.symbol, parent.strategy):

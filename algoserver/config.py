@@ -15,10 +15,12 @@ from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.policy import AlgoDefaults, InstrumentSetup, SessionHours, Venue
 from algoserver.domain.types import DAY, PPM_ONE, SECOND, Instrument, ppm, px, qty
 from algoserver.learn.volumes import read_volumes
+from algoserver.metrics import MetricsConfig
 from algoserver.policies import digest_of, load_policy
 from algoserver.profiles import DropCopyConfig, ProfileConfig, dialect_files, drop_copies, profiles
 from algoserver.recorded import VOLUME_DIR
 from algoserver.settings import BadConfig, ClockConfig, Entry, HoursConfig, read, time_of_day
+from algoserver.webhook import AlertsConfig
 
 HISTORY_DAYS = 60
 """Recorded days that travel with an instrument: what the volume model looks back on."""
@@ -147,6 +149,8 @@ class ServerConfig(Entry, frozen=True, kw_only=True):
     shell: ShellConfig = msgspec.field(default_factory=ShellConfig)
     manifest: ManifestConfig = msgspec.field(default_factory=ManifestConfig)
     control: ControlConfig = msgspec.field(default_factory=ControlConfig)
+    alerts: AlertsConfig = msgspec.field(default_factory=AlertsConfig)
+    metrics: MetricsConfig = msgspec.field(default_factory=MetricsConfig)
     profiles: list[ProfileConfig] = msgspec.field(default_factory=list)
     drop_copies: list[DropCopyConfig] = msgspec.field(default_factory=list)
 

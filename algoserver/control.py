@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import force_setattr
 
-from algoserver import answers, approvals, audit
+from algoserver import alert_queue, answers, approvals, audit
 from algoserver.answers import Answer
 from algoserver.core import foreign, orders, stops
 from algoserver.core.amend import judge
@@ -35,9 +35,10 @@ Reply = tuple[Answer, Command | None]
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a peer may ask. target: OrderID or ClOrdID of a parent, the scope of a kill, or the ClOrdID of a foreign order at `venue`.
+    """What a peer may ask. target: OrderID or ClOrdID of a parent, the scope of a kill, the ClOrdID of a foreign order at `venue`, an alert, or an
+    owner of alerts.
 
-    is_open: orders that are not over. values: what an amend changes, name -> text. is_verbal: the client has asked for it.
+    is_open: orders or alerts that are not over. values: what an amend changes, name -> text. is_verbal: the client has asked for it.
     """
 
     verb: str
@@ -61,16 +62,16 @@ def perform(state: State, asked: Reply, head: str, apply: Callable[[Command], No
     return {**said, TRACE: {"seq": state.seq, "before": before, "after": audit.digest(state, event.target)}}
 
 
-def answer(state: State, request: Answer, operator: str, alerts: int | None = None, is_alone: bool = True, now: int = 0) -> Reply:
+def answer(state: State, request: Answer, operator: str, is_alone: bool = True, now: int = 0) -> Reply:
     """Answer a request; with the event that carries it out, if it is a command that makes sense now. Raises nothing.
 
-    alerts: how many the process has raised, if the caller counts them. is_alone: nobody is asked to approve. now: market time.
+    is_alone: nobody is asked to approve. now: market time.
     """
     try:
         asked = msgspec.convert(request, Request)
         if len(asked.reason) > REASON_CHARS_MAX or not asked.reason.isprintable():
             return error("usage", f"a reason is one line of at most {REASON_CHARS_MAX} printable characters"), None
-        return _answer(state, asked, operator, alerts, is_alone, now)
+        return _answer(state, asked, operator, is_alone, now)
     except msgspec.ValidationError as wrong:
         return error("usage", f"request: {wrong}"), None
     except Exception as failure:
@@ -78,10 +79,10 @@ def answer(state: State, request: Answer, operator: str, alerts: int | None = No
         return error("failed", f"{type(failure).__name__}: {failure}"), None
 
 
-def _answer(state: State, asked: Request, operator: str, alerts: int | None, is_alone: bool, now: int) -> Reply:
+def _answer(state: State, asked: Request, operator: str, is_alone: bool, now: int) -> Reply:
     verb = asked.verb
     if verb == "status":
-        return {**answers.status(state), "alerts": alerts}, None
+        return answers.status(state), None
     if verb == "doctor":
         return answers.doctor(state), None
     if verb == "order.ls":
@@ -92,6 +93,11 @@ def _answer(state: State, asked: Request, operator: str, alerts: int | None, is_
         return answers.venue_list(state), None
     if verb == "venue.foreign":
         return answers.foreign_list(state), None
+    if verb == "alert.ls":
+        return alert_queue.listed(state, asked.target, asked.is_open), None
+    if verb == "alert.ack":
+        found = alert_queue.acknowledgeable(state, asked.target, asked.reason)
+        return (found, None) if "error" in found else _done(asked, operator, "ack", found["alert_id"], found)
     if verb in ("venue.adopt", "venue.cancel"):
         return _foreign(state, asked, operator)
     if verb == "kill":

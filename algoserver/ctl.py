@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from algoserver import ctl_doctor, ctl_drill
+from algoserver.ctl_alert import alert_app
 from algoserver.ctl_people import approval_app, audit_app, risk_app
 from algoserver.terminal import (
     EXITS,
@@ -49,6 +50,7 @@ app.add_typer(ctl_drill.app)
 app.add_typer(risk_app, name="risk")
 app.add_typer(approval_app, name="approval")
 app.add_typer(audit_app, name="audit")
+app.add_typer(alert_app, name="alert")
 
 
 @app.callback()
@@ -63,7 +65,7 @@ def options(
 
 @app.command()
 def status(ctx: typer.Context, state: State = None, output: Format = None) -> None:
-    """The server at a glance. alerts: how many since it started; log/server.jsonl in its state directory says which."""
+    """The server at a glance. alerts: how many wait for a person; `algoctl alert ls` says which."""
     desk = desk_of(ctx, state, output)
     desk.show(desk.ask({"verb": "status"}))
 

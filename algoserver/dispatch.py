@@ -12,6 +12,7 @@ import structlog
 from algoserver.core.rates import Rate, has_room, rate, spend
 from algoserver.domain import commands as c
 from algoserver.domain import events as e
+from algoserver.domain.alerts import Severity, kind
 from algoserver.domain.policy import DropCopy
 from algoserver.domain.types import Instrument
 from algoserver.fix import codec, mass_codec, venue_codec
@@ -21,7 +22,6 @@ from algoserver.fix.versions import V44, Version, version_of
 
 # A hundred letters take a few milliseconds. A peer that takes none in this time does not read, and nobody waits for it again.
 SETTLE_S_MAX = 0.02
-ALERTS_KEPT = 1_000  # for status; all of them are in the log
 OnUnsent = Callable[[str, Letter, str], None]
 # How long taking everything back may wait for one venue's socket; the others do not wait for it.
 VENUE_S_MAX = 1.0
@@ -30,12 +30,12 @@ ABOUT_OPEN = frozenset((e.ChildFilled, e.ChildCanceled, e.ChildRejected, e.Child
 
 
 class Dispatcher:
-    """Sends commands. add_*() before the first dispatch. forecast: takes RequestForecast. Orders have a rate of their own, by the wall's
-    clock: now() counts ns. It is the last one, for a core whose clock or limits are wrong; cancels never ask it."""
+    """Sends commands. add_*() before the first dispatch. forecast: takes RequestForecast; tell: alerts, after the log. Orders have a rate of
+    their own, by the wall's clock: now() counts ns. It is the last one, for a core whose clock or limits are wrong; cancels never ask it."""
 
     def __init__(
         self, instruments: Mapping[str, Instrument], forecast: Callable[[c.RequestForecast], None], orders_per_second_max: int = 1_000,
-        now: Callable[[], int] = time.monotonic_ns,
+        now: Callable[[], int] = time.monotonic_ns, tell: Callable[[c.RaiseAlert | c.EndAlert], None] = lambda command: None,
     ) -> None:  # fmt: skip
         self._instruments = instruments
         self._forecast = forecast
@@ -47,7 +47,7 @@ class Dispatcher:
         self._copies: dict[str, DropCopy] = {}
         self._venue_ends: dict[str, tuple[Endpoint, str]] = {}
         self._open: dict[str, tuple[str, int, str]] = {}  # child -> venue, quantity that may still trade, cancel body
-        self.alerts: list[c.RaiseAlert] = []
+        self._tell = tell
         self._log = structlog.get_logger()
 
     def add_client(self, name: str, endpoint: Endpoint, session: str) -> None:
@@ -91,8 +91,11 @@ class Dispatcher:
         elif isinstance(command, c.RequestForecast):
             self._forecast(command)
         elif isinstance(command, c.RaiseAlert):
-            self._log.warning("alert", code=command.code, subject=command.subject, text=command.text)
-            self.alerts = [*self.alerts[1 - ALERTS_KEPT :], command]
+            self._alert(command)
+            self._tell(command)
+        elif isinstance(command, c.EndAlert):
+            self._log.info("alert over", id=command.alert_id, code=command.code, subject=command.subject, times=command.times)
+            self._tell(command)
         else:
             raise AssertionError(f"no way out for {type(command).__name__}")
 
@@ -181,6 +184,14 @@ class Dispatcher:
         spend(at_venue, most)
         self.remember(child, ts, self._decimals(child.symbol))
         self._put(child.venue, letter)
+
+    def _alert(self, command: c.RaiseAlert) -> None:
+        of = kind(command.code)
+        say = {Severity.CRITICAL: self._log.error, Severity.WARNING: self._log.warning, Severity.INFO: self._log.info}[of.severity]
+        say(
+            "alert", id=command.alert_id, severity=of.severity.value, owner=of.owner.value, code=command.code, subject=command.subject,
+            text=command.text, times=command.times,
+        )  # fmt: skip
 
     def _report(self, seq: int, report: c.ReportParent, to: str) -> None:
         version = self._versions.get(report.session, V44)

@@ -51,7 +51,7 @@ class Forecaster:
             self._load()
         found = no_curve(request, self._name, self._problem) if self._model is None else predict(self._model, request, self._through)
         if found.text:
-            structlog.get_logger().warning("no forecast", symbol=request.symbol, reason=found.text)
+            structlog.get_logger().info("no forecast", symbol=request.symbol, reason=found.text)
         return found
 
     def _load(self) -> None:

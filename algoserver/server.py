@@ -37,6 +37,7 @@ from algoserver.health import check_recovered, check_start, running, watch_disk
 from algoserver.journal import Journal, write_snapshot
 from algoserver.killed import Remembered
 from algoserver.operators import Operators, load_operators
+from algoserver.outside import Outside
 from algoserver.recovery import digest, recover, unfit
 from algoserver.reply import Late, Reply
 from algoserver.settings import BadConfig
@@ -82,9 +83,12 @@ class Server:
         if model and os.sep in model:
             model = str(config.path(model))
         self._forecaster = Forecaster(model, lambda event: self._inbox.put(("event", event)))
-        self._dispatcher = Dispatcher(self._instruments, self._forecaster.ask, config.server.shell.orders_per_second_max)
+        self._outside = Outside(config.server, self.state, self._inbox.qsize)
+        self._dispatcher = Dispatcher(
+            self._instruments, self._forecaster.ask, config.server.shell.orders_per_second_max, tell=self._outside.tell
+        )
         self._endpoints: list[Endpoint] = []
-        self._watchdog = Watchdog(config.server.shell.stall_ms, self._dispatcher, self._endpoints, self._remembered)
+        self._watchdog = Watchdog(config.server.shell.stall_ms, self._dispatcher, self._endpoints, self._remembered, self._outside)
         self._names: dict[str, str] = {}
         self._feeds: dict[str, tuple[Endpoint, str]] = {}
         self._copies = {d.session: d for d in config.setup.drop_copies}
@@ -102,13 +106,9 @@ class Server:
         self._since_digest = self._since_snapshot = 0
         self._chores: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
 
-    @property
-    def alerts(self) -> list[Any]:
-        """The latest alerts."""
-        return self._dispatcher.alerts
-
     def start(self) -> None:
         """Say what the last process could not, then open the doors."""
+        self._outside.start()
         self._introduce()
         for endpoint in self._endpoints:
             endpoint.start()
@@ -174,8 +174,7 @@ class Server:
 
     def _linger(self) -> None:
         """Under load, wait while more keeps coming: a batch of forty costs one fdatasync, as a batch of four does."""
-        deadline = time.monotonic() + LINGER_S_MAX
-        size = -1
+        deadline, size = time.monotonic() + LINGER_S_MAX, -1
         while size < self._inbox.qsize() < BATCH_MAX and time.monotonic() < deadline:
             size = self._inbox.qsize()
             time.sleep(LINGER_S)
@@ -307,7 +306,7 @@ class Server:
 
     def _answer(self, item: Item, decided: list[Decided], answers: list[Said]) -> None:
         _, request, operator, reply = item
-        asked = answer(self.state, request, operator, len(self.alerts), self.operators.is_alone, self._config.clock.now())
+        asked = answer(self.state, request, operator, self.operators.is_alone, self._config.clock.now())
         answers.append((reply, perform(self.state, asked, self.audit.head, lambda event: self._apply(event, decided))))
 
     # Start, stop, failure.
@@ -345,14 +344,11 @@ class Server:
         for parent_id in self.state.works:
             for child in open_children(self.state, self.state.parents[parent_id]):
                 if is_open(child.order):
-                    self._dispatcher.remember(
-                        SendChild(
-                            child_id=child.child_id, venue=child.venue, symbol=child.symbol, side=child.side, order_qty=leaves_qty(child.order),
-                            ord_type=OrdType.LIMIT, price=child.price, time_in_force=child.time_in_force,
-                        ),
-                        self.state.ts,
-                        self.state.parents[parent_id].qty_decimals,
-                    )
+                    sent = SendChild(
+                        child_id=child.child_id, venue=child.venue, symbol=child.symbol, side=child.side, order_qty=leaves_qty(child.order),
+                        ord_type=OrdType.LIMIT, price=child.price, time_in_force=child.time_in_force,
+                    )  # fmt: skip
+                    self._dispatcher.remember(sent, self.state.ts, self.state.parents[parent_id].qty_decimals)
         self._apply(self.setup, decided)
         for name, is_up in list(self.state.sessions.items()):
             if is_up or name in self.state.venues_up:
@@ -383,6 +379,7 @@ class Server:
         self._watchdog.stop()
         late = self._dispatcher.stop(1.0)
         self._watchdog.log_out()
+        self._outside.stop()
         self._forecaster.stop()
         self._journal.append_digest(self.state.seq, digest(self.state))
         self._journal.commit()

@@ -21,6 +21,7 @@ LOOK_AHEAD_S = 1.0
 COLUMNS = {
     "orders": ("order_id", "cl_ord_id", "session", "symbol", "side", "algo", "order_qty", "cum_qty", "avg_px", "ord_status", "state", "because"),
     "children": ("child_id", "venue", "price", "order_qty", "cum_qty", "ord_status", "is_unknown"),
+    "alerts": ("alert_id", "severity", "owner", "state", "code", "subject", "times", "last", "text"),
 }
 PIPED_WIDTH = 200  # of a table that was asked for without a terminal to measure
 

@@ -16,9 +16,11 @@ from collections.abc import Callable
 import structlog
 
 from algoserver.dispatch import Dispatcher
+from algoserver.domain.commands import RaiseAlert
 from algoserver.door import Answer
 from algoserver.fix.endpoint import Endpoint
 from algoserver.killed import FIRM, Kill, Remembered
+from algoserver.outside import Outside
 from algoserver.reply import Reply
 
 EXIT_FAILED = 70  # EX_SOFTWARE: a person must look before it runs again
@@ -31,9 +33,12 @@ REASON_MAX = 200
 
 
 class Watchdog:
-    """Watches one core. stall_ms: how long it may be silent. endpoints: may grow until start(). remembered: for kills past the core."""
+    """Watches one core. stall_ms: how long it may be silent. endpoints: may grow until start(). remembered: for kills past the core.
 
-    def __init__(self, stall_ms: int, dispatcher: Dispatcher, endpoints: list[Endpoint], remembered: Remembered) -> None:
+    outside: who hears that the core has stopped.
+    """
+
+    def __init__(self, stall_ms: int, dispatcher: Dispatcher, endpoints: list[Endpoint], remembered: Remembered, outside: Outside) -> None:
         self._stall_s = stall_ms / 1000
         self._dispatcher = dispatcher
         self._endpoints = endpoints
@@ -42,6 +47,7 @@ class Watchdog:
         self._has_failed = False
         self._is_past_core = False
         self._remembered = remembered
+        self._outside = outside
         self._marking = threading.Lock()
         self._pending: dict[int, Kill] = {}  # asked and not yet in the journal
         self._log = structlog.get_logger()
@@ -132,11 +138,16 @@ class Watchdog:
         failure = f"{type(error).__name__}: {error}"
         canceled = self._dispatcher.cancel_all()
         self._log.critical("stopped by a failure", failure=failure, cause=str(error.__cause__), canceled=canceled, exc_info=error)
-        print(f"algoserver: {failure}; {canceled} open children were canceled", file=sys.stderr, flush=True)
+        self._tell(f"{failure}; {canceled} open children were canceled")
         self._has_failed = True
         if self._pending:
             self._remember(list(self._pending.values()))
         self.log_out()
+        self._outside.stop()
+
+    def _tell(self, text: str) -> None:
+        print(f"algoserver: {text}", file=sys.stderr, flush=True)
+        self._outside.tell(RaiseAlert(code="core_stopped", subject="server", text=text))
 
     def log_out(self) -> None:
         """Every engine at once: each waits a second or more for its peers to answer."""
@@ -154,8 +165,9 @@ class Watchdog:
                 self._dispatcher.shut()
                 canceled = self._dispatcher.cancel_all()
                 self._log.critical("the core stands still", silent_s=round(silent_s, 3), canceled=canceled)
-                print(f"algoserver: the core stands still; {canceled} open children were canceled", file=sys.stderr, flush=True)
+                self._tell(f"the core stands still; {canceled} open children were canceled")
                 if self._pending:
                     self._remember(list(self._pending.values()))
                 self.log_out()
+                self._outside.stop()
                 os._exit(EXIT_FAILED)

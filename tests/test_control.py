@@ -54,8 +54,9 @@ def test_status_tells_the_machine_at_a_glance():
     assert (status["market_time"][:8], status["policy"], status["config_sha256"]) == ("20190628", "test", "test")
     assert (status["parents"], status["parents_open"], status["children_open"], status["killed"]) == (1, 1, 1, "")
     assert status["sessions_up"] == ["XLIT1", "XLIT2"]
-    assert status["alerts"] is None
-    assert answer(day.state, {"verb": "status"}, "ann", alerts=3)[0]["alerts"] == 3
+    assert status["alerts"] == 0
+    day.operator("kill")
+    assert said(day, "status")["alerts"] == 1
 
 
 def test_a_kill_is_verified_when_no_child_is_open():
@@ -128,7 +129,7 @@ def test_a_state_word_says_why():
     day.parent("P2", start_ts=day.now + MINUTE)
     assert (said(day, "order.show", "P2")["state"], said(day, "order.show", "P2")["because"]) == ("waiting", "for its start")
     day.operator("pause", day.order().parent_id)
-    assert (said(day, "order.show", "P1")["state"], said(day, "order.show", "P1")["because"]) == ("paused", "operator ann")
+    assert (said(day, "order.show", "P1")["state"], said(day, "order.show", "P1")["because"]) == ("paused", "operator ann: test")
     day.cancel()
     assert (said(day, "order.show", "P1")["state"], said(day, "order.show", "P1")["because"]) == ("ending", "canceled by the client, C1")
     day.canceled(child)

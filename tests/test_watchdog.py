@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from algoserver.config import load
+from algoserver.core.state import State
 from algoserver.dispatch import Dispatcher
 from algoserver.domain.events import OperatorCommanded, QuoteUpdated
 from algoserver.door import Caller
@@ -15,6 +16,7 @@ from algoserver.fix.outbox import Letter, Outbox
 from algoserver.journal import read
 from algoserver.killed import Kill, Remembered
 from algoserver.operators import Operators
+from algoserver.outside import Outside
 from algoserver.porter import Porter
 from algoserver.reply import Reply
 from algoserver.server import Server
@@ -133,9 +135,10 @@ def past_core(tmp_path: Path, stall_ms: int = 200) -> tuple[Watchdog, Dispatcher
     """A watchdog whose core never answers, and a venue."""
     engine, remembered = Engine(), Remembered(tmp_path)
     dispatcher = Dispatcher({}, lambda _: None)
-    dispatcher.add_venue("XLIT1", engine, "V", lambda venue, letter: None)
+    dispatcher.add_venue("XLIT1", engine, "V", lambda venue, letter, why: None)
     dispatcher._open["p.1"] = ("XLIT1", 100, "35=F|p.1")
-    return Watchdog(stall_ms, dispatcher, [], remembered), dispatcher, remembered, engine
+    outside = Outside(load(Path("cfg/server.toml")).server, State(), lambda: 0)
+    return Watchdog(stall_ms, dispatcher, [], remembered, outside), dispatcher, remembered, engine
 
 
 def test_a_core_that_stays_silent_is_ended_and_a_kill_before_it_is_remembered(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from heapq import heappop
 from typing import Any
 
-from algoserver.core import amend, executions, foreign, halts, links, market, mass, operator, proposals, requests, stops
+from algoserver.core import alerts, amend, executions, foreign, halts, links, market, mass, operator, proposals, requests, stops
 from algoserver.core.market import Market
 from algoserver.core.planning import ask_forecast
 from algoserver.core.reports import alert, tell_fills
@@ -37,12 +37,14 @@ def step(state: State, event: events.Event) -> list[Command]:
             work(state, state.parents[parent_id], event.ts, out)
     if state.gate.stops:
         stops.verify(state, out)
+    alerts.keep(state.alerts, state.run, event.ts, out)
     return out
 
 
 def next_wakeup(state: State) -> int | None:
     """When a Wakeup is due; None if nothing waits."""
-    return state.due[0][0] if state.due else None
+    due_ts, owed_ts = state.due[0][0] if state.due else None, alerts.next_ts(state.alerts)
+    return min(due_ts, owed_ts) if due_ts is not None and owed_ts else due_ts or owed_ts or None
 
 
 def _touch_due(state: State, ts: int, out: list[Command]) -> None:

@@ -27,7 +27,8 @@ def status_changed(state: State, event: StatusChanged, out: list[Command]) -> No
         for market in state.markets.values():
             if event.symbol in (EVERYTHING, market.symbol):
                 market.resumed_ts = event.ts
-    alert(out, code, event.symbol or event.venue, f"{event.venue} {what} {event.symbol or 'everything'}{': ' if event.text else ''}{event.text}")
+    subject = f"{event.venue} {event.symbol}" if event.symbol else event.venue
+    alert(out, code, subject, f"{event.venue} {what} {event.symbol or 'everything'}{': ' if event.text else ''}{event.text}")
     for parent_id in state.works:
         if event.symbol in (EVERYTHING, state.parents[parent_id].symbol):
             touch(state, parent_id)

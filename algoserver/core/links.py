@@ -11,7 +11,7 @@ from algoserver.core.copies import copy_child
 from algoserver.core.executions import close
 from algoserver.core.market import forget
 from algoserver.core.orders import ChildOrder
-from algoserver.core.reports import BROKER_OPTION, alert, pause
+from algoserver.core.reports import BROKER_OPTION, alert, over, pause
 from algoserver.core.state import State, open_children, touch
 from algoserver.domain.commands import AskChildStatus, Command
 from algoserver.domain.events import Garbled, SendFailed, SessionDown, SessionUp
@@ -26,6 +26,8 @@ def session_up(state: State, event: SessionUp, out: list[Command]) -> None:
     state.sessions[event.session] = True
     if event.session in state.venues_up:
         state.venues_up[event.session] = True
+        over(out, "venue_down", event.session)
+        over(out, "venue_awaited", event.session)
         for child in _open_at(state, event.session):
             child.is_unknown = True
             ask_status(state, child, event.ts, out)
@@ -42,7 +44,8 @@ def session_down(state: State, event: SessionDown, out: list[Command]) -> None:
             child.is_unknown, child.asks = True, 0
             if event.is_restart:
                 state.parents[child.parent_id].awaits_status = True
-        alert(out, "venue_down", event.session, f"{event.reason}; {len(children)} open children there are unknown")
+        code = "venue_awaited" if event.is_restart and not children else "venue_down"
+        alert(out, code, event.session, f"{event.reason}; {len(children)} open children there are unknown")
     elif event.session.endswith(FEED_SUFFIX):
         for market in state.markets.values():
             forget(market, event.session.removesuffix(FEED_SUFFIX))

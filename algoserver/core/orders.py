@@ -70,7 +70,7 @@ class ParentOrder(msgspec.Struct, gc=False):
     orig_cl_ord_id: the ClOrdID that its last replace took the place of. cancel_cl_ord_id: ClOrdID of the client's pending cancel.
     amendment: a pending replace, the client's or an operator's. amended_ts, amended_px: time and mid of the last one, a benchmark beside the
     arrival. ended_as: the state to end in once no child is open; end_text and end_reason (378) say why.
-    paused_by: who or what stopped it from sending; empty while it works. awaits_status: a restart left children whose
+    paused_by: who or what stopped it from sending, pause_text: why; empty while it works. awaits_status: a restart left children whose
     state their venue must first tell. held: fills that the client has not heard of, told together at tell_ts (0: none).
     bundles: ExecID of a report -> fills that it told together; bundled: the same the other way. resumed_px: mid when an operator last
     let it go on, 0 if none did: how far the price has moved counts from there.
@@ -106,6 +106,7 @@ class ParentOrder(msgspec.Struct, gc=False):
     end_text: str = ""
     end_reason: int = -1
     paused_by: str = ""
+    pause_text: str = ""
     awaits_status: bool = False
     held: list[Held] = []
     tell_ts: int = 0

@@ -8,7 +8,7 @@ Rule 3: where one person is enough (a policy that only tightens, a firm that has
 import msgspec
 
 from algoserver.core import stops
-from algoserver.core.reports import alert
+from algoserver.core.reports import alert, over
 from algoserver.core.risk import Override
 from algoserver.core.state import Applied, Proposal, State, touch
 from algoserver.domain.commands import Command
@@ -39,12 +39,14 @@ def approve(state: State, proposal_id: str, operator: str, out: list[Command]) -
     if why:
         alert(out, "approval_refused", proposal_id, f"{operator}: {why}")
         return
+    over(out, "approval_wanted", proposal_id)
     _do(state, state.proposals.pop(proposal_id), operator, out)
 
 
 def withdraw(state: State, proposal_id: str, operator: str, out: list[Command]) -> None:
     """Any person says no."""
     if state.proposals.pop(proposal_id, None) is not None:
+        over(out, "approval_wanted", proposal_id)
         alert(out, "withdrawn", proposal_id, f"by {operator}")
 
 

@@ -8,7 +8,8 @@ Rule 3: while a cancel or a replace is pending, its ClOrdID stands in the report
 
 from algoserver.core import bundles
 from algoserver.core.orders import ParentOrder, avg_px, leaves_qty, mean_px, ord_status
-from algoserver.domain.commands import Command, RaiseAlert, RejectCancel, ReportParent
+from algoserver.domain.alerts import Ending
+from algoserver.domain.commands import Command, EndAlert, RaiseAlert, RejectCancel, ReportParent
 from algoserver.domain.types import ExecType, OrdStatus
 
 CANCEL_TYPES = (ExecType.PENDING_CANCEL, ExecType.CANCELED)
@@ -18,6 +19,8 @@ NAMES_ORIGINAL = (ExecType.REPLACED, ExecType.ORDER_STATUS)
 UNKNOWN_ORDER_REASON = 5
 # ExecRestatementReason (378), FIX 4.4.
 VERBAL_CHANGE, BROKER_OPTION, PARTIAL_DECLINE, CANCEL_ON_TRADING_HALT = 2, 4, 5, 6
+# Before a login name in paused_by. A client is told of the desk.
+BY_PERSON = "operator"
 # CxlRejReason (102).
 TOO_LATE, UNKNOWN_ORDER, ALREADY_PENDING, DUPLICATE_CL_ORD_ID, CXL_OTHER = 0, 1, 3, 6, 99
 
@@ -151,12 +154,22 @@ def reject_cancel(
 
 
 def alert(out: list[Command], code: str, subject: str, text: str) -> None:
-    """Tell a person."""
+    """Tell a person. What is declared of the code stands in domain.alerts."""
     out.append(RaiseAlert(code=code, subject=subject, text=text))
+
+
+def over(out: list[Command], code: str, subject: str) -> None:
+    """What was told of it is over, if it was told."""
+    out.append(EndAlert(subject=subject, code=code))
+
+
+def over_with(out: list[Command], subject: str, ending: Ending) -> None:
+    """So is all that this ends, of what was told of an order."""
+    out.append(EndAlert(subject=subject, ending=ending))
 
 
 def pause(out: list[Command], parent: ParentOrder, code: str, text: str) -> None:
     """Stop a parent until an operator resumes it, and say so."""
     if not parent.paused_by:
-        parent.paused_by = code
+        parent.paused_by, parent.pause_text = code, text
     alert(out, code, parent.parent_id, text)

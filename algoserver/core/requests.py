@@ -10,6 +10,7 @@ from algoserver.core.bounds import bounds
 from algoserver.core.orders import Order, ParentOrder
 from algoserver.core.reports import (
     ALREADY_PENDING,
+    BY_PERSON,
     CXL_OTHER,
     DUPLICATE_CL_ORD_ID,
     TOO_LATE,
@@ -112,7 +113,7 @@ def status_requested(state: State, event: StatusRequested, out: list[Command]) -
     work = state.works.get(parent.parent_id)
     text = parent.end_text or ("" if parent.order.cum_qty else "nothing done")
     if work is not None and parent.paused_by:
-        text = f"paused: {parent.paused_by}"
+        text = "paused by the desk" if parent.paused_by.startswith(f"{BY_PERSON} ") else f"paused: {parent.paused_by}"
     elif work is not None and work.halted_ts:
         text = f"halted: it goes on when {parent.symbol} trades again"
     elif work is not None and work.schedule.moments and event.ts >= parent.start_ts:

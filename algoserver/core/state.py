@@ -7,6 +7,7 @@ from heapq import heappush
 
 import msgspec
 
+from algoserver.core.alerts import AlertBook
 from algoserver.core.algos.schedule import Work
 from algoserver.core.market import Market
 from algoserver.core.orders import ChildOrder, ParentOrder
@@ -104,6 +105,7 @@ class State(msgspec.Struct):
     proposals: dict[str, Proposal] = {}
     policies: list[Applied] = []
     audited: Audited = Audited()
+    alerts: AlertBook = msgspec.field(default_factory=AlertBook)
 
 
 def dump(state: State) -> bytes:

@@ -17,23 +17,23 @@ from algoserver.domain.policy import RiskPolicy
 VENUE = "venue:"
 
 
-def stop(state: State, scope: str, by: str, reason: str, out: list[Command], is_automatic: bool = False) -> None:
+def stop(state: State, scope: str, by: str, reason: str, out: list[Command], is_automatic: bool = False, code: str = "killed") -> None:
     """Shut the gate for a scope. A second word on the same scope is news: it says who, and a person's outlives a limit's."""
     known = state.gate.stops.get(scope)
     if known is not None and is_automatic:
         return
     state.gate.stops[scope] = Stop(by, reason, state.ts, is_automatic)
     text = f"by {state.gate.stops[scope].text}; {children_open(state, scope)} children are open"
-    alert(out, "stopped_by_limit" if is_automatic else "killed", scope, text)
+    alert(out, "stopped_by_limit" if is_automatic else code, scope, text)
     _touch(state)
 
 
-def release(state: State, scope: str, by: str, reason: str, out: list[Command]) -> None:
+def release(state: State, scope: str, by: str, reason: str, out: list[Command], code: str = "released") -> None:
     """Open the gate for a scope again. What counted towards a limit of it begins anew."""
     state.gate.stops.pop(scope, None)
     state.gate.counts.pop(scope, None)
     state.gate.traffic.pop(scope, None)
-    alert(out, "released", scope, f"by {by}: {reason}")
+    alert(out, code, scope, f"by {by}: {reason}")
     _touch(state)
 
 

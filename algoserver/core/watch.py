@@ -11,7 +11,7 @@ from algoserver.core.algos.schedule import Window, Work, expected_share
 from algoserver.core.bounds import Bounds
 from algoserver.core.market import Market
 from algoserver.core.orders import ParentOrder, leaves_qty
-from algoserver.core.reports import alert, pause
+from algoserver.core.reports import alert, over, pause
 from algoserver.core.state import State
 from algoserver.domain.commands import Command
 from algoserver.domain.events import PolicyLoaded
@@ -44,6 +44,8 @@ def is_doubted(policy: RiskPolicy, instrument: Instrument, market: Market, ts: i
     why = doubt(policy, instrument, market, ts)
     if why and not market.doubt:
         alert(out, "market_in_doubt", market.symbol, f"{why}; nothing new is sent until that is over")
+    if market.doubt and not why:
+        over(out, "market_in_doubt", market.symbol)
     market.doubt = why
     return bool(why)
 
@@ -76,4 +78,6 @@ def warn_if_late(state: State, setup: PolicyLoaded, parent: ParentOrder, work: W
             f"at {ppm_text(work.max_pct_vol)} of that it can't complete; raise MaxPctVol, or give it more time"
         )
         alert(out, "can_not_complete", parent.parent_id, text)
+    if work.is_late and not is_late:
+        over(out, "can_not_complete", parent.parent_id)
     work.is_late = is_late

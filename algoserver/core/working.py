@@ -14,9 +14,10 @@ from algoserver.core.links import ASK_AGAIN_NS, ask_status
 from algoserver.core.market import Market
 from algoserver.core.orders import ChildOrder, Order, ParentOrder
 from algoserver.core.placement import Placement
-from algoserver.core.reports import CANCEL_ON_TRADING_HALT, TOO_LATE, alert, pause, reject_cancel, report, tell_fills
+from algoserver.core.reports import CANCEL_ON_TRADING_HALT, TOO_LATE, alert, over_with, pause, reject_cancel, report, tell_fills
 from algoserver.core.router import Route
 from algoserver.core.state import State, open_children, wake
+from algoserver.domain.alerts import Ending
 from algoserver.domain.commands import CancelChild, Command, SendChild
 from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.types import DAY, MID_PEG, PPM_ONE, Instrument, OnHalt, OrdStatus, OrdType, TimeInForce
@@ -275,7 +276,7 @@ def send_child(state: State, parent: ParentOrder, child: SendChild, ts: int, out
     stand_in_px = risk.stand_in(instrument, state.setup.hours, ts) if instrument and state.setup else 0
     denied = risk.check(state.gate, limits, state.instruments, state.venues_up, market, child, ts, shut, stand_in_px)
     if denied is not None:
-        alert(out, f"gate_{denied.code}", child.child_id, denied.text)
+        alert(out, f"gate_{denied.code}", parent.parent_id, f"{child.child_id}: {denied.text}")
         if denied.stops:
             stops.stop(state, denied.stops, denied.code, denied.text, out, is_automatic=True)
         elif denied.code not in risk.PASSING:
@@ -346,5 +347,6 @@ def _finish(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> N
         text = "too_late: the order was filled before its cancel took effect"
         reject_cancel(out, parent.session, parent, cancel_id, parent.cl_ord_id, TOO_LATE, text, ts)
     state.works.pop(parent.parent_id, None)
+    over_with(out, parent.parent_id, Ending.ORDER)
     exposure.on_finished(state.gate, parent.parent_id, ts)
 

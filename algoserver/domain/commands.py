@@ -152,11 +152,23 @@ class RequestForecast(Command, frozen=True):
 
 
 class RaiseAlert(Command, frozen=True):
-    """Tell a person. code: machine-readable, subject: what it is about."""
+    """Tell a person. code: of domain.alerts, subject: what it is about. The alert book gives it its id, and says how often it happened."""
 
     code: str
     subject: str
     text: str
+    alert_id: str = ""
+    times: int = 1
+
+
+class EndAlert(Command, frozen=True):
+    """An alert is over. code "": all of the subject's that `ending` ends: RESUME or ORDER of domain.alerts."""
+
+    subject: str
+    code: str = ""
+    ending: str = ""
+    alert_id: str = ""
+    times: int = 1
 
 
 ANY = (
@@ -170,4 +182,5 @@ ANY = (
     | RejectMessage
     | RequestForecast
     | RaiseAlert
+    | EndAlert
 )

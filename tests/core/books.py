@@ -8,14 +8,16 @@ from collections import Counter, deque
 import msgspec
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
+from algoserver.core.alerts import live
 from algoserver.core.engine import step
 from algoserver.core.orders import ParentOrder, is_open, leaves_qty
 from algoserver.core.state import State, dump, load
 from algoserver.domain import commands, events
+from algoserver.domain.alerts import ALERTS, is_told_only, kind
 from algoserver.domain.events import Event
 from algoserver.domain.limits import Limits
 from algoserver.domain.policy import ClientProfile, DropCopy, InstrumentSetup, Layer, Permits, Venue
-from algoserver.domain.types import PPM_ONE, PX_ONE, SECOND, Instrument, OrdStatus, OrdType, Strategy, TimeInForce
+from algoserver.domain.types import MINUTE, PPM_ONE, PX_ONE, SECOND, Instrument, OrdStatus, OrdType, Strategy, TimeInForce
 from tests.core.client_book import ENDS, ClientBook
 from tests.core.day import AAPL, POLICY, Day, policy_loaded
 from tests.core.limits_book import LimitBook
@@ -91,6 +93,9 @@ class Books(RuleBasedStateMachine):
         self.volume = dict.fromkeys(SYMBOLS, 0)
         self.volume_before: dict[str, int] = {}
         self.left_at: dict[str, deque[int]] = {}
+        # What a listener believes to be open, and when he was told last.
+        self.open_alerts: dict[str, tuple[str, str]] = {}
+        self.told_at: dict[tuple[str, str], int] = {}
         self.saved: tuple[int, int, bytes] = (len(self.day.fed), len(self.day.commands), dump(self.state))
 
     @property
@@ -140,8 +145,10 @@ class Books(RuleBasedStateMachine):
             elif isinstance(c, commands.ReportChild):
                 assert c.report.exec_id not in self.clients.exec_ids, "an ExecID twice"
                 self.clients.exec_ids.add(c.report.exec_id)
-            elif isinstance(c, commands.RaiseAlert) and c.code == "gate_conservation":
-                assert c.subject.rpartition(".")[0] in self.strange, "the gate had to stop a quantity that was not there"
+            elif isinstance(c, commands.RaiseAlert):
+                self._is_an_alert(c)
+            elif isinstance(c, commands.EndAlert):
+                assert self.open_alerts.pop(c.alert_id) == (c.code, c.subject), "the end of an alert that nobody was told of"
             elif isinstance(c, commands.ReportParent) and c.exec_type in ENDS:
                 assert not self.state.parents[c.order_id].open_children, "a child outlives its parent"
         for parent_id in {c.child_id.rpartition(".")[0] for c in out if isinstance(c, commands.SendChild)}:
@@ -159,6 +166,16 @@ class Books(RuleBasedStateMachine):
     def exposure(self, parent: ParentOrder) -> int:
         """What is done and what may still trade."""
         return parent.order.cum_qty + sum(leaves_qty(self.state.children[c].order) for c in parent.open_children)
+
+    def _is_an_alert(self, c: commands.RaiseAlert) -> None:
+        """Declared; true; not told again within its minute; and in the book with what it says."""
+        of, name = kind(c.code), (c.code, c.subject)
+        assert c.code in ALERTS, f"{c.code} is declared nowhere"
+        assert c.code != "gate_conservation" or c.subject in self.strange, "the gate had to stop a quantity that was not there"
+        if is_told_only(of):
+            return
+        assert self.state.ts - self.told_at.get(name, 0) >= MINUTE, f"{name} was told twice in a minute"
+        self.open_alerts[c.alert_id], self.told_at[name] = name, self.state.ts
 
     def _may_leave(self, child: commands.SendChild) -> None:
         """Everything that must hold of a child at the moment it leaves."""
@@ -320,7 +337,8 @@ class Books(RuleBasedStateMachine):
                 assert any(self.state.children[c].is_unknown for c in p.open_children), "waits for a status that nobody owes"
 
     def teardown(self) -> None:
-        """A replay from nothing, and one from the saved state, do and end the same."""
+        """A replay from nothing, and one from the saved state, do and end the same. Who heard the alerts believes what their book says."""
+        assert {a.alert_id for a in live(self.state.alerts) if a.is_told} == set(self.open_alerts)
         whole = dump(self.state)
         for events_at, commands_at, state in ((0, 0, State()), (self.saved[0], self.saved[1], load(self.saved[2]))):
             again = [c for e in self.day.fed[events_at:] for c in step(state, e)]

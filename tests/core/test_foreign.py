@@ -6,7 +6,7 @@ from algoserver.core.foreign import is_open, key
 from algoserver.core.state import dump, load
 from algoserver.domain.commands import AskChildStatus, CancelChild, RaiseAlert, ReportParent
 from algoserver.domain.events import CancelRejected, ForeignOrderReported
-from algoserver.domain.types import SECOND, OrdStatus, Side
+from algoserver.domain.types import MINUTE, SECOND, OrdStatus, Side
 from tests.core.day import Day
 
 NAME = key("XLIT1", "WHO1")
@@ -89,13 +89,15 @@ def test_a_refused_cancel_is_done_only_if_nothing_is_left(reason, is_done):
 
 
 def test_its_trades_are_told_to_the_desk_and_to_no_client():
-    """Once for each change; the same report again is no news."""
+    """Once for each change, and once a minute at most; the same report again is no news."""
     day = Day()
     day.resting()
     foreign(day)
     told = [*foreign(day, OrdStatus.PARTIALLY_FILLED, 100), *foreign(day, OrdStatus.PARTIALLY_FILLED, 100), *foreign(day, OrdStatus.FILLED, 500)]
     assert [c for c in told if isinstance(c, ReportParent)] == []
-    assert day.alerts() == ["foreign_order", "foreign_trade", "foreign_trade"]
+    day.wait(MINUTE)
+    told = [(c.code, c.times, c.text.partition(" of WHO")[0]) for c in day.commands if isinstance(c, RaiseAlert) and c.code == "foreign_trade"]
+    assert told == [("foreign_trade", 1, "100 of 500 done"), ("foreign_trade", 2, "500 of 500 done")]
     assert day.order().order.cum_qty == 0
 
 

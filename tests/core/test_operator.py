@@ -77,7 +77,7 @@ def test_an_operators_cancel_ends_the_parent_when_no_child_is_open():
     assert is_open(day.order().order)
     (report,) = day.canceled(child)
     assert isinstance(report, ReportParent)
-    assert (report.exec_type, report.text) == (ExecType.CANCELED, "canceled by operator ann: client called")
+    assert (report.exec_type, report.text) == (ExecType.CANCELED, "canceled by the desk: client called")
 
 
 def test_an_order_that_is_not_there_is_said_not_to_be():

@@ -196,7 +196,7 @@ def test_status_says_why_an_order_does_not_trade():
     day.fill(child, 300)
     assert text() == "working, planned by now 1000 of 1000"
     day.operator("pause", day.order().parent_id)
-    assert text() == "paused: operator ann"
+    assert text() == "paused by the desk"
 
 
 def test_every_exec_id_is_given_once():

@@ -299,7 +299,7 @@ class Street(Books):
             other = LIT[c.venue == LIT[0]]
             self.tell(events.ChildFilled(session=other, child_id=c.child_id, exec_id="E0", last_px=1, last_qty=1))
         elif how == "garbled":
-            self.tell(events.Garbled(session=c.venue, msg_type="8", code="bad", text="", reject_reason=0, cl_ord_id=c.child_id))
+            self.tell(events.Garbled(session=c.venue, msg_type="8", code="unreadable_message", text="", reject_reason=0, cl_ord_id=c.child_id))
         else:
             status = OrdStatus.FILLED if how == "F" else OrdStatus.NEW
             self.tell(events.CancelRejected(session=c.venue, child_id=c.child_id, cxl_rej_reason=0, ord_status=status))
