@@ -20,6 +20,7 @@ LOOK_AHEAD_S = 1.0
 # What a table shows of rows that are too wide for a terminal; JSON has all of it.
 COLUMNS = {
     "orders": ("order_id", "cl_ord_id", "session", "symbol", "side", "algo", "order_qty", "cum_qty", "avg_px", "ord_status", "state", "because"),
+    "lines": ("n", "time", "person", "how", "role", "verb", "target", "reason", "result", "text"),
     "children": ("child_id", "venue", "price", "order_qty", "cum_qty", "ord_status", "is_unknown"),
     "alerts": ("alert_id", "severity", "owner", "state", "code", "subject", "times", "last", "text"),
 }
