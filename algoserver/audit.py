@@ -77,7 +77,11 @@ class Audit:
         if not self._lock.acquire(timeout=patience_s):
             return "the audit is busy: its disk does not answer"
         try:
-            self._waiting = [*self._waiting[1 - WAITING_MAX :], entry]
+            if len(self._waiting) < WAITING_MAX:
+                self._waiting.append(entry)
+            else:
+                # The oldest are worth more: the last thing that was done is among them, what came since was refused.
+                self._log.error("audit_line_lost", person=entry["person"], verb=entry["verb"], result=entry["result"])
             return self._flush()
         finally:
             self._lock.release()

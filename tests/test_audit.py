@@ -141,6 +141,20 @@ def test_a_full_disk_stops_no_kill_and_everything_else(firm):  # noqa: F811
     assert firm.by("vic", "audit", "verify").exit_code == 0
 
 
+def test_of_what_waits_for_a_disk_the_oldest_is_kept(tmp_path, monkeypatch):
+    """A flood of refusals does not push out the kill that could not be written."""
+    monkeypatch.setattr("algoserver.audit.WAITING_MAX", 3)
+    audit = Audit(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda fd, text: 0)
+        for n in range(5):
+            assert "No space left" in audit.write({"person": "p", "verb": f"v{n}", "result": "r", "seq": 0})
+        assert "3 lines could not be written" in audit.verify(0, "")[1]
+    assert audit.flush() == ""
+    assert [line["verb"] for line in audit.tail(9)] == ["v0", "v1", "v2"]
+    assert audit.verify(0, "") == (3, "")
+
+
 def test_a_disk_that_hangs_keeps_no_kill_back(firm, monkeypatch):  # noqa: F811
     """The answer says that it is not written yet."""
     monkeypatch.setattr(porters, "AUDIT_S_MAX", 0.1)
