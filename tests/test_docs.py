@@ -22,8 +22,9 @@ COMMANDS = [
     for line in block.splitlines()
     if line.strip() and not line.startswith("#")
 ]
-# Run elsewhere: the suite itself, and make lint by the same run that calls the suite.
-ELSEWHERE = {"make test", "make lint"}
+# Run elsewhere: the suite itself, make lint by the same run that calls the suite,
+# the drill by tests/test_drills.py.
+ELSEWHERE = {"make test", "make lint", ".venv/bin/algoctl drill kill"}
 STREET = [".venv/bin/algoserver sim", ".venv/bin/algoserver serve"]
 OMS = next(c for c in COMMANDS if "algoserver.oms" in c)
 CTL = ".venv/bin/algoctl status"
@@ -35,16 +36,22 @@ RUN_ALONE = {
 LEARN = next(c for c in COMMANDS if "train volume" in c)
 REPLAY = next(c for c in COMMANDS if "replay" in c)
 PASSWORD = next(c for c in COMMANDS if c.endswith("algoserver password"))
+DOCTOR = ".venv/bin/algoserver doctor"
+MANIFEST = next(c for c in COMMANDS if "manifest write" in c)
 ATDL = next(c for c in COMMANDS if "atdl export" in c)
 TAPE = next(c for c in COMMANDS if "sim-tape" in c)
-SMALL = {"bench_core": "--parents 100 --events 3000 --warm 3000 --rounds 1", "bench_ack": "--rounds 1 --burst 300 --single 50"}
+SMALL = {
+    "bench_core": "--parents 100 --events 3000 --warm 3000 --rounds 1",
+    "bench_ack": "--rounds 1 --burst 300 --single 50",
+    "bench_kill": "--runs 1 --children 6",
+}
 BENCHES = [c for c in COMMANDS if "tools/bench" in c]
 PICTURES = next(c for c in COMMANDS if "algo_runs" in c)
 
 
 def test_every_command_of_the_readme_is_run_by_a_test():
     """A command that is added there and not here fails."""
-    known = {*ELSEWHERE, *STREET, OMS, CTL, CERTIFY, *RUN_ALONE, LEARN, REPLAY, ATDL, TAPE, PASSWORD, PICTURES, *BENCHES}
+    known = {*ELSEWHERE, *STREET, OMS, CTL, CERTIFY, *RUN_ALONE, LEARN, REPLAY, ATDL, TAPE, PASSWORD, DOCTOR, MANIFEST, PICTURES, *BENCHES}
     assert set(COMMANDS) == known
 
 
@@ -99,6 +106,14 @@ def test_the_algos_are_exported(tmp_path):
     done = run(ATDL.replace("state/algos.xml", str(out)), 60)
     assert done.returncode == 0, done.stderr
     assert "</Strategies>" in out.read_text()
+
+
+def test_a_manifest_is_written_and_the_doctor_is_content(tmp_path):
+    """On the shipped configuration, before a first start; what the machine's clock is like may be a warning."""
+    done = run(MANIFEST.replace("state/approved.toml", str(tmp_path / "new" / "approved.toml")), 60)
+    assert (done.returncode, (tmp_path / "new" / "approved.toml").exists()) == (0, True), done.stderr
+    seen = run(f"{DOCTOR} --state {tmp_path / 'server'} --port {free_port()}", 60)
+    assert (seen.returncode, json.loads(seen.stdout)["is_healthy"]) == (0, True), seen.stdout
 
 
 def test_a_password_becomes_a_hash():
