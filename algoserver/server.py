@@ -121,7 +121,7 @@ class Server:
 
         late: hears what the core did after this had answered that it did not.
         """
-        if request == {"verb": "doctor"}:
+        if request.get("verb") == "doctor":
             return running(self._config, self._state_dir, lambda asked: self._ask(asked, operator, late))
         return self._ask(request, operator, late)
 

@@ -426,6 +426,10 @@ class Street(Books):
             target = names[-1 - index % len(names)]
         self.tell(events.OperatorCommanded(operator="ann", verb=verb, target=target, reason="test"))
 
+    @rule(code=st.sampled_from(["disk_short", "disk_enough"]))
+    def the_machine_warns(self, code: str) -> None:
+        self.tell(events.MachineWarned(code=code, subject="state", text="so many MB"))
+
     @precondition(lambda self: self.state.parents)
     @rule(index=INDEX, qty=st.one_of(st.just(0), NUMBERS), price=st.one_of(st.just(0), PRICES), end=st.sampled_from([0, 0, 30, 600, -5]))
     def operator_amends(self, index: int, qty: int, price: int, end: int) -> None:
