@@ -20,6 +20,12 @@ from tests.e2e.street import ROOT, Process, free_port
 MESSAGE_S_MAX = 15.0
 
 
+class Fields(dict[str, str]):
+    """A message's fields; parties: (PartyID, PartyRole) of its Parties group, in order."""
+
+    parties: list[tuple[str, str]]
+
+
 class Peer:
     """One FIX connection from its first Logon on; numbers begin at 1, messages go to `take`."""
 
@@ -67,7 +73,9 @@ class Peer:
                 return
             parser.append_buffer(chunk)
             while (message := parser.get_message()) is not None:
-                fields = {tag.decode(): value.decode() for tag, value in message.pairs}
+                fields = Fields((tag.decode(), value.decode()) for tag, value in message.pairs)
+                ids, roles = ([value.decode() for tag, value in message.pairs if tag == wanted] for wanted in (b"448", b"452"))
+                fields.parties = list(zip(ids, roles, strict=True))
                 if fields["35"] == "1":
                     self.send("0", (112, fields["112"]))
                 elif fields["35"] == "2":
@@ -231,18 +239,23 @@ def refusal(port: int, name: str, *logon: tuple[int, object]) -> str:
 class Scripted:
     """A server on a scripted Venue, with generous limits, in real time. launcher: a module that runs the server's main.
 
-    agreed: what cfg/server.toml says besides, as entries of clients. sessions: the same of sessions/clients.cfg.
+    agreed: what cfg/server.toml says besides, as entries of clients. sessions: the same of sessions/clients.cfg. layers: the same of
+    cfg/policy.toml. shell: keys of cfg/server.toml with other values.
     """
 
     def __init__(
-        self, folder: Path, launcher: str = "algoserver", policy: dict[str, str] | None = None, agreed: str = "", sessions: str = ""
-    ) -> None:
+        self, folder: Path, launcher: str = "algoserver", policy: dict[str, str] | None = None, agreed: str = "", sessions: str = "",
+        layers: str = "", shell: dict[str, str] | None = None,
+    ) -> None:  # fmt: skip
         shutil.copytree(ROOT / "cfg", folder / "cfg")
         shutil.copytree(ROOT / "sessions", folder / "sessions")
         path = folder / "cfg" / "policy.toml"
         changes = {"duplicate_window_s": "0", "parents_per_second_max": "10000", **(policy or {})}
         lines = [f"{key} = {changes[key]}" if (key := line.partition(" ")[0]) in changes else line for line in path.read_text().splitlines()]
-        path.write_text("\n".join(lines))
+        path.write_text("\n".join(lines) + layers)
+        path = folder / "cfg" / "server.toml"
+        lines = [f"{key} = {shell[key]}" if shell and (key := line.partition(" ")[0]) in shell else line for line in path.read_text().splitlines()]
+        path.write_text("\n".join(lines) + "\n")
         for path, text in ((folder / "cfg" / "server.toml", agreed), (folder / "sessions" / "clients.cfg", sessions)):
             path.write_text(path.read_text() + text)
         self.venue, self.port, self.state = Venue(), free_port(), folder / "server"
