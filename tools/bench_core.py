@@ -24,6 +24,7 @@ from algoserver.domain.params import AlgoParams
 from algoserver.domain.policy import AlgoDefaults, InstrumentSetup, RiskPolicy, SessionHours, Venue
 from algoserver.domain.types import DAY, MINUTE, PPM_ONE, PX_ONE, SECOND, Instrument, OrdStatus, OrdType, Side, Strategy, TimeInForce, utc
 from algoserver.journal import NO_OUTPUTS, Journal, read
+from tools.gate import gate_us, layered
 
 START_TS = utc("20190628-14:00:00")
 BATCH = 64  # events per commit, as under load in the server
@@ -249,7 +250,11 @@ def main() -> None:
         return
     lives: list[float] = []
     replays: list[float] = []
+    gates: list[float] = []
+    plain = setup(["S000"])
+    loaded = msgspec.structs.replace(plain, policy=layered(plain.policy))
     for _ in range(args.rounds):
+        gates += [gate_us(loaded, loaded.instruments[0].instrument) for _ in range(5)]
         with tempfile.TemporaryDirectory() as scratch:
             directory = Path(scratch) / "journal"
             lives.append(measured / live(tape, warm, directory))
@@ -260,11 +265,12 @@ def main() -> None:
     print(f"{'run':8} {'median':>10} {'best':>10} {'worst':>10}  events/s")
     for name, rates in (("live", lives), ("replay", replays)):
         print(f"{name:8} {statistics.median(rates):10,.0f} {max(rates):10,.0f} {min(rates):10,.0f}")
+    print(f"gate with all controls on: {statistics.median(gates):.1f} us per child, {min(gates):.1f} to {max(gates):.1f}")
     if args.json:
         result = {
             "events_per_s_live": round(statistics.median(lives)), "events_per_s_replay": round(statistics.median(replays)),
             "parents": tape.working, "instruments": args.instruments, "events": measured, "market_s": round(span_s, 1),
-            "rounds": args.rounds, "mix": {name: round(count / measured, 4) for name, count in kinds.most_common()},
+            "gate_us": round(statistics.median(gates), 2), "rounds": args.rounds, "mix": {name: round(count / measured, 4) for name, count in kinds.most_common()},
         }  # fmt: skip
         print(json.dumps(result))
 

@@ -9,35 +9,57 @@ from typing import Any
 import msgspec
 
 from algoserver.core.orders import ParentOrder
+from algoserver.core.rates import token_ns
 from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.limits import SUMMED, UNSET, Limits
 from algoserver.domain.policy import Layer, RiskPolicy, Venue
 from algoserver.domain.types import Strategy
 
 FIRM = "firm"
+BEYOND = 1 << 200  # more than anything that is counted
 MEMO_MAX = 10_000  # combinations of client, symbol and algo that are kept resolved
 
 
 class Summed(msgspec.Struct, frozen=True):
-    """A layer that counts: its scope, its limits, and under which names the gate's books have its parts."""
+    """A layer that counts: its scope, its limits, and under which names the gate's books have its parts.
+
+    children to position: its limits, where it sets none BEYOND, so that each child compares once. key: the only one of keys, "" of several.
+    """
 
     scope: str
     limits: Limits
     keys: tuple[str, ...]
+    key: str
+    children: int
+    open_value: int
+    gross: int
+    net: int
+    position: int
+
+
+class Bucket(msgspec.Struct, frozen=True):
+    """A rate of children: its key, whose it is, how many a second, and how much of a full bucket one takes."""
+
+    key: str
+    scope: str
+    per_second_max: int
+    token_ns: int
 
 
 class Bounds(RiskPolicy, frozen=True, kw_only=True):
     """A policy as one order meets it. scopes: names of what a stop may hit it by. tight: limit -> the scope that sets it, but for the firm's.
 
-    summed: layers that count its children. open_to: venues that its children may go to, by policy and by what the client has agreed to.
-    desk: whose client's it is; "" without one.
+    summed: layers that count its children; buckets: those that count them in time. open_to: venues that its children may go to, by policy and by
+    what the client has agreed to; open_names: theirs. desk: whose client's it is; "" without one.
     refused: why such an order may not be at all; "" if it may.
     """
 
     scopes: tuple[str, ...]
     tight: dict[str, str]
     summed: tuple[Summed, ...]
+    buckets: tuple[Bucket, ...]
     open_to: tuple[Venue, ...]
+    open_names: tuple[str, ...]
     desk: str
     refused: str
     ord_types: tuple[str, ...]
@@ -100,8 +122,8 @@ def _resolve(setup: PolicyLoaded, client: str, symbol: str, algo: str) -> Bounds
             value = getattr(layer.limits, field)
             if value != UNSET and (values[field] == UNSET or value < values[field]):
                 values[field], tight[field] = value, layer.scope
-    summed = [Summed(FIRM, firm_limits(policy), (FIRM,))]
-    summed += [Summed(x.scope, x.limits, tuple(f"client:{c}" for c in x.clients) if x.kind == "desk" else (x.scope,)) for x in layers]
+    summed = [_summed(FIRM, firm_limits(policy), (FIRM,))]
+    summed += [_summed(x.scope, x.limits, tuple(f"client:{c}" for c in x.clients) if x.kind == "desk" else (x.scope,)) for x in layers]
     permits = [policy.permits, *(x.permits for x in layers)]
     agreed = next((p.venues for p in setup.profiles if p.client == client), ())
     lists = [names for names in (agreed, *(p.venues for p in permits)) if names]
@@ -128,13 +150,22 @@ def _resolve(setup: PolicyLoaded, client: str, symbol: str, algo: str) -> Bounds
         scopes=scopes,
         tight=tight,
         summed=tuple(s for s in summed if any(getattr(s.limits, f) != UNSET for f in SUMMED)),
+        buckets=tuple(
+            Bucket(f"children:{s.scope}", s.scope, most, token_ns(most)) for s in summed if (most := s.limits.children_per_second_max) != UNSET
+        ),
         open_to=open_to,
+        open_names=tuple(v.name for v in open_to),
         desk=next((x.name for x in layers if x.kind == "desk"), ""),
         refused=refused,
         ord_types=ord_types,
         short_sale=max((p.short_sale for p in permits), key=("", "allowed", "locate", "refused").index),
         on_disconnect=next((p.on_disconnect for p in reversed(permits) if p.on_disconnect), "keep"),
     )
+
+
+def _summed(scope: str, limits: Limits, keys: tuple[str, ...]) -> Summed:
+    values = (limits.children_open_max, limits.open_value_max, limits.gross_value_max, limits.net_value_max, limits.position_max)
+    return Summed(scope, limits, keys, keys[0] if len(keys) == 1 else "", *(BEYOND if v == UNSET else v for v in values))
 
 
 def _refused(layers: list[Layer], symbol: str, algo: str) -> str:

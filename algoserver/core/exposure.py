@@ -209,8 +209,11 @@ def _set_leaves(books: Books, parent: GatedParent, child: GatedChild, leaves: in
         return
     opened, more, value = (leaves > 0) - (child.leaves > 0), leaves - child.leaves, leaves * child.price // parent.one
     is_buy, worth = parent.side is BUY, value - child.value
+    day, known = ts // DAY, books.usage
     for key in (*parent.keys, f"venue:{child.venue}"):
-        used = usage(books, key, ts)
+        used = known.get(key)
+        if used is None or used.day != day:
+            used = usage(books, key, ts)
         used.children_open += opened
         if is_buy:
             used.buys_open += worth

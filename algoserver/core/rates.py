@@ -29,16 +29,22 @@ def rate(rates: dict[str, Rate], key: str, ts: int) -> Rate:
     found = rates.get(key)
     if found is None:
         found = rates[key] = Rate(updated_ts=ts, day=ts // DAY)
-    found.spent_ns = max(0, found.spent_ns - (ts - found.updated_ts))
+    left_ns = found.spent_ns - (ts - found.updated_ts)
+    found.spent_ns = left_ns if left_ns > 0 else 0
     found.updated_ts = ts
     if ts // DAY != found.day:
         found.day, found.sent_today = ts // DAY, 0
     return found
 
 
+def token_ns(per_second_max: int) -> int:
+    """How much of a full bucket one message takes; a limit of 0 lets nothing pass."""
+    return SECOND // per_second_max if per_second_max > 0 else SECOND + 1
+
+
 def has_room(found: Rate, per_second_max: int) -> bool:
-    """Whether one more fits now; a limit of 0 lets nothing pass."""
-    return per_second_max > 0 and found.spent_ns + SECOND // per_second_max <= SECOND
+    """Whether one more fits now."""
+    return found.spent_ns + token_ns(per_second_max) <= SECOND
 
 
 def spend(found: Rate, per_second_max: int) -> None:

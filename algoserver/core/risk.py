@@ -12,7 +12,7 @@ import msgspec
 
 from algoserver.core import exposure
 from algoserver.core import market as markets
-from algoserver.core.bounds import Bounds, Summed
+from algoserver.core.bounds import BEYOND, Bounds, Summed
 from algoserver.core.exposure import Books, GatedParent
 from algoserver.core.market import Market
 from algoserver.core.rates import Count, Rate, count, has_room, rate, spend
@@ -22,7 +22,7 @@ from algoserver.domain.policy import RiskPolicy, SessionHours
 from algoserver.domain.types import DAY, MID_PEG, PPM_ONE, SECOND, Denied, Instrument, OrdType, Side, TimeInForce, px_text, qty_text
 
 UNKNOWN_SYMBOL, EXCHANGE_CLOSED, EXCEEDS_LIMIT, DUPLICATE, UNSUPPORTED, INCORRECT_QTY, OTHER = 1, 2, 3, 6, 11, 13, 99
-LIMIT, MARKET, PEGGED = OrdType.LIMIT, OrdType.MARKET, OrdType.PEGGED  # to ask the enum takes ten times as long in Python 3.11
+BUY, LIMIT, MARKET, PEGGED = Side.BUY, OrdType.LIMIT, OrdType.MARKET, OrdType.PEGGED  # to ask the enum takes ten times as long in Python 3.11
 FOR_THE_DAY, AT_OPEN = TimeInForce.DAY, TimeInForce.AT_OPEN
 # Denials that pass by themselves, by time or by the next quote: a parent waits for its next turn and not for a person.
 PASSING = ("message_rate", "no_reference", "stale_reference", "traded_max", "self_match")
@@ -149,8 +149,8 @@ def check(
         return no("venue_shut", f"{child.symbol} at {child.venue}: {shut}", EXCHANGE_CLOSED)
     if bounds.refused:
         return refused(bounds)
-    if not any(v.name == child.venue for v in bounds.open_to):
-        names = ", ".join(v.name for v in bounds.open_to)
+    if child.venue not in bounds.open_names:
+        names = ", ".join(bounds.open_names)
         return no("venue_denied", f"by policy {bounds.name} and the client's profile {names} is open to it, not {child.venue}", OTHER)
     denied = (
         steps(instrument, child.order_qty, child.price, child.ord_type, "child quantity")
@@ -228,24 +228,27 @@ def _share(gate: Gate, bounds: Bounds, instrument: Instrument, market: Market, c
 
 def _sums(gate: Gate, bounds: Bounds, instrument: Instrument, parent: GatedParent, child: SendChild, ts: int) -> Denied | None:
     """What each layer counts, with this child."""
-    value, is_buy = child.price * child.order_qty // parent.one, child.side is Side.BUY
+    value, is_buy, day = child.price * child.order_qty // parent.one, child.side is BUY, ts // DAY
     for layer in bounds.summed:
-        limits, used = layer.limits, exposure.total(gate, layer.keys, ts)
-        if UNSET != limits.children_open_max <= used.children_open:
-            text = f"{of_layer(layer)} has {used.children_open} open children, children_open_max is {limits.children_open_max}"
-            return no("children_open_max", text, EXCEEDS_LIMIT, limits.children_open_max, used.children_open + 1)
-        if UNSET != limits.open_value_max < used.open_value + value:
-            return _sum_over("open_value_max", "open", layer, used.open_value + value, limits.open_value_max)
-        gross = used.bought + used.sold + used.open_value + value
-        if UNSET != limits.gross_value_max < gross:
-            return _sum_over("gross_value_max", "bought, sold and open today", layer, gross, limits.gross_value_max, layer.scope)
-        if limits.net_value_max != UNSET:
-            net = used.bought + used.buys_open - used.sold if is_buy else used.sold + used.sells_open - used.bought
-            if net + value > limits.net_value_max:
-                return _sum_over("net_value_max", "net", layer, net + value, limits.net_value_max, layer.scope)
-        if limits.position_max != UNSET:
+        used = gate.usage.get(layer.key)
+        if used is None or used.day != day:
+            used = exposure.total(gate, layer.keys, ts)
+        if used.children_open >= layer.children:
+            text = f"{of_layer(layer)} has {used.children_open} open children, children_open_max is {layer.children}"
+            return no("children_open_max", text, EXCEEDS_LIMIT, layer.children, used.children_open + 1)
+        bought, sold, buys, sells = used.bought, used.sold, used.buys_open, used.sells_open
+        open_value = buys + sells + value
+        if open_value > layer.open_value:
+            return _sum_over("open_value_max", "open", layer, open_value, layer.open_value)
+        if bought + sold + open_value > layer.gross:
+            gross = bought + sold + open_value
+            return _sum_over("gross_value_max", "bought, sold and open today", layer, gross, layer.gross, layer.scope)
+        net = (bought + buys - sold if is_buy else sold + sells - bought) + value
+        if net > layer.net:
+            return _sum_over("net_value_max", "net", layer, net, layer.net, layer.scope)
+        if layer.position != BEYOND:
             after = used.position + used.buy_qty_open if is_buy else used.sell_qty_open - used.position
-            most = limits.position_max * parent.one
+            most = layer.position * parent.one
             if after + child.order_qty > most:
                 d = instrument.qty_decimals
                 text = f"a net position of {qty_text(after + child.order_qty, d)} exceeds position_max {qty_text(most, d)} of {of_layer(layer)}"
@@ -254,21 +257,16 @@ def _sums(gate: Gate, bounds: Bounds, instrument: Instrument, parent: GatedParen
 
 
 def _take_child_tokens(gate: Gate, bounds: Bounds, parent: GatedParent, child: SendChild, ts: int) -> Denied | None:
-    key, venue_max = f"venue:{child.venue}", bounds.venue_messages_per_second_max
-    at_venue = rate(gate.rates, key, ts)
+    key, venue_max, rates = f"venue:{child.venue}", bounds.venue_messages_per_second_max, gate.rates
+    at_venue = rate(rates, key, ts)
     if not has_room(at_venue, venue_max):
         return too_fast(key, venue_max)
     if at_venue.sent_today >= bounds.venue_messages_per_day_max >= 0:
         text = f"{bounds.venue_messages_per_day_max} messages today on {key} are used up"
         return no("message_count", text, EXCEEDS_LIMIT, bounds.venue_messages_per_day_max, at_venue.sent_today)
-    taken = []
-    for layer in bounds.summed:
-        most = layer.limits.children_per_second_max
-        if most != UNSET:
-            at_layer = rate(gate.rates, f"children:{layer.scope}", ts)
-            if not has_room(at_layer, most):
-                return too_fast(layer.scope, most)
-            taken.append((at_layer, most))
+    for bucket in bounds.buckets:
+        if rate(rates, bucket.key, ts).spent_ns + bucket.token_ns > SECOND:
+            return too_fast(bucket.scope, bucket.per_second_max)
     if bounds.repeats_max != UNSET:
         pair = parent.keys[4]
         repeats = count(gate.counts, pair, bounds.repeats_window_ns, ts)
@@ -277,8 +275,10 @@ def _take_child_tokens(gate: Gate, bounds: Bounds, parent: GatedParent, child: S
             return no("repeats_max", f"{text} {bounds.where('repeats_max')}", EXCEEDS_LIMIT, bounds.repeats_max, repeats.times + 1, pair)
         repeats.times += 1
     spend(at_venue, venue_max)
-    for at_layer, most in taken:
-        spend(at_layer, most)
+    for bucket in bounds.buckets:
+        found = rates[bucket.key]
+        found.spent_ns += bucket.token_ns
+        found.sent_today += 1
     return None
 
 

@@ -260,7 +260,7 @@ def _limits(setup: PolicyLoaded, parent: ParentOrder) -> Bounds:
 
 def _takes_orders(state: State, venue: str, parent: ParentOrder) -> bool:
     assert state.setup is not None
-    is_open = any(v.name == venue for v in _limits(state.setup, parent).open_to) and not stops.is_venue_stopped(state, venue)
+    is_open = venue in _limits(state.setup, parent).open_names and not stops.is_venue_stopped(state, venue)
     return is_open and bool(state.venues_up.get(venue)) and not _shut(state, venue, parent.symbol)
 
 
