@@ -8,7 +8,8 @@ Made from `algoserver/domain/alerts.py` by `.venv/bin/python -m algoserver.alert
 
 An alert has an id, a code, a subject (an order, a venue, a symbol, a scope), an owner (the function of the desk that must look) and a state:
 **open**, **acknowledged** (a person knows; it is silent from then on) or **over** (what it said holds no more).
-The same code on the same subject is one alert as long as it is open: it counts up (`times`) and is told once a minute of market time at most.
+The same code on the same subject is one alert as long as it is open: it counts up (`times`) and is told once a minute of market time at most. One
+that is over and comes back within a minute is the same alert, told at once up to three times a minute.
 Alerts are journaled, so a restart keeps them.
 
     algoctl alert ls --owner risk

@@ -44,6 +44,7 @@ SMALL = {
     "bench_core": "--parents 100 --events 3000 --warm 3000 --rounds 1",
     "bench_ack": "--rounds 1 --burst 300 --single 50",
     "bench_kill": "--runs 1 --children 6",
+    "bench_alert": "--seconds 1",
 }
 BENCHES = [c for c in COMMANDS if "tools/bench" in c]
 PICTURES = next(c for c in COMMANDS if "algo_runs" in c)

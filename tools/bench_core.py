@@ -270,7 +270,8 @@ def main() -> None:
         result = {
             "events_per_s_live": round(statistics.median(lives)), "events_per_s_replay": round(statistics.median(replays)),
             "parents": tape.working, "instruments": args.instruments, "events": measured, "market_s": round(span_s, 1),
-            "gate_us": round(statistics.median(gates), 2), "rounds": args.rounds, "mix": {name: round(count / measured, 4) for name, count in kinds.most_common()},
+            "gate_us": round(statistics.median(gates), 2), "rounds": args.rounds,
+            "mix": {name: round(count / measured, 4) for name, count in kinds.most_common()},
         }  # fmt: skip
         print(json.dumps(result))
 

@@ -1,7 +1,8 @@
 """The alert book: what a person must look at, how often it happened, and what became of it.
 
 Rule 1: every alert of a step passes keep(), which gives it its id. The same code on the same subject is one alert while it is open, and when it
-comes back within a minute: it counts up. It is told once a minute at most; what came in between is owed, and told when the minute is over.
+comes back within a minute: it counts up. While it is open it is told once a minute at most, and when it comes back at once, but three times a
+minute at most; what came in between is owed, and told when the minute is over.
 Rule 2: an acknowledgement says that a person knows. What lasts stays in the book until its end, silent; what has happened is done with.
 Rule 3: the book is bounded. Each severity has a shelf of its own, so that a flood of the small ones never hides a great one.
 """
@@ -15,6 +16,7 @@ from algoserver.domain.commands import Command, EndAlert, RaiseAlert
 from algoserver.domain.types import MINUTE
 
 TELL_AGAIN_NS = MINUTE
+COMEBACKS_MAX = 3
 LIVE_MAX = 500  # of a severity; more than a desk looks through, and a snapshot has room for it
 PAST_MAX = 500
 ABOUT_ALERTS = frozenset((RaiseAlert, EndAlert))
@@ -29,7 +31,7 @@ class Standing(StrEnum):
 
 
 class Alert(msgspec.Struct):
-    """One alert. text: the latest. told_ts: when it left last; is_told: whoever listens has heard that it is open.
+    """One alert. text: the latest. told_at: when it left, the last three times; is_told: whoever listens has heard that it is open.
 
     ended_ts: when it was over or done with; 0 while it is neither.
     """
@@ -40,13 +42,18 @@ class Alert(msgspec.Struct):
     text: str
     first_ts: int
     last_ts: int
-    told_ts: int = 0
+    told_at: list[int] = []
     is_told: bool = False
     times: int = 1
     standing: Standing = Standing.OPEN
     acknowledged_by: str = ""
     reason: str = ""
     ended_ts: int = 0
+
+    @property
+    def told_ts(self) -> int:
+        """When it left last; 0 if it never did."""
+        return self.told_at[-1] if self.told_at else 0
 
 
 class AlertBook(msgspec.Struct):
@@ -82,7 +89,7 @@ def keep(book: AlertBook, run: str, ts: int, out: list[Command]) -> None:
         _pay(book, ts, out)
 
 
-def acknowledge(book: AlertBook, alert_id: str, operator: str, reason: str, ts: int) -> None:
+def acknowledge(book: AlertBook, alert_id: str, operator: str, reason: str, ts: int, out: list[Command]) -> None:
     """A person knows of it. One that is unknown or not open is refused before this, by control."""
     alert = find(book, alert_id)
     if alert is None or alert.standing is not Standing.OPEN:
@@ -91,7 +98,8 @@ def acknowledge(book: AlertBook, alert_id: str, operator: str, reason: str, ts: 
     book.owed.pop(alert_id, None)
     if not lasts(kind(alert.code)):
         alert.ended_ts = ts
-        _put_away(book, alert)
+        if _live(book, alert_id) is not None:
+            out.append(EndAlert(subject=alert.subject, code=alert.code))  # done with: keep() puts it away and tells it
 
 
 def find(book: AlertBook, alert_id: str) -> Alert | None:
@@ -136,7 +144,8 @@ def _raise(book: AlertBook, run: str, ts: int, command: RaiseAlert, out: list[Co
         known.last_ts, known.text = ts, command.text
         if known.standing is not Standing.OPEN:
             return
-    if not known.told_ts or ts - known.told_ts >= TELL_AGAIN_NS:
+    is_back = not known.is_told and (len(known.told_at) < COMEBACKS_MAX or ts - known.told_at[0] >= TELL_AGAIN_NS)
+    if is_back or ts - known.told_ts >= TELL_AGAIN_NS:
         _tell(book, ts, known, out)
     else:
         due_ts = known.told_ts + TELL_AGAIN_NS
@@ -155,7 +164,7 @@ def _again(book: AlertBook, alert: Alert, ts: int, severity: Severity) -> Alert 
 
 
 def _tell(book: AlertBook, ts: int, alert: Alert, out: list[Command]) -> None:
-    alert.told_ts, alert.is_told = ts, True
+    alert.told_at, alert.is_told = [*alert.told_at, ts][-COMEBACKS_MAX:], True
     book.owed.pop(alert.alert_id, None)
     out.append(RaiseAlert(code=alert.code, subject=alert.subject, text=alert.text, alert_id=alert.alert_id, times=alert.times))
 
@@ -181,7 +190,9 @@ def _meant(book: AlertBook, command: EndAlert) -> list[Alert]:
 
 
 def _end(book: AlertBook, ts: int, alert: Alert, out: list[Command]) -> None:
-    alert.standing, alert.ended_ts = Standing.OVER, ts
+    alert.ended_ts = ts
+    if alert.standing is Standing.OPEN or lasts(kind(alert.code)):
+        alert.standing = Standing.OVER
     _put_away(book, alert)
     if alert.is_told:  # else whoever listens believes so already
         alert.is_told = False
@@ -203,7 +214,7 @@ def _shelve(book: AlertBook, severity: Severity, alert: Alert) -> None:
 
 
 def _put_away(book: AlertBook, alert: Alert) -> None:
-    """Off its shelf. One that a person acknowledges after a full shelf let it go is among the past already."""
+    """Off its shelf, to the past."""
     for shelf in book.live.values():
         if shelf.pop(alert.alert_id, None) is not None:
             book.owed.pop(alert.alert_id, None)

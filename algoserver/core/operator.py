@@ -38,7 +38,7 @@ def operator_commanded(state: State, event: OperatorCommanded, out: list[Command
         proposals.withdraw(state, event.target, event.operator, out)
         return
     if event.verb == "ack":
-        alerts.acknowledge(state.alerts, event.target, event.operator, event.reason, event.ts)
+        alerts.acknowledge(state.alerts, event.target, event.operator, event.reason, event.ts, out)
         return
     if event.verb in (foreign.ADOPT, foreign.CANCEL):
         foreign.commanded(state, event, out)

@@ -8,7 +8,7 @@ from collections import Counter, deque
 import msgspec
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from algoserver.core.alerts import live
+from algoserver.core.alerts import COMEBACKS_MAX, live
 from algoserver.core.engine import step
 from algoserver.core.orders import ParentOrder, is_open, leaves_qty
 from algoserver.core.state import State, dump, load
@@ -95,7 +95,7 @@ class Books(RuleBasedStateMachine):
         self.left_at: dict[str, deque[int]] = {}
         # What a listener believes to be open, and when he was told last.
         self.open_alerts: dict[str, tuple[str, str]] = {}
-        self.told_at: dict[tuple[str, str], int] = {}
+        self.told_at: dict[str, list[int]] = {}
         self.saved: tuple[int, int, bytes] = (len(self.day.fed), len(self.day.commands), dump(self.state))
 
     @property
@@ -174,8 +174,11 @@ class Books(RuleBasedStateMachine):
         assert c.code != "gate_conservation" or c.subject in self.strange, "the gate had to stop a quantity that was not there"
         if is_told_only(of):
             return
-        assert self.state.ts - self.told_at.get(name, 0) >= MINUTE, f"{name} was told twice in a minute"
-        self.open_alerts[c.alert_id], self.told_at[name] = name, self.state.ts
+        lately = [ts for ts in self.told_at.get(c.alert_id, ()) if self.state.ts - ts < MINUTE]
+        assert not lately or c.alert_id not in self.open_alerts, f"{name} was told twice in a minute, though it was open"
+        assert len(lately) < COMEBACKS_MAX, f"{name} was told more often than three times in a minute"
+        assert name not in [n for i, n in self.open_alerts.items() if i != c.alert_id], f"{name} is open twice"
+        self.open_alerts[c.alert_id], self.told_at[c.alert_id] = name, [*lately, self.state.ts]
 
     def _may_leave(self, child: commands.SendChild) -> None:
         """Everything that must hold of a child at the moment it leaves."""

@@ -14,6 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
+from algoserver.core.alerts import live
 from algoserver.core.engine import next_wakeup
 from algoserver.core.orders import FINAL, ChildOrder, ParentOrder, is_open, leaves_qty, ord_status
 from algoserver.core.state import dump, load
@@ -424,6 +425,9 @@ class Street(Books):
         if verb not in ("kill", "release", "stop"):
             names = ["P-unknown", *self.state.parents]
             target = names[-1 - index % len(names)]
+        known = live(self.state.alerts)
+        if verb == "pause" and index % 2 and known:
+            verb, target = "ack", known[index % len(known)].alert_id
         self.tell(events.OperatorCommanded(operator="ann", verb=verb, target=target, reason="test"))
 
     @rule(code=st.sampled_from(["disk_short", "disk_enough"]))
