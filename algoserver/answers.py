@@ -8,7 +8,7 @@ from collections import Counter
 from itertools import islice
 from typing import Any
 
-from algoserver.core import alerts, dark, halts, orders, stops
+from algoserver.core import alerts, dark, halts, orders, stops, watch
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Work, band, market_volume, planned
 from algoserver.core.bounds import FIRM
@@ -78,11 +78,19 @@ def doctor(state: State) -> Answer:
         "unknown": {venue: count for venue, count in unknown.items() if count},
         "foreign": dict(Counter(f.venue for f in state.foreign.values() if not f.released_by)),
         "venues_down": [name for name, is_up in state.venues_up.items() if not is_up],
-        "doubted": [m.symbol for m in state.markets.values() if m.doubt],
+        "doubted": [f"{symbol} {why}" for symbol in state.instruments if (why := _doubt(state, symbol))],
         "stops": list(state.gate.stops),
         "policy": state.setup.policy_digest if state.setup else "",
         "applied_by": [applied.by, applied.checked_by] if applied else ["", ""],
     }
+
+
+def _doubt(state: State, symbol: str) -> str:
+    market = state.markets[symbol]
+    if not market.quotes:
+        return "unseen"
+    is_doubted = state.setup is not None and watch.doubt(state.setup.policy, state.instruments[symbol], market, state.ts)
+    return "in doubt" if is_doubted else ""
 
 
 def order_list(state: State, is_open: bool) -> Answer:

@@ -223,11 +223,11 @@ def _running(facts: Facts) -> list[Check]:
         rows.append(Check("core", FAIL if is_silent else OK, value, "", to_do if is_silent else ""))
     for name, found, state, bad, good, to_do in (
         ("venues", facts.venues_down, FAIL, "down", "all up", "see why by `algoctl session ls` and the venue's status page, or call it"),
-        ("market_data", facts.doubted, WARN, "in doubt or unseen", "all quoted", "nothing new is sent there until that is over; look at the feed"),
+        ("market_data", facts.doubted, WARN, "", "all quoted", "nothing new is sent there until that is over; look at the feed"),
         ("stops", facts.stops, WARN, "stopped", "none", "`algoctl status` says by whom and why; `algoctl release` when it is over"),
     ):
         if found is not None:
-            rows.append(Check(name, state if found else OK, f"{', '.join(found)} {bad}" if found else good, "", to_do if found else ""))
+            rows.append(Check(name, state if found else OK, f"{', '.join(found)} {bad}".strip() if found else good, "", to_do if found else ""))
     return rows
 
 

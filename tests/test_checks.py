@@ -120,6 +120,17 @@ def test_the_core_tells_a_doctor_of_children_that_nobody_knows():
     assert doctor(day.state)["unknown"] == {}
 
 
+def test_the_core_tells_a_doctor_which_prices_can_not_be_believed():
+    """Never seen, seen, and seen too long ago."""
+    day = Day()
+    assert doctor(day.state)["doubted"] == ["AAPL unseen"]
+    day.quote()
+    assert doctor(day.state)["doubted"] == []
+    day.wait(61 * SECOND)
+    day.feed(MachineWarned(code="disk_short", subject="", text=""))
+    assert doctor(day.state)["doubted"] == ["AAPL in doubt"]
+
+
 def test_a_disk_that_becomes_short_is_alerted_once_and_its_end_too(tmp_path, monkeypatch):
     """The alert is an event, so it is in the journal; a disk that stays short says it once."""
     free = iter([300, 50, 40, 150, 150])

@@ -24,10 +24,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from bench_ack import PATIENCE_S, ROOT, free_port, message, split, value
-
 from algoserver.config import load
 from algoserver.door import call
+from tools.bench_ack import PATIENCE_S, ROOT, free_port, message, split, value
 
 SYMBOLS = {"XLIT1": "AAPL", "XLIT2": "GE"}  # each has a market at one venue, so that children rest at both
 VENUES = 3
