@@ -1,4 +1,4 @@
-"""`algoserver`: serve, doctor, manifest, sim, demo, certify, train, replay, atdl, password.
+"""`algoserver`: serve, doctor, manifest, sim, demo, certify, train, replay, atdl, policy, password.
 
 Each imports what it needs when it runs: --help is instant.
 """
@@ -26,6 +26,8 @@ manifest_app = typer.Typer(no_args_is_help=True, help="What was approved to run.
 app.add_typer(manifest_app, name="manifest")
 atdl_app = typer.Typer(no_args_is_help=True, help="What an EMS needs to know of the algos.")
 app.add_typer(atdl_app, name="atdl")
+policy_app = typer.Typer(no_args_is_help=True, help="The risk policy's document; a running server's policy is algoctl's.")
+app.add_typer(policy_app, name="policy")
 
 Config = Annotated[Path, typer.Option("--config", help="Configuration, TOML.")]
 StateDir = Annotated[Path, typer.Option("--state", help="Directory for all that the process writes.")]
@@ -316,6 +318,18 @@ def atdl_rules(doc: Annotated[Path, typer.Option("--doc", help="The document.")]
 
     try:
         doc.write_text(render(doc.read_text()))
+    except (OSError, NoPlace) as error:
+        _refuse(f"{doc}: {error}")
+
+
+@policy_app.command("rules")
+def policy_rules(doc: Annotated[Path, typer.Option("--doc", help="The document.")] = ROOT / "docs" / "policy.md") -> None:
+    """Write the tables of limits in docs/policy.md anew."""
+    from algoserver.policy_doc import TABLES
+    from algoserver.rules import NoPlace, render
+
+    try:
+        doc.write_text(render(doc.read_text(), TABLES))
     except (OSError, NoPlace) as error:
         _refuse(f"{doc}: {error}")
 

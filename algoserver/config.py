@@ -195,13 +195,18 @@ class InstrumentsFile(Entry, frozen=True, kw_only=True):
 
 
 class Config(msgspec.Struct, frozen=True):
-    """All that the shell needs: the file, the event for the core, the clock, where relative names begin, and which file it was."""
+    """All that the shell needs: the file, the event for the core, the clock, where relative names begin, which file it was, the policy's text.
+
+    digests: of every file that it was made of.
+    """
 
     server: ServerConfig
     setup: PolicyLoaded
     clock: Clock
     base: Path
     file: Path
+    policy_text: bytes
+    digests: dict[Path, str]
 
     def path(self, name: str) -> Path:
         """A path as the configuration file names it."""
@@ -220,10 +225,11 @@ def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, mod
     symbols = [i.symbol for i in instruments.instruments]
     if not symbols or len(set(symbols)) < len(symbols):
         raise BadConfig(f"{instruments_path}: `instruments` must not be empty, each `symbol` once")
-    policy, policy_text = load_policy(policy_path), policy_path.read_bytes()
+    policy, policy_text = load_policy(policy_path)
     agreed = profiles(path, server.profiles, [v.name for v in server.venues])
     files = (path, policy_path, instruments_path, *dialect_files(base, server.profiles))
-    digest = hashlib.sha256(b"".join(p.read_bytes() for p in files)).hexdigest()
+    texts = {p: policy_text if p == policy_path else p.read_bytes() for p in files}
+    digest = hashlib.sha256(b"".join(texts.values())).hexdigest()
     curve = _ppm_curve(path, server.algo.static_curve)
     try:
         setup = PolicyLoaded(
@@ -240,7 +246,7 @@ def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, mod
         )
     except ValueError as e:
         raise BadConfig(f"{path}: {e}") from e
-    return Config(server, setup, (clock or server.clock).clock(wall_now_ts), base, path)
+    return Config(server, setup, (clock or server.clock).clock(wall_now_ts), base, path, policy_text, {p: digest_of(t) for p, t in texts.items()})
 
 
 def _check_fraction(field: str, text: str, may_be_zero: bool = False) -> None:

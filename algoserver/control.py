@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import force_setattr
 
-from algoserver import alert_queue, answers, approvals, audit
+from algoserver import alert_queue, answers, approvals, audit, limits_desk, policy_desk
 from algoserver.answers import Answer
 from algoserver.core import foreign, orders, stops
 from algoserver.core.amend import judge
@@ -27,7 +27,8 @@ REASON_CHARS_MAX = 200
 MARK = "audit.mark"  # how far the audit must reach by the state's word; asked by the porter, not by persons
 TRACE = "trace"  # key of what the audit notes of a command, taken out before its answer leaves
 QUESTIONS = (
-    "status", "order.ls", "order.show", "order.plan", "session.ls", "venue.ls", "venue.foreign", "approval.ls", "audit.tail", "audit.verify", MARK,
+    "status", "doctor", "order.ls", "order.show", "order.plan", "session.ls", "venue.ls", "venue.foreign", "alert.ls", "policy.validate",
+    "policy.diff", "policy.history", "policy.show", "policy.explain", "risk.limits", "risk.usage", "approval.ls", "audit.tail", "audit.verify", MARK,
 )  # fmt: skip
 
 Command = OperatorCommanded | OperatorAmended | ActionProposed
@@ -35,10 +36,11 @@ Reply = tuple[Answer, Command | None]
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a peer may ask. target: OrderID or ClOrdID of a parent, the scope of a kill, the ClOrdID of a foreign order at `venue`, an alert, or an
-    owner of alerts.
+    """What a peer may ask. target: OrderID or ClOrdID of a parent, a scope, a policy's digest, the ClOrdID of a foreign order at `venue`, an alert,
+    or an owner of alerts.
 
-    is_open: orders or alerts that are not over. values: what an amend changes, name -> text. is_verbal: the client has asked for it.
+    is_open: orders or alerts that are not over. values: what an amend changes, name -> text, or whose limits are asked for. is_verbal: the client
+    has asked for it. text: a policy's.
     """
 
     verb: str
@@ -49,6 +51,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is_open: bool = False
     is_verbal: bool = False
     values: dict[str, str] = {}
+    text: str = ""
 
 
 def perform(state: State, asked: Reply, head: str, apply: Callable[[Command], None]) -> Answer:
@@ -107,6 +110,13 @@ def _answer(state: State, asked: Request, operator: str, is_alone: bool, now: in
     if verb in TWO_PERSONS:
         heard, event = _approvals(state, asked, operator, is_alone, now)
         return ({**heard, "dry_run": asked.dry_run}, None if asked.dry_run else event) if event is not None else (heard, None)
+    if verb in policy_desk.VERBS:
+        return policy_desk.answer(state, verb, operator, asked.target, asked.text, asked.reason, asked.dry_run, is_alone)
+    if verb == "risk.limits":
+        return limits_desk.limits(state, *(asked.values.get(kind, "") for kind in ("client", "symbol", "algo"))), None
+    if verb == "risk.usage":
+        wrong = scope_error(state, asked.target) if asked.target else ""
+        return error("not_found", wrong) if wrong else limits_desk.usage(state, asked.target), None
     if verb not in ORDER_VERBS:
         return error("usage", f"verb {verb[:32]!r} is unknown"), None
     parents = _found(state, asked.target)
@@ -117,6 +127,8 @@ def _answer(state: State, asked: Request, operator: str, is_alone: bool, now: in
         return error("ambiguous", f"several clients have a ClOrdID {asked.target[:64]!r}; name the OrderID: {ids}"), None
     if verb == "order.show":
         return answers.order_show(state, parents[0]), None
+    if verb == "policy.explain":
+        return limits_desk.explain(state, parents[0]), None
     if verb == "order.plan":
         said = answers.order_plan(state, parents[0])
         over = f"order {parents[0].parent_id} is over; its plan is forgotten, `algoctl order show` says how it ended"
@@ -127,7 +139,7 @@ def _answer(state: State, asked: Request, operator: str, is_alone: bool, now: in
 
 
 TWO_PERSONS = ("release", "risk.re-enable", "risk.override", "approval.ls", "approval.approve", "approval.withdraw")
-ORDER_VERBS = ("order.show", "order.plan", "order.pause", "order.resume", "order.cancel", "order.amend")
+ORDER_VERBS = ("order.show", "order.plan", "order.pause", "order.resume", "order.cancel", "order.amend", "policy.explain")
 
 
 def _found(state: State, target: str) -> list[ParentOrder]:

@@ -13,7 +13,9 @@ from typer.core import TyperCommand
 
 from algoserver import ctl_doctor, ctl_drill
 from algoserver.ctl_alert import alert_app
-from algoserver.ctl_people import approval_app, audit_app, risk_app
+from algoserver.ctl_people import approval_app, audit_app
+from algoserver.ctl_policy import policy_app
+from algoserver.ctl_risk import risk_app
 from algoserver.terminal import (
     EXITS,
     LOOK_AHEAD_S,
@@ -47,6 +49,7 @@ app.add_typer(session_app, name="session")
 app.add_typer(venue_app, name="venue")
 app.add_typer(ctl_doctor.app)
 app.add_typer(ctl_drill.app)
+app.add_typer(policy_app, name="policy")
 app.add_typer(risk_app, name="risk")
 app.add_typer(approval_app, name="approval")
 app.add_typer(audit_app, name="audit")

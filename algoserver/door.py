@@ -21,7 +21,7 @@ import msgspec
 import structlog
 
 SOCKET_NAME = "control.sock"
-REQUEST_BYTES_MAX = 65_536
+REQUEST_BYTES_MAX = 262_144  # a policy of 100 kB, every character of it escaped or a few bytes long
 ANSWER_BYTES_MAX = 16 * 1024 * 1024  # a thousand orders are half a megabyte
 PEERS_MAX = 16
 PEERS_WAITING_MAX = 64

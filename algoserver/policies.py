@@ -57,11 +57,12 @@ FIRM_ALONE = (
     Alone("traded_window_s", "traded_window_ns", SECOND, "any", "seconds that traded_max looks back over"),
     Alone("order_to_trade_min", "order_to_trade_min", 1, "more", "orders and cancels of a day before order_to_trade_max is judged"),
 )
-# A policy comes over the operator's door as one request and is read on the core's thread: 100 kB take it some 70 ms, a line with
-# twenty thousand dots in a key four seconds.
+# A policy comes over the operator's door as one request, and the core shares its interpreter with the parser: 100 kB take that some
+# 70 ms, a line with twenty thousand dots in a key four seconds.
 TEXT_BYTES_MAX = 100_000
 LINE_BYTES_MAX = 2_000
 NUMBER_MAX = 10**15
+TRADED_WINDOW_S_MAX = 300  # what tallies remember for sure; beyond it they would count the whole day
 # Of two limits of one layer the first is never above the second, or it would be none.
 INVERTED = (
     ("child_qty_max", "parent_qty_max", "children are parts of parents"),
@@ -121,12 +122,13 @@ def digest_of(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def load_policy(path: Path, names: Names | None = None) -> RiskPolicy:
-    """Read a policy's file. Raises BadConfig."""
+def load_policy(path: Path) -> tuple[RiskPolicy, bytes]:
+    """A policy's file and its text: read once, or the one would not be the other's. Raises BadConfig."""
     try:
-        return parse_policy(path.read_bytes(), str(path), names)
+        text = path.read_bytes()
     except OSError as e:
         raise BadConfig(f"{path}: {e.strerror}") from e
+    return parse_policy(text, str(path)), text
 
 
 def parse_policy(text: bytes, source: str, names: Names | None = None) -> RiskPolicy:
@@ -242,6 +244,8 @@ def _policy(file: Any) -> RiskPolicy:
     own = {}
     for alone in FIRM_ALONE:
         own[alone.field] = _number("", alone.key, getattr(file, alone.key)) * alone.unit
+    if file.traded_window_s > TRADED_WINDOW_S_MAX:
+        raise ValueError(f"`traded_window_s` is above {TRADED_WINDOW_S_MAX}: that is not remembered")
     if file.self_match not in MODES["self_match"]:
         raise ValueError(f"`self_match` is one of {', '.join(MODES['self_match'])}")
     layers = []

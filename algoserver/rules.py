@@ -3,7 +3,7 @@
 A table stands between `<!-- generated: NAME -->` and `<!-- end: NAME -->`; the rest of the document is written by hand.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from algoserver.domain.params import PARAMS, USES, Param, Use, bounds
 
@@ -16,9 +16,9 @@ class NoPlace(Exception):
     """The document has no place for a table; the text says which."""
 
 
-def render(document: str) -> str:
-    """The document with its tables as the declarations say today. Raises NoPlace."""
-    for name, table in TABLES.items():
+def render(document: str, tables: Mapping[str, Callable[[], str]] | None = None) -> str:
+    """A document with its tables as the declarations say today. tables: those of the rules of engagement. Raises NoPlace."""
+    for name, table in (TABLES if tables is None else tables).items():
         document = placed(document, name, table())
     return document
 
@@ -36,14 +36,14 @@ def placed(document: str, name: str, table: str) -> str:
 def parameters() -> str:
     """Every parameter: how it is sent, what may be sent, what it means."""
     rows = [(p.name, _tags(p), TYPES[p.kind], bounds(p) or "-", p.default, _amendable(p), p.meaning) for p in PARAMS]
-    return _table(("parameter (958)", "or tag", "type", "range", "default", "G may change it", "meaning"), rows)
+    return table(("parameter (958)", "or tag", "type", "range", "default", "G may change it", "meaning"), rows)
 
 
 def strategies() -> str:
     """Which strategy takes which parameter: R required, o optional, - refused."""
     rows = [(p.name, *(_use(use, p.name) for use in USES.values())) for p in PARAMS]
     rows.append(("Price (44)", *("R" if use.needs_limit else "o" for use in USES.values())))
-    return _table(("", *(f"{s.name} {int(s)}" for s in USES)), rows)
+    return table(("", *(f"{s.name} {int(s)}" for s in USES)), rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {"parameters": parameters, "strategies": strategies}
@@ -63,6 +63,7 @@ def _use(use: Use, name: str) -> str:
     return "o" if name in use.takes else "-"
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A table in Markdown."""
     lines = [head, ("---",) * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

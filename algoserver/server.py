@@ -8,9 +8,7 @@ sessions are logged out and the process ends with a reason.
 
 import os
 import queue
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +32,12 @@ from algoserver.fix import codec, venue_codec
 from algoserver.fix.endpoint import Endpoint
 from algoserver.forecast import Forecaster
 from algoserver.health import check_recovered, check_start, running, watch_disk
+from algoserver.house import House
 from algoserver.journal import Journal, write_snapshot
 from algoserver.killed import Remembered
 from algoserver.operators import Operators, load_operators
 from algoserver.outside import Outside
+from algoserver.policy_texts import PolicyTexts
 from algoserver.recovery import digest, recover, unfit
 from algoserver.reply import Late, Reply
 from algoserver.settings import BadConfig
@@ -104,7 +104,9 @@ class Server:
         self._is_busy = False
         self._is_stopping = False
         self._since_digest = self._since_snapshot = 0
-        self._chores: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
+        self._texts = PolicyTexts(state_dir / "policies")
+        self._texts.keep(config.policy_text)
+        self._house = House(config, lambda: self.state.setup, lambda event: self._inbox.put(("event", event)))
 
     def start(self) -> None:
         """Say what the last process could not, then open the doors."""
@@ -114,7 +116,7 @@ class Server:
             endpoint.start()
         self._watchdog.start()
         watch_disk(self._config, self._state_dir, lambda event: self._inbox.put(("event", event)))
-        threading.Thread(target=self._keep_house, name="house", daemon=True).start()
+        self._house.start()
 
     def ask(self, request: dict[str, Any], operator: str, late: Late = lambda said: None) -> dict[str, Any]:
         """Answer an operator's request; from any thread but the core's. Waits until what it changes is durable.
@@ -123,10 +125,10 @@ class Server:
         """
         if request.get("verb") == "doctor":
             return running(self._config, self._state_dir, lambda asked: self._ask(asked, operator, late))
-        return self._ask(request, operator, late)
+        return self._texts.ask(request, operator, lambda asked, who: self._ask(asked, who, late))
 
     def _ask(self, request: dict[str, Any], operator: str, late: Late) -> dict[str, Any]:
-        reply = Reply(lambda said: self._chores.put(lambda: late(said)))
+        reply = Reply(lambda said: self._house.do(lambda: late(said)))
         item = ("ask", request, operator, reply)
         if request.get("verb") == "kill" and request.get("dry_run", False) is False:
             return self._watchdog.kill(request, operator, lambda: self._ask_first(item))
@@ -250,8 +252,8 @@ class Server:
             self._since_snapshot = 0
             self._journal.commit()  # a snapshot must never be ahead of the journal
             seq, payload, directory = self.state.seq, dump(self.state), self._journal.directory
-            self._chores.put(lambda: write_snapshot(directory, seq, payload))
-            self._chores.put(self._journal.compress_closed)
+            self._house.do(lambda: write_snapshot(directory, seq, payload))
+            self._house.do(self._journal.compress_closed)
 
     def _events(self, item: Item) -> list[e.Event]:
         """What an item of the inbox is to the core."""
@@ -383,15 +385,8 @@ class Server:
         self._forecaster.stop()
         self._journal.append_digest(self.state.seq, digest(self.state))
         self._journal.commit()
-        self._chores.put(None)
+        self._house.stop()
         self._journal.close()
         self._log.info("stopped", seq=self.state.seq, open_children=self.state.gate.open_children, not_reading=late)
 
-    def _keep_house(self) -> None:
-        while (chore := self._chores.get()) is not None:
-            try:
-                chore()
-            except OSError as error:
-                # The journal itself is whole without it; the next snapshot tries again.
-                self._log.error("housekeeping failed", error=str(error))
 

@@ -21,6 +21,8 @@ LOOK_AHEAD_S = 1.0
 COLUMNS = {
     "orders": ("order_id", "cl_ord_id", "session", "symbol", "side", "algo", "order_qty", "cum_qty", "avg_px", "ord_status", "state", "because"),
     "lines": ("n", "time", "person", "how", "role", "verb", "target", "reason", "result", "text"),
+    "policies": ("version", "name", "since", "by", "checked_by", "reason", "is_in_force"),
+    "limits": ("limit", "value", "unit", "layer", "of", "used", "share"),
     "children": ("child_id", "venue", "price", "order_qty", "cum_qty", "ord_status", "is_unknown"),
     "alerts": ("alert_id", "severity", "owner", "state", "code", "subject", "times", "last", "text"),
 }
@@ -73,7 +75,7 @@ class Desk:
             return {}
         if refusal:
             _warn(answer)
-            stop(f"{refusal['code']}: {_plain(refusal['text'])}", EXITS.get(refusal["code"], 1))
+            stop(f"{refusal['code']}: {plain(refusal['text'])}", EXITS.get(refusal["code"], 1))
         _warn(answer)
         return answer
 
@@ -87,7 +89,7 @@ class Desk:
 
 def _warn(answer: dict[str, Any]) -> None:
     if "warning" in answer:
-        print(f"algoctl: {_plain(answer['warning'])}", file=sys.stderr)
+        print(f"algoctl: {plain(answer['warning'])}", file=sys.stderr)
     if answer.get("awaits_approval") and not answer.get("dry_run"):
         print("it waits for another person: `algoctl approval ls`", file=sys.stderr)
 
@@ -105,7 +107,7 @@ def bulk(desk: Desk, request: dict[str, Any], dry_run: bool, yes: bool) -> None:
             stop(f"{request['verb']}: without a terminal to ask on it needs --yes", CONFIRMATION_MISSING)
         ahead = desk.ask({**request, "dry_run": True})
         change = "".join(f"{name}={value}, " for name, value in ahead.get("values", {}).items())
-        confirm(f"{request['verb']} {ahead['target']}: {_plain(change)}{reach(ahead)}. Go on?")
+        confirm(f"{request['verb']} {ahead['target']}: {plain(change)}{reach(ahead)}. Go on?")
     desk.show(desk.ask({**request, "dry_run": dry_run}))
 
 
@@ -123,7 +125,7 @@ def reach(ahead: dict[str, Any]) -> str:
         return "nobody knows how much: the server is slow to answer"
     if "cum_qty" in ahead:
         children = f", {ahead['children_open']} open children" if "children_open" in ahead else ""
-        return _plain(f"{ahead['side']} {ahead['order_qty']} {ahead['symbol']}, {ahead['cum_qty']} of it done{children}")
+        return plain(f"{ahead['side']} {ahead['order_qty']} {ahead['symbol']}, {ahead['cum_qty']} of it done{children}")
     return f"{ahead['parents_open']} open parents and {ahead['children_open']} open children"
 
 
@@ -139,7 +141,8 @@ def _tables(answer: dict[str, Any]) -> None:
     facts = Table(show_header=False)
     for key, value in answer.items():
         if key not in rows:
-            facts.add_row(key, Text(_cell(value)))
+            lines = value.splitlines() if key == "text" and value else [value]  # a policy's text is one of many lines
+            facts.add_row(key, Text("\n".join(map(_cell, lines))))
     if facts.row_count:
         console.print(facts)
     for key, entries in rows.items():
@@ -169,15 +172,15 @@ def _cell(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{k} {_cell(v)}" for k, v in value.items() if v != "")
     if _is_rows(value) and "bid_px" in value[0]:
-        return "\n".join(_plain(_quote(entry)) for entry in value)
+        return "\n".join(plain(_quote(entry)) for entry in value)
     if _is_rows(value):
         return "\n".join(" ".join(_cell(v) for v in entry.values()) for entry in value)
     if isinstance(value, list):
-        return ", ".join(_plain(v) for v in value)
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else _plain(value)
+        return ", ".join(plain(v) for v in value)
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else plain(value)
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
     """Text that does nothing to a terminal: a ClOrdID is what a client chose."""
     return "".join(c if c.isprintable() else "?" for c in str(value))
 

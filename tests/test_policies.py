@@ -226,6 +226,7 @@ BAD = {
     "negative, a layer's": ("", CLIENT + "open_value_max = -1", "clients 'CLIENT1' `open_value_max` is negative"),
     "negative, the firm's alone": ("confirm_window_s = 60", "confirm_window_s = -1", "`confirm_window_s` is negative"),
     "no limit at all": ("child_qty_max = 100_000", f"child_qty_max = {10**16}", "`child_qty_max` is above 1,000,000,000,000,000"),
+    "longer than is remembered": ("traded_window_s = 300", "traded_window_s = 301", "`traded_window_s` is above 300"),
     "missing": ("child_qty_max = 100_000", "", "`child_qty_max` is missing: the firm must set it"),
     "unknown key": ("", "child_qty_maximum = 1", "unknown field `child_qty_maximum`"),
     "unknown key of a layer": ("", CLIENT + "child_qty_maximum = 1", "clients 'CLIENT1'"),

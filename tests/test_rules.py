@@ -3,11 +3,14 @@
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from algoserver.cli import app
 from algoserver.domain.params import PARAMS, USES
+from algoserver.policies import PolicyFile
+from algoserver.policy_doc import TABLES
 from algoserver.rules import NoPlace, render
 from tests.core.test_requests import REFUSALS
 from tests.e2e.test_hostile import BAD
@@ -64,3 +67,22 @@ def test_a_document_without_a_place_is_an_error():
     """Which place is missing is said."""
     with pytest.raises(NoPlace, match="generated: parameters"):
         render("# Rules\n")
+
+
+def test_the_policys_document_has_every_key_of_its_file(tmp_path):
+    """`algoserver policy rules` writes its tables; a limit that is new in the code fails here."""
+    path = ROOT / "docs" / "policy.md"
+    assert render(path.read_text(), TABLES) == path.read_text()
+    keys = {f.name for f in msgspec.structs.fields(PolicyFile)} - {"name"}
+    assert {key for key in keys if f"`{key}`" not in path.read_text() and f"[[{key}]]" not in path.read_text()} == set()
+    stale = tmp_path / "policy.md"
+    stale.write_text(path.read_text().replace("| `collar_ticks` |", "| `collar_of_old_days` |"))
+    done = CliRunner().invoke(app, ["policy", "rules", "--doc", str(stale)])
+    assert (done.exit_code, stale.read_text()) == (0, path.read_text())
+
+
+def test_the_policy_of_the_repository_says_every_key_that_the_firm_can_set():
+    """With its unit, or as an example in a comment."""
+    text = (ROOT / "cfg" / "policy.toml").read_text()
+    keys = {f.name for f in msgspec.structs.fields(PolicyFile)}
+    assert {key for key in keys if not re.search(rf"\b{key}\b", text)} == set()

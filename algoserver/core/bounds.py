@@ -122,8 +122,8 @@ def _resolve(setup: PolicyLoaded, client: str, symbol: str, algo: str) -> Bounds
             value = getattr(layer.limits, field)
             if value != UNSET and (values[field] == UNSET or value < values[field]):
                 values[field], tight[field] = value, layer.scope
-    summed = [_summed(FIRM, firm_limits(policy), (FIRM,))]
-    summed += [_summed(x.scope, x.limits, tuple(f"client:{c}" for c in x.clients) if x.kind == "desk" else (x.scope,)) for x in layers]
+    summed = [summed_of(FIRM, firm_limits(policy), (FIRM,))]
+    summed += [summed_of(x.scope, x.limits, tuple(f"client:{c}" for c in x.clients) if x.kind == "desk" else (x.scope,)) for x in layers]
     permits = [policy.permits, *(x.permits for x in layers)]
     agreed = next((p.venues for p in setup.profiles if p.client == client), ())
     lists = [names for names in (agreed, *(p.venues for p in permits)) if names]
@@ -163,7 +163,8 @@ def _resolve(setup: PolicyLoaded, client: str, symbol: str, algo: str) -> Bounds
     )
 
 
-def _summed(scope: str, limits: Limits, keys: tuple[str, ...]) -> Summed:
+def summed_of(scope: str, limits: Limits, keys: tuple[str, ...]) -> Summed:
+    """A layer that counts. keys: under which names the gate's books have its parts."""
     values = (limits.children_open_max, limits.open_value_max, limits.gross_value_max, limits.net_value_max, limits.position_max)
     return Summed(scope, limits, keys, keys[0] if len(keys) == 1 else "", *(BEYOND if v == UNSET else v for v in values))
 

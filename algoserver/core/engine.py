@@ -131,6 +131,7 @@ BOOK: dict[type[events.Event], Callable[[State, Any, list[Command]], None]] = {
     events.PolicyLoaded: _policy,
     events.OperatorCommanded: operator.operator_commanded,
     events.ActionProposed: proposals.proposed,
+    events.ConfigDrifted: proposals.drifted,
     events.OperatorAmended: amend.operator_amended,
     events.Wakeup: _nothing,
     events.MachineWarned: _machine,

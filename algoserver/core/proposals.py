@@ -12,7 +12,7 @@ from algoserver.core.reports import alert, over
 from algoserver.core.risk import Override
 from algoserver.core.state import Applied, Proposal, State, touch
 from algoserver.domain.commands import Command
-from algoserver.domain.events import ActionProposed, PolicyLoaded
+from algoserver.domain.events import ActionProposed, ConfigDrifted, PolicyLoaded
 from algoserver.domain.policy import RiskPolicy
 from algoserver.domain.types import MINUTE
 
@@ -24,7 +24,8 @@ def proposed(state: State, event: ActionProposed, out: list[Command]) -> None:
     """Keep it for another person, or do it where one is enough. What has lapsed is forgotten here."""
     for lapsed in [i for i, p in state.proposals.items() if state.ts - p.ts > LAPSES_NS]:
         del state.proposals[lapsed]
-    proposal = Proposal(event.operator, event.verb, event.target, event.reason, event.ts, event.policy, event.digest, event.override)
+    base = state.setup.policy_digest if state.setup else ""
+    proposal = Proposal(event.operator, event.verb, event.target, event.reason, event.ts, event.policy, event.digest, event.override, base)
     if event.is_enough:
         _do(state, proposal, "", out)
         return
@@ -63,8 +64,9 @@ def refusal(state: State, proposal_id: str, operator: str, now: int = 0) -> str:
     stop = state.gate.stops.get(proposal.target) if proposal.verb == RELEASE else None
     if stop is not None and stop.ts > proposal.ts:
         return f"{proposal.target} was stopped again since, by {stop.text}; propose it again"
-    if proposal.verb == POLICY and state.policies and state.policies[-1].ts > proposal.ts:
-        return f"policy {state.policies[-1].digest[:12]} was applied since; propose it again"
+    if proposal.verb == POLICY and state.setup is not None and proposal.base != state.setup.policy_digest:
+        # What was compared is not what it would change: a limit that was lowered meanwhile would be lifted unseen.
+        return "another policy was applied since it was proposed; propose it again"
     return ""
 
 
@@ -97,6 +99,12 @@ def in_force(state: State, loaded: PolicyLoaded, out: list[Command]) -> PolicyLo
     text = f"{text}; apply the file, or put the old one back"
     alert(out, "policy_file_differs", loaded.policy.name, text)
     return msgspec.structs.replace(loaded, policy=state.setup.policy, policy_digest=applied)
+
+
+def drifted(state: State, event: ConfigDrifted, out: list[Command]) -> None:
+    """A file on disk is not what is in force any more. It has no effect, and somebody must know."""
+    now = f"is {event.digest[:12]} on disk" if event.digest else "is gone from the disk"
+    alert(out, "config_drifted", event.file, f"it {now} and that is not in force; apply a policy with `algoctl policy apply`, or put the file back")
 
 
 def apply(state: State, policy: RiskPolicy, digest: str, by: str, checked_by: str, reason: str) -> None:

@@ -74,6 +74,7 @@ class Gate(Books):
     """The gate's own books. stops: scope -> why nothing new leaves there. rates, counts and traffic by what they are of.
 
     recent: look of a parent lately admitted -> when, oldest first. soft: look of one that was softly refused -> when.
+    overridden: "client cl_ord_id" -> the override that the order has used.
     """
 
     stops: dict[str, Stop] = msgspec.field(default_factory=dict)
@@ -83,6 +84,7 @@ class Gate(Books):
     recent: dict[str, int] = msgspec.field(default_factory=dict)
     soft: dict[str, int] = msgspec.field(default_factory=dict)
     overrides: dict[str, Override] = msgspec.field(default_factory=dict)
+    overridden: dict[str, Override] = msgspec.field(default_factory=dict)
 
     @property
     def killed(self) -> str:

@@ -39,7 +39,7 @@ class ForeignOrder(msgspec.Struct):
 
 
 class Proposal(msgspec.Struct, frozen=True):
-    """What a person wants done and may not do alone, as in ActionProposed."""
+    """What a person wants done and may not do alone, as in ActionProposed. base: digest of the policy that was in force then."""
 
     by: str
     verb: str
@@ -49,6 +49,7 @@ class Proposal(msgspec.Struct, frozen=True):
     policy: RiskPolicy | None = None
     digest: str = ""
     override: OverrideTerms | None = None
+    base: str = ""
 
 
 class Applied(msgspec.Struct, frozen=True):

@@ -315,6 +315,13 @@ class ActionProposed(Commanded, frozen=True, kw_only=True):
     is_enough: bool = False
 
 
+class ConfigDrifted(Event, frozen=True, kw_only=True):
+    """A file of the configuration was changed on disk while the server runs, and is not what is in force. digest: its sha256, "" if it is gone."""
+
+    file: str
+    digest: str
+
+
 class OperatorAmended(Commanded, frozen=True, kw_only=True):
     """A person at algoctl changes a parent. Values as in ReplaceRequested; ord_type "": as it is. is_verbal: the client asked for it."""
 
@@ -365,35 +372,9 @@ class Garbled(Message, frozen=True, kw_only=True):
 
 
 ANY = (
-    SessionUp
-    | SessionDown
-    | ParentRequested
-    | CancelRequested
-    | ReplaceRequested
-    | StatusRequested
-    | MassCancelRequested
-    | MassStatusRequested
-    | TradeDisputed
-    | ChildAccepted
-    | ChildFilled
-    | FillBusted
-    | FillCorrected
-    | ChildCanceled
-    | ChildReplaced
-    | ChildRejected
-    | CancelRejected
-    | ChildStatusReported
-    | ForeignOrderReported
-    | QuoteUpdated
-    | TradePrinted
-    | StatusChanged
-    | ForecastReady
-    | PolicyLoaded
-    | OperatorCommanded
-    | ActionProposed
-    | OperatorAmended
-    | Wakeup
-    | MachineWarned
-    | SendFailed
-    | Garbled
-)
+    SessionUp | SessionDown | ParentRequested | CancelRequested | ReplaceRequested | StatusRequested | MassCancelRequested
+    | MassStatusRequested | TradeDisputed | ChildAccepted | ChildFilled | FillBusted | FillCorrected | ChildCanceled | ChildReplaced
+    | ChildRejected | CancelRejected | ChildStatusReported | ForeignOrderReported | QuoteUpdated | TradePrinted | StatusChanged
+    | ForecastReady | PolicyLoaded | OperatorCommanded | ActionProposed | ConfigDrifted | OperatorAmended | Wakeup | MachineWarned
+    | SendFailed | Garbled
+)  # fmt: skip
