@@ -66,7 +66,7 @@ def admit(
         return denied
     denied = _twin(gate, bounds, event) or _credit(gate, bounds, instrument, event.price or reference, event) or _take_token(gate, bounds, event)
     if denied is None and override:
-        del gate.overrides[override]
+        gate.overridden[f"{event.session} {event.cl_ord_id}"] = gate.overrides.pop(override)
     return denied
 
 
