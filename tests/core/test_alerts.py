@@ -9,6 +9,7 @@ from algoserver.core.engine import step
 from algoserver.core.state import State, dump, load
 from algoserver.domain.alerts import ALERTS
 from algoserver.domain.commands import Command, EndAlert, RaiseAlert
+from algoserver.domain.events import ActionProposed, OperatorCommanded
 from algoserver.domain.types import MINUTE, PPM_ONE, SECOND, OrdType, Side, px
 from tests.core.day import POLICY, Day, policy_loaded
 
@@ -189,6 +190,18 @@ def test_a_release_ends_the_kill_and_a_halts_end_the_halt():
     day.halt()
     assert told(day.halt("XLIT1", is_halted=False)) == [("over", "halted", 1), ("told", "halt_lifted", 1)]
     assert [a.subject for a in live(day.state.alerts)] == ["XLIT2 AAPL"]
+
+
+def test_a_proposal_waits_until_another_person_decides():
+    """Its maker's own approval is no decision; a second person's ends it, and what it releases."""
+    day = Day()
+    day.operator("kill")
+    assert told(day.feed(ActionProposed(operator="ann", verb="release", target="firm", reason="fixed"))) == [("told", "approval_wanted", 1)]
+    [proposal] = day.state.proposals
+    assert told(day.operator("approve", proposal)) == [("told", "approval_refused", 1)]
+    assert booked(day, "approval_wanted").standing is Standing.OPEN
+    out = day.feed(OperatorCommanded(operator="bob", verb="approve", target=proposal))
+    assert told(out) == [("over", "approval_wanted", 1), ("over", "killed", 1), ("told", "released", 1)]
 
 
 def test_a_stop_in_good_order_and_the_next_start_wait_for_nobody():
