@@ -334,6 +334,17 @@ def policy_rules(doc: Annotated[Path, typer.Option("--doc", help="The document."
         _refuse(f"{doc}: {error}")
 
 
+@app.command("controls")
+def controls_page(doc: Annotated[Path, typer.Option("--doc", help="The document.")] = ROOT / "docs" / "controls.md") -> None:
+    """Write the page of the controls anew."""
+    from algoserver.controls import page
+
+    try:
+        doc.write_text(page())
+    except OSError as error:
+        _refuse(f"{doc}: {error.strerror}")
+
+
 def main() -> None:
     """Entry point."""
     app()

@@ -55,7 +55,7 @@ class Street(Books):
             for venue in LIT:
                 self.quoted(venue, symbol, 199_99, 3, 5_000)
         for number, strategy, side, extra in ((1, 1001, Side.BUY, 2), (2, 1003, Side.SELL, 2), (3, 1001, Side.BUY, 12)):
-            self.asks(CLIENTS[0], number, strategy, "AAPL", 4_000, side, 0, TimeInForce.DAY, 0, 600, 0, extra)
+            self.asks(CLIENTS[0], number, strategy, "COIN" if setup and number == 2 else "AAPL", 4_000, side, 0, TimeInForce.DAY, 0, 600, 0, extra)
         self.trades_a_while()
 
     @rule()
