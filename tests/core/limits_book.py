@@ -81,7 +81,7 @@ class LimitBook:
                 self._traffic_of(state, self.sent[command.child_id], command, out)
         if left:
             self._sums_hold(state, left)
-        if isinstance(event, events.ChildRejected) and event.child_id in self.sent and self.policy is not None:
+        if isinstance(event, events.ChildRejected) and self._news and self.policy is not None:
             for scope in (f"algo:{self.sent[event.child_id].algo}", f"venue:{self.sent[event.child_id].venue}"):
                 most = self._tightest("rejects_max", (scope,))
                 assert most == UNSET or self._refused[scope] < most or scope in self.stops, f"{scope} refuses on and on"

@@ -450,7 +450,7 @@ class Street(Books):
 
     @rule(
         index=INDEX, policy=st.sampled_from(POLICIES), verb=st.sampled_from(["release", "policy", "override", "override"]),
-        then=st.sampled_from(["", "one is enough", "approve", "approve", "again", "late"]),
+        then=st.sampled_from(["", "one is enough", "approve", "approve", "again", "late", "withdraw"]),
     )  # fmt: skip
     def proposes(self, index: int, policy: RiskPolicy, verb: str, then: str) -> None:
         """And another person may approve it at once, or after it was stopped or applied again, or too late."""
@@ -467,11 +467,13 @@ class Street(Books):
             self.tell(msgspec.structs.replace(proposal, is_enough=True))
         elif then == "late":
             self.day.now += 3_601 * SECOND
+        elif then == "withdraw":
+            self.tell(events.OperatorCommanded(operator="bob", verb="withdraw", target=name))
         if then in ("approve", "again", "late"):
             self.tell(events.OperatorCommanded(operator="bob", verb="approve", target=name))
             if verb == "override":  # of the two that come now one is meant
-                for number in (97, 98):
-                    self.asks(CLIENTS[0], number, 1001, "AAPL", 25_000, Side.BUY, 0, TimeInForce.DAY, 0, 600, 0, 2)
+                for _ in range(2):
+                    self.asks(CLIENTS[0], 100 + len(self.state.parents), 1001, "AAPL", 25_000, Side.BUY, 0, TimeInForce.DAY, 0, 600, 0, 2)
 
     @precondition(lambda self: self.limits.proposals)
     @rule(index=INDEX, operator=st.sampled_from(["bob", "bob", "ann"]), verb=st.sampled_from(["approve", "approve", "approve", "withdraw"]))
