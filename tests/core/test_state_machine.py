@@ -333,14 +333,14 @@ class Street(Books):
     )  # fmt: skip
     def has_a_foreign_order(self, venue: str, number: int, symbol: str, side: str, status: OrdStatus, cum: int, what: str) -> None:
         name = f"WHO{number}"
-        if what == "report" and number == 0:  # rarely, or nothing would ever trade
+        if what == "report" and number < 2:  # rarely, or nothing would ever trade
             common = {"session": venue, "child_id": name, "symbol": symbol, "side": side}
             self.tell(events.ForeignOrderReported(**common, ord_status=status, order_qty=25_000, cum_qty=cum))
         elif what == "refuse":
             self.tell(events.CancelRejected(session=venue, child_id=name, cxl_rej_reason=number, ord_status=status))
         else:
             verb = "adopt" if what == "report" else what
-            self.tell(events.OperatorCommanded(operator="ann", verb=verb, target=f"{venue} WHO0", reason="test"))
+            self.tell(events.OperatorCommanded(operator="ann", verb=verb, target=f"{venue} WHO{number % 2}", reason="test"))
 
     @rule(venue=st.sampled_from([*LIT, DARK]), symbol=st.sampled_from(["AAPL", "COIN", ""]), is_halted=st.sampled_from([True, False, False]))
     def halts(self, venue: str, symbol: str, is_halted: bool) -> None:
@@ -502,8 +502,10 @@ class Street(Books):
             self.quoted(venue, "AAPL", 199_99 + cents, 3, 5_000)
         self.trades_a_while()
 
-    @rule(client=CLIENT, is_back=st.booleans())
-    def client_leaves(self, client: str, is_back: bool) -> None:
+    @rule(client=CLIENT, is_back=st.booleans(), policy=st.sampled_from(POLICIES[:3]))
+    def client_leaves(self, client: str, is_back: bool, policy: RiskPolicy) -> None:
+        """His orders go on, pause or end, by the policy."""
+        self.tell(events.ActionProposed(operator="ann", verb="policy", target="policy", policy=policy, digest="d", is_enough=True))
         self.tell(events.SessionDown(session=client, reason="gone"))
         if is_back:
             self.tell(events.SessionUp(session=client))
@@ -569,7 +571,7 @@ STEPS_A_STREET = 60
 STREETS = HUNT or 380
 STEPS_MIN = HUNT * STEPS_A_STREET * 9 // 10 or 20_000
 # All that can be told and asked for, and each report that a client may get, happens this often in the seeded streets at least.
-TIMES_MIN = 20
+TIMES_MIN = 8
 REPORTS = [f"ReportParent {name}" for name in (
     "NEW", "REJECTED", "TRADE", "TRADE_CANCEL", "TRADE_CORRECT", "PENDING_CANCEL", "CANCELED", "PENDING_REPLACE", "REPLACED", "ORDER_STATUS",
 )]  # fmt: skip
