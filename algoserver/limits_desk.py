@@ -60,7 +60,7 @@ def explain(state: State, parent: ParentOrder) -> Answer:
         "override": _override(state, parent),
         "limits": list(_rows(asked)),
         "permits": _permits(setup, asked),
-        "stops": [answers.stop_row(state, s) for s in (*held.scopes, *(f"venue:{v}" for v in held.open_to)) if s in state.gate.stops],
+        "stops": [answers.stop_row(state, s) for s in (*held.scopes, *(f"venue:{v}" for v in held.open_names)) if s in state.gate.stops],
     }
 
 
@@ -153,7 +153,7 @@ def _rows(asked: Asked) -> Iterator[Answer]:
 def _messages(asked: Asked, key: str) -> Iterator[tuple[str, str, str]]:
     """What went to each venue that is open, this second or today: of what, how many, share."""
     state, held = asked.state, asked.held
-    for scope in (f"venue:{venue}" for venue in held.open_to):
+    for scope in (f"venue:{venue}" for venue in held.open_names):
         seen = state.gate.rates.get(scope)
         if key == "venue_messages_per_second_max":
             most, used = held.venue_messages_per_second_max, _in_bucket(state, scope, held.venue_messages_per_second_max)
@@ -200,7 +200,7 @@ def _venue_rows(asked: Asked, limit: Limit) -> Iterator[Answer]:
     """A venue's own count of what an algo's and a venue's are counted by."""
     assert asked.state.setup is not None
     policy = asked.state.setup.policy
-    for venue in asked.held.open_to:
+    for venue in asked.held.open_names:
         layer = policy.layer(f"venue:{venue}")
         found = [(getattr(x, limit.field), scope) for x, scope in ((policy, FIRM), (layer and layer.limits, f"venue:{venue}")) if x]
         values = [(value, scope) for value, scope in found if value != UNSET]

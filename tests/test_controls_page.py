@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("risk", "admission", "breakers", "stops", "bounds", "proposals", "watch")
 SAID = re.compile(
     r"""\b(?:no|over|over_value|_sum_over)\(\s*"([a-z_]+)"|alert\(\s*out, "([a-z_]+)"|pause\(out, parent, "([a-z_]+)"|\belse "([a-z_]+)", scope"""
-    r"""|stops\.stop\(state, \w+, "([a-z_]+)"|return f?"([a-z_]+): |\("([a-z_]+): """
+    r"""|stops\.stop\(state, \w+, "([a-z_]+)"|(?:return|refused =) f?"([a-z_]+): |\("([a-z_]+): """
 )
 OF_NO_CONTROL = {"can_not_complete"}  # a plan that is late is no risk
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from algoserver import policy_desk
 from algoserver.control import answer
+from algoserver.core.alerts import AlertBook
 from algoserver.core.state import State, dump, load
 from algoserver.domain.events import ActionProposed, ConfigDrifted, OperatorCommanded
 from algoserver.domain.limits import LIMITS
@@ -175,7 +176,7 @@ def test_a_raise_needs_another_person_where_there_are_persons(is_one_person: boo
     if not needs:
         return
     day = opened()
-    monkeypatch.setattr(policy_desk, "needs_second", lambda changes: True)
+    monkeypatch.setattr(policy_desk, "needs_second", lambda changes, is_alone: True)
     said = applied(day, LOWER)
     assert (said["is_applied"], list(day.state.proposals)) == (False, [said["proposal"]])
     assert day.state.setup.policy.child_qty_max == 100_000
@@ -185,13 +186,13 @@ def test_a_proposal_is_not_approved_over_a_policy_that_came_after_it(monkeypatch
     """What was compared is not in force any more: a limit that was lowered meanwhile would be lifted unseen."""
     day = opened()
     with monkeypatch.context() as patch:
-        patch.setattr(policy_desk, "needs_second", lambda changes: True)
+        patch.setattr(policy_desk, "needs_second", lambda changes, is_alone: True)
         waits = applied(day, FILE.replace('collar = "0.05"', 'collar = "0.06"'))["proposal"]
     applied(day, LOWER)
     day.feed(OperatorCommanded(operator="bob", verb="approve", target=waits))
     assert (day.alerts()[-1], day.state.setup.policy.child_qty_max, day.state.setup.policy.collar_ppm) == ("approval_refused", 50, 50_000)
     with monkeypatch.context() as patch:
-        patch.setattr(policy_desk, "needs_second", lambda changes: True)
+        patch.setattr(policy_desk, "needs_second", lambda changes, is_alone: True)
         again = applied(day, LOWER.replace('collar = "0.05"', 'collar = "0.06"'))["proposal"]
     day.feed(OperatorCommanded(operator="bob", verb="approve", target=again))
     assert (day.alerts()[-1], day.state.setup.policy.child_qty_max, day.state.setup.policy.collar_ppm) == ("policy_applied", 50, 60_000)
@@ -369,9 +370,9 @@ def test_before_a_policy_is_loaded_there_is_nothing_to_ask():
 def test_a_file_that_drifted_is_an_alert_and_nothing_else():
     """Changed, or gone."""
     day = opened()
-    before = dump(msgspec.structs.replace(day.state, seq=0, ts=0))
+    before = dump(msgspec.structs.replace(day.state, seq=0, ts=0, alerts=AlertBook()))
     (changed,) = day.feed(ConfigDrifted(file="policy.toml", digest="abc"))
     (gone,) = day.feed(ConfigDrifted(file="instruments.toml", digest=""))
     assert (changed.code, changed.subject, "it is abc on disk" in changed.text) == ("config_drifted", "policy.toml", True)
     assert (gone.code, gone.subject, "is gone from the disk" in gone.text) == ("config_drifted", "instruments.toml", True)
-    assert dump(msgspec.structs.replace(day.state, seq=0, ts=0)) == before
+    assert dump(msgspec.structs.replace(day.state, seq=0, ts=0, alerts=AlertBook())) == before

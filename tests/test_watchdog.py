@@ -226,7 +226,7 @@ def test_a_kill_that_the_core_hears_late_has_both_its_lines(server, tmp_path):
     said = porter.ask({"verb": "kill", "reason": "late"}, Caller(os.geteuid(), "me"))
     assert said["is_past_core"]
     server._turn(server._drain())
-    server._chores.get()()
+    server._house._chores.get()()
     found = [line for line in server.audit.tail(10) if line["reason"] == "late"]
     assert [(line["result"], line["seq"]) for line in found] == [("past_core", 0), ("done", server.state.audited.seq)]
     mark = server.state.audited

@@ -430,9 +430,10 @@ class Street(Books):
             verb, target = "ack", known[index % len(known)].alert_id
         self.tell(events.OperatorCommanded(operator="ann", verb=verb, target=target, reason="test"))
 
-    @rule(code=st.sampled_from(["disk_short", "disk_enough"]))
+    @rule(code=st.sampled_from(["disk_short", "disk_enough", ""]))
     def the_machine_warns(self, code: str) -> None:
-        self.tell(events.MachineWarned(code=code, subject="state", text="so many MB"))
+        drifted = events.ConfigDrifted(file="policy.toml", digest="abc")
+        self.tell(events.MachineWarned(code=code, subject="state", text="so many MB") if code else drifted)
 
     @precondition(lambda self: self.state.parents)
     @rule(index=INDEX, qty=st.one_of(st.just(0), NUMBERS), price=st.one_of(st.just(0), PRICES), end=st.sampled_from([0, 0, 30, 600, -5]))

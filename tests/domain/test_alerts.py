@@ -51,6 +51,7 @@ def _texts(said: ast.expr, tree: ast.Module) -> Iterator[str]:
     elif isinstance(said, ast.Attribute):
         assert ast.unparse(said) == "event.code"
         yield from re.findall(r'(?:code, problem = |Garbled\(.*code=)"([a-z_]+)"', SOURCES["venue_codec.py"] + SOURCES["server.py"])
+        yield from re.findall(r'"(disk_[a-z]+)", "', SOURCES["health.py"])
     else:
         assert isinstance(said, ast.JoinedStr)
         assert ast.unparse(said) == "f'gate_{denied.code}'"
