@@ -183,7 +183,8 @@ CONTROLS = (
     ),
     Control(
         29, "alerts", "F", "Each has a code, a severity, an owner and an end; it is in the book, the log, at a webhook and in the metrics. How long "
-        "that takes under twice the peak load: tools/bench_alert.py.", ("domain/alerts.py", "core/alerts.py", "dispatch.py", "webhook.py", "metrics.py"), (),
+        "that takes under twice the peak load: tools/bench_alert.py.",
+        ("domain/alerts.py", "core/alerts.py", "dispatch.py", "webhook.py", "metrics.py"), (),
         ("test_an_alert_reaches_log_webhook_and_metrics_and_outlives_the_process", "test_every_alert_that_a_source_raises_is_declared_and_no_other"),
     ),
     Control(
@@ -193,7 +194,8 @@ CONTROLS = (
         "A venue's own drop copy is not read.",
     ),
     Control(
-        31, "access and audit", "F", "Persons by Unix user or token, with roles; each command has a line in a chained file, on disk before its answer.",
+        31, "access and audit", "F", "Persons by Unix user or token, with roles; each command has a line in a chained file, on disk before its "
+        "answer.",
         ("operators.py", "porter.py", "audit.py", "approvals.py"), (),
         ("test_each_verb_is_for_its_roles_and_nobody_else", "test_one_flipped_byte_anywhere_is_found_and_its_line_named",
          "test_a_release_needs_two_persons_and_a_kill_one", "test_an_override_lets_exactly_one_order_pass_and_expires"),
@@ -208,7 +210,8 @@ CONTROLS = (
     ),
     Control(33, "stress", "F", "", missing="No run at twice the highest message rate and volume."),
     Control(
-        34, "surveillance, continuity, self-assessment", "F", "Five drills break a street of their own and report what held.", ("drills/__init__.py",), (),
+        34, "surveillance, continuity, self-assessment", "F", "Five drills break a street of their own and report what held.",
+        ("drills/__init__.py",), (),
         ("test_a_drill_passes",), "No export for surveillance, no report of a self-assessment.",
     ),
 )  # fmt: skip
