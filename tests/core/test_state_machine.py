@@ -572,7 +572,7 @@ STEPS_A_STREET = 60
 STREETS = HUNT or 380
 STEPS_MIN = HUNT * STEPS_A_STREET * 9 // 10 or 20_000
 # All that can be told and asked for, and each report that a client may get, happens this often in the seeded streets at least.
-TIMES_MIN = 8
+TIMES_MIN = 20
 REPORTS = [f"ReportParent {name}" for name in (
     "NEW", "REJECTED", "TRADE", "TRADE_CANCEL", "TRADE_CORRECT", "PENDING_CANCEL", "CANCELED", "PENDING_REPLACE", "REPLACED", "ORDER_STATUS",
 )]  # fmt: skip
