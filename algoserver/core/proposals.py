@@ -64,7 +64,10 @@ def refusal(state: State, proposal_id: str, operator: str, now: int = 0) -> str:
     stop = state.gate.stops.get(proposal.target) if proposal.verb == RELEASE else None
     if stop is not None and stop.ts > proposal.ts:
         return f"{proposal.target} was stopped again since, by {stop.text}; propose it again"
-    if proposal.verb == POLICY and state.setup is not None and proposal.base != state.setup.policy_digest:
+    in_force = state.setup
+    # A policy without a digest is known by when it came.
+    is_other = in_force is not None and (proposal.base != in_force.policy_digest or (not proposal.base and in_force.ts > proposal.ts))
+    if proposal.verb == POLICY and is_other:
         # What was compared is not what it would change: a limit that was lowered meanwhile would be lifted unseen.
         return "another policy was applied since it was proposed; propose it again"
     return ""

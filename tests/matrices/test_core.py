@@ -6,7 +6,7 @@ from algoserver.core.orders import is_open, leaves_qty, ord_status
 from algoserver.core.reports import VERBAL_CHANGE
 from algoserver.domain import events
 from algoserver.domain.commands import Command, RejectCancel, ReportParent, SendChild
-from algoserver.domain.types import MINUTE, PX_ONE, SECOND, ExecType, OnHalt, OrdStatus, OrdType, Side
+from algoserver.domain.types import MINUTE, PX_ONE, SECOND, ExecType, OnHalt, OrdStatus, OrdType, Side, TimeInForce
 from tests.core.day import Day
 from tests.matrices.scenario import NEW, ON_HALT, Scenario, Step
 from tests.matrices.tables import SCENARIOS
@@ -102,11 +102,12 @@ def _child_of(day: Day, scenario: Scenario) -> SendChild:
     tif = NEW[scenario.act]
     how = {"time_in_force": tif, "on_halt": ON_HALT.get(scenario.act, OnHalt.WAIT)}
     day.parent("P1", scenario.order_qty, minutes=1, completion="SOFT", max_pct_vol=1_000_000, **how)
-    # Without volume the cap lets nothing out; past the end, SOFT joins with the whole.
-    day.wait(2 * MINUTE)
-    day.trade(20_000)
-    day.quote(size=20_000, venue="XLIT1")
-    day.wait(2 * SECOND)
+    if tif is TimeInForce.DAY:
+        # Without volume the cap lets nothing out; past the end, SOFT joins with the whole. An IOC or FOK is out already.
+        day.wait(2 * MINUTE)
+        day.trade(20_000)
+        day.quote(size=20_000, venue="XLIT1")
+        day.wait(2 * SECOND)
     (child,) = day.sent()
     assert (child.order_qty, child.time_in_force) == (scenario.order_qty, tif)
     return child
