@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from algoserver.core.bounds import FIRM
-from algoserver.domain.events import OperatorCommanded, QuoteUpdated, SessionUp
+from algoserver.domain.events import OperatorCommanded, QuoteUpdated, SessionUp, TradePrinted
 from algoserver.domain.types import SECOND, Strategy
 from algoserver.drills.report import Report
 from algoserver.drills.street import PATIENCE_S, VENUES, Street
@@ -92,8 +92,9 @@ def stale_data(folder: Path) -> Report:
             report.check("the doctor warns", row["state"] == "warn" and "AAPL in doubt" in row["value"], row["value"])
         finally:
             street.sim.process.send_signal(signal.SIGCONT)
+        # A trade is news of the price as a quote is, and may come first.
         fresh = wait_for(
-            lambda: next((e.seq for e in street.tape.follow().events if isinstance(e, QuoteUpdated) and e.seq > told[0]), 0),
+            lambda: next((e.seq for e in street.tape.follow().events if isinstance(e, QuoteUpdated | TradePrinted) and e.seq > told[0]), 0),
             "no price came after the stop", PATIENCE_S,
         )  # fmt: skip
         blind = [c.child_id for s, c in street.tape.sent if told[0] <= s < fresh]
