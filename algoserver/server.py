@@ -131,17 +131,17 @@ class Server:
         reply = Reply(lambda said: self._house.do(lambda: late(said)))
         item = ("ask", request, operator, reply)
         if request.get("verb") == "kill" and request.get("dry_run", False) is False:
-            return self._watchdog.kill(request, operator, lambda: self._ask_first(item))
+            return self._watchdog.kill(request, operator, lambda: self._ask_first(item, reply))
         self._inbox.put(item)
         # Who waits for a core that stands still has a place at the door that a kill may need.
         said = reply.get(STOP_S_MAX if self._watchdog.is_core_alive else SILENT_S_MAX) or reply.give_up()
         return said or {"error": {"code": "timeout", "text": "the core did not answer in time"}}
 
-    def _ask_first(self, item: Item) -> Reply:
+    def _ask_first(self, item: Item, reply: Reply) -> Reply:
         """Put a kill before everything that waits, and wake the core."""
         self._urgent.put(item)
         self._inbox.put(("wake",))
-        return item[3]  # type: ignore[no-any-return]
+        return reply
 
     def stop(self) -> None:
         """End in good order; from a signal handler."""

@@ -60,7 +60,7 @@ def asked(server: Server, verb: str, **more: str) -> Reply:
     reply = silence()
     item = ("ask", {"verb": verb, **more}, "ann", reply)
     if verb == "kill":
-        server._ask_first(item)
+        server._ask_first(item, reply)
     else:
         server._inbox.put(item)
     return reply

@@ -82,8 +82,3 @@ LIMITS = (
 )
 BY_FIELD = {limit.field: limit for limit in LIMITS}
 SUMMED = tuple(limit.field for limit in LIMITS if limit.is_summed)
-
-
-def tightest(layers: list[Limits]) -> Limits:
-    """The smallest value of each limit over some layers; UNSET where none sets it."""
-    return Limits(**{f: min((v for layer in layers if (v := getattr(layer, f)) != UNSET), default=UNSET) for f in Limits.__struct_fields__})

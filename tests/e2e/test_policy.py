@@ -22,14 +22,12 @@ def ctl(scripted: Scripted, *arguments: str) -> dict[str, Any]:
 
 
 def alerted(scripted: Scripted, code: str) -> list[dict[str, Any]]:
-    """The alerts of a code in the server's log, once there is one."""
+    """The alerts of a code that the server has, once there is one. Each look waits for its answer."""
     deadline = time.monotonic() + MESSAGE_S_MAX
-    while True:
-        lines = (scripted.state / "log" / "server.jsonl").read_text().splitlines()
-        found = [entry for entry in map(json.loads, lines) if entry.get("code") == code]
-        if found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.1)
+    found: list[dict[str, Any]] = []
+    while not found and time.monotonic() < deadline:
+        found = [a for a in call(scripted.state, {"verb": "alert.ls"})["alerts"] if a["code"] == code]
+    return found
 
 
 def iceberg(scripted: Scripted, cl_ord_id: str) -> dict[str, str]:
