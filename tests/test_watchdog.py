@@ -48,6 +48,8 @@ def server(tmp_path_factory):
     made._introduce()
     yield made
     made._journal.close()
+    for endpoint in made._endpoints:
+        endpoint._engine = None  # QuickFIX knows a session once in a process: another file's tests may need it
 
 
 def silence() -> Reply:
