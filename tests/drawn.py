@@ -8,8 +8,7 @@ import msgspec
 
 from algoserver.core import admission, exposure, risk
 from algoserver.core import market as markets
-from algoserver.core.bounds import bounds
-from algoserver.core.exposure import keys_of
+from algoserver.core.bounds import algo_name, bounds, keys_of
 from algoserver.core.market import Market
 from algoserver.core.rates import count, rate, spend
 from algoserver.core.risk import Gate, Override
@@ -165,7 +164,7 @@ def drawn_books(rng: random.Random) -> tuple[Gate, Market, int]:
         parent_id = f"P{rng.randint(1, 3)}"
         if parent_id not in gate.parents:
             order = msgspec.structs.replace(drawn_order(rng, ts), order_qty=5_000, price=rng.choice((0, 0, MID)))
-            admission.note_parent(gate, parent_id, order, MID, 1)
+            admission.note_parent(gate, keys_of(order.session, order.symbol, algo_name(order.strategy)), parent_id, order, MID, 1)
         parent = gate.parents[parent_id]
         child_id, venue, price = f"{parent_id}.{ts}", rng.choice(NAMES.venues), MID - rng.choice((0, 2, -2)) * CENT
         exposure.on_sent(gate, parent_id, child(child_id, venue, parent.side, rng.choice((100, 300)), price), ts)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from algoserver.core import admission, exposure
 from algoserver.core import market as markets
+from algoserver.core.bounds import keys_of
 from algoserver.core.market import Market
 from algoserver.core.rates import Count
 from algoserver.core.risk import Gate
@@ -172,7 +173,7 @@ def _working(ts: int) -> tuple[Gate, Market]:
     for number, (client, side) in enumerate((("CLIENT1", Side.BUY), ("CLIENT2", Side.SELL)), 1):
         order = drawn_order(random.Random(1), ts)
         order = msgspec.structs.replace(order, session=client, side=side, order_qty=5_000, price=0, strategy=1001)
-        admission.note_parent(gate, f"P{number}", order, drawn.MID, 1)
+        admission.note_parent(gate, keys_of(client, "AAPL", "TWAP"), f"P{number}", order, drawn.MID, 1)
     return gate, market
 
 

@@ -249,7 +249,7 @@ def gate_us(loaded: e.PolicyLoaded, instrument: Instrument, children: int = 2_00
         session="CLIENT1", cl_ord_id="P", symbol=instrument.symbol, side=Side.BUY, order_qty=10**9, ord_type=OrdType.LIMIT, price=101 * PX_ONE,
         time_in_force=TimeInForce.DAY, strategy=Strategy.VWAP, params=NO_PARAMS, ts=ts,
     )  # fmt: skip
-    admission.note_parent(gate, "P", order, order.price, 1)
+    admission.note_parent(gate, bounds(loaded, "CLIENT1", instrument.symbol, Strategy.VWAP).keys, "P", order, order.price, 1)
     venues, instruments = {venue.name: True for venue in loaded.venues}, {instrument.symbol: instrument}
     sent = [
         c.SendChild(

@@ -9,10 +9,10 @@ Rule 4: an override is asked last: what it can't let pass is refused before.
 import msgspec
 
 from algoserver.core import exposure
-from algoserver.core.bounds import Bounds, algo_name
+from algoserver.core.bounds import Bounds
 from algoserver.core.exposure import GatedParent
 from algoserver.core.market import Market
-from algoserver.core.rates import has_room, rate, spend
+from algoserver.core.rates import rate, spend
 from algoserver.core.risk import (
     DUPLICATE,
     EXCEEDS_LIMIT,
@@ -34,7 +34,7 @@ from algoserver.core.risk import (
 from algoserver.domain.events import ParentRequested
 from algoserver.domain.limits import UNSET
 from algoserver.domain.policy import RiskPolicy
-from algoserver.domain.types import PPM_ONE, SECOND, Denied, Instrument, Side, px_text
+from algoserver.domain.types import DAY, PPM_ONE, SECOND, Denied, Instrument, Side, px_text
 
 # What two persons may let pass for one order. The rest is the market's, the law's or the firm's standing.
 OVERRIDABLE = ("parent_qty_max", "parent_value_max", "parent_value_soft_max", "parent_adv_max", "participation_max", "price_collar")
@@ -64,10 +64,20 @@ def admit(
     override = _override(gate, event) if denied is not None and denied.code in OVERRIDABLE else ""
     if denied is not None and not override:
         return denied
-    denied = _twin(gate, bounds, event) or _credit(gate, bounds, instrument, event.price or reference, event) or _take_token(gate, bounds, event)
-    if denied is None and override:
+    look = _look(event)
+    denied = (
+        _twin(gate, bounds, event, look)
+        or _credit(gate, bounds, instrument, event.price or reference, event)
+        or _take_token(gate, bounds, event)
+    )
+    if denied is not None:
+        return denied
+    if override:
         gate.overridden[f"{event.session} {event.cl_ord_id}"] = gate.overrides.pop(override)
-    return denied
+    gate.soft.pop(look, None)
+    gate.recent.pop(look, None)
+    gate.recent[look] = event.ts
+    return None
 
 
 def admit_amended(
@@ -98,18 +108,16 @@ def admit_amended(
     )
 
 
-def note_parent(gate: Gate, parent_id: str, event: ParentRequested, px: int, one: int) -> None:
-    """Open the gate's books for an admitted parent. px: what it is valued at without a limit; one: quantity units of a whole share or coin."""
-    keys = exposure.keys_of(event.session, event.symbol, algo_name(event.strategy))
+def note_parent(gate: Gate, keys: tuple[str, ...], parent_id: str, event: ParentRequested, px: int, one: int) -> None:
+    """Open the gate's books for an admitted parent.
+
+    keys: its bounds'. px: what it is valued at without a limit. one: quantity units of a whole share or coin.
+    """
     parent = GatedParent(
         event.session, event.symbol, event.side, event.order_qty, event.price, event.strategy, keys, one, px,
         event.time_in_force is FOR_THE_DAY,
     )  # fmt: skip
     exposure.on_admitted(gate, parent_id, parent, event.ts)
-    look = _look(event)
-    gate.soft.pop(look, None)
-    gate.recent.pop(look, None)
-    gate.recent[look] = event.ts
 
 
 def _permitted(bounds: Bounds, event: ParentRequested) -> Denied | None:
@@ -182,22 +190,24 @@ def _credit(
 ) -> Denied | None:
     """What the order would make of each layer's gross value, if all of it is done. known: the order that it amends."""
     value = max(0, event.order_qty - (known.filled if known else 0)) * px // 10**instrument.qty_decimals
+    day = event.ts // DAY
     for layer in bounds.summed:
-        most = layer.limits.gross_value_max
-        if most == UNSET:
-            continue
-        used = exposure.total(gate, layer.keys, event.ts)
-        gross = used.bought + used.sold + used.working + value - (known.working if known else 0)
-        if gross > most:
-            text = f"with this order {of_layer(layer)} has {px_text(gross)} bought, sold and working today, gross_value_max is {px_text(most)}"
-            return no("gross_value_max", text, EXCEEDS_LIMIT, most, gross)
+        used = gate.usage.get(layer.key)
+        if used is None or used.day != day:
+            used = exposure.total(gate, layer.keys, event.ts)
+        gross = used.bought + used.sold + used.working + value
+        if known is not None:
+            gross -= known.working
+        if gross > layer.gross:
+            text = f"with this order {of_layer(layer)} has {px_text(gross)} bought, sold and working today, gross_value_max is {px_text(layer.gross)}"
+            return no("gross_value_max", text, EXCEEDS_LIMIT, layer.gross, gross)
     return None
 
 
-def _twin(gate: Gate, policy: RiskPolicy, event: ParentRequested) -> Denied | None:
+def _twin(gate: Gate, policy: RiskPolicy, event: ParentRequested, look: str) -> Denied | None:
     while gate.recent and gate.recent[(oldest := next(iter(gate.recent)))] < event.ts - policy.duplicate_window_ns:
         del gate.recent[oldest]
-    seen_ts = gate.recent.get(_look(event))
+    seen_ts = gate.recent.get(look)
     if seen_ts is None:
         return None
     age = event.ts - seen_ts
@@ -213,7 +223,8 @@ def _look(event: ParentRequested) -> str:
 def _take_token(gate: Gate, bounds: Bounds, event: ParentRequested) -> Denied | None:
     key = f"parents:{event.session}"
     found = rate(gate.rates, key, event.ts)
-    if not has_room(found, bounds.parents_per_second_max):
+    if found.spent_ns + bounds.parent_token_ns > SECOND:
         return too_fast(key, bounds.parents_per_second_max)
-    spend(found, bounds.parents_per_second_max)
+    found.spent_ns += bounds.parent_token_ns
+    found.sent_today += 1
     return None

@@ -75,18 +75,24 @@ class AlertBook(msgspec.Struct):
 
 def keep(book: AlertBook, run: str, ts: int, out: list[Command]) -> None:
     """Book the alerts that a step raised or ended. In `out` stays what is to be told now."""
-    if out and any(type(command) in ABOUT_ALERTS for command in out):
-        said, out[:] = out[:], []
-        for command in said:
-            if isinstance(command, RaiseAlert):
-                _raise(book, run, ts, command, out)
-            elif isinstance(command, EndAlert):
-                for alert in _meant(book, command):
-                    _end(book, ts, alert, out)
-            else:
-                out.append(command)
+    for command in out:
+        if type(command) in ABOUT_ALERTS:
+            _book(book, run, ts, out)
+            break
     if book.owed and ts >= book.owed_ts:
         _pay(book, ts, out)
+
+
+def _book(book: AlertBook, run: str, ts: int, out: list[Command]) -> None:
+    said, out[:] = out[:], []
+    for command in said:
+        if isinstance(command, RaiseAlert):
+            _raise(book, run, ts, command, out)
+        elif isinstance(command, EndAlert):
+            for alert in _meant(book, command):
+                _end(book, ts, alert, out)
+        else:
+            out.append(command)
 
 
 def acknowledge(book: AlertBook, alert_id: str, operator: str, reason: str, ts: int, out: list[Command]) -> None:

@@ -32,6 +32,9 @@ def is_wanted(strategy: int, params: AlgoParams) -> bool:
 
 def refusal(setup: PolicyLoaded, event: ParentRequested, window: Window) -> Denied | None:
     """What can be said against taking part, once the window is known. The client may have agreed to some venues alone."""
+    is_for_close = is_wanted(event.strategy, event.params)
+    if not (is_for_close or event.params.open_auction):
+        return None
     midnight, hours = window.end_ts // DAY * DAY, window.hours
     venues = bounds(setup, event.session, event.symbol, event.strategy).open_to
     if event.params.open_auction:
@@ -46,7 +49,7 @@ def refusal(setup: PolicyLoaded, event: ParentRequested, window: Window) -> Deni
             return Denied("requests", "auction_over", text, risk.EXCHANGE_CLOSED)
         if window.start_ts != open_ts:
             return _contradiction(f"OpenAuction=Y needs the start at the open, {clock_text(open_ts)} UTC; leave StartTime (168) out")
-    if is_wanted(event.strategy, event.params):
+    if is_for_close:
         wish = "CLOSE" if event.strategy == Strategy.CLOSE else "CloseAuction=Y"
         denied = _no_auction(venues, hours.close_ns - hours.open_ns >= DAY, setup.algo.closing_ppm, wish, "closing")
         if denied is not None:

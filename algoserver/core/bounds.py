@@ -50,7 +50,8 @@ class Bounds(RiskPolicy, frozen=True, kw_only=True):
     """A policy as one order meets it. scopes: names of what a stop may hit it by. tight: limit -> the scope that sets it, but for the firm's.
 
     summed: layers that count its children; buckets: those that count them in time. open_to: venues that its children may go to, by policy and by
-    what the client has agreed to; open_names: theirs. desk: whose client's it is; "" without one.
+    what the client has agreed to; open_names: theirs. desk: whose client's it is; "" without one. algo: its algo's name.
+    keys: under which names the gate's books count it. parent_token_ns: how much of a second one parent takes.
     refused: why such an order may not be at all; "" if it may.
     """
 
@@ -61,6 +62,9 @@ class Bounds(RiskPolicy, frozen=True, kw_only=True):
     open_to: tuple[Venue, ...]
     open_names: tuple[str, ...]
     desk: str
+    algo: str
+    keys: tuple[str, ...]
+    parent_token_ns: int
     refused: str
     ord_types: tuple[str, ...]
     short_sale: str
@@ -92,6 +96,11 @@ def bounds(setup: PolicyLoaded, client: str, symbol: str, strategy: int) -> Boun
 def algo_name(strategy: int) -> str:
     """A strategy's name; its number where it has none."""
     return Strategy(strategy).name if strategy in Strategy._value2member_map_ else str(strategy)
+
+
+def keys_of(client: str, symbol: str, algo: str) -> tuple[str, ...]:
+    """The scopes that an order counts in. A desk's are its clients': who belongs to it may change while orders work."""
+    return FIRM, f"client:{client}", f"symbol:{symbol}", f"algo:{algo}", f"algo:{algo}@{symbol}"
 
 
 def algo_scope(parent: ParentOrder) -> str:
@@ -156,6 +165,9 @@ def _resolve(setup: PolicyLoaded, client: str, symbol: str, algo: str) -> Bounds
         open_to=open_to,
         open_names=tuple(v.name for v in open_to),
         desk=next((x.name for x in layers if x.kind == "desk"), ""),
+        algo=algo,
+        keys=keys_of(client, symbol, algo),
+        parent_token_ns=token_ns(values["parents_per_second_max"]),
         refused=refused,
         ord_types=ord_types,
         short_sale=max((p.short_sale for p in permits), key=("", "allowed", "locate", "refused").index),

@@ -92,11 +92,6 @@ class Books(msgspec.Struct):
     resting: dict[str, dict[int, int]] = {}
 
 
-def keys_of(client: str, symbol: str, algo: str) -> tuple[str, ...]:
-    """The scopes that an order counts in. A desk's are its clients': who belongs to it may change while orders work."""
-    return "firm", f"client:{client}", f"symbol:{symbol}", f"algo:{algo}", f"algo:{algo}@{symbol}"
-
-
 def usage(books: Books, key: str, ts: int) -> Usage:
     """A scope's usage as of now, to book in."""
     found = books.usage.get(key)
@@ -199,8 +194,12 @@ def _ladder(venue: str, symbol: str, is_buy: bool) -> str:
 
 def _set_working(books: Books, parent: GatedParent, quantity: int, ts: int) -> None:
     value = max(0, quantity) * (parent.price or parent.px) // parent.one
+    more, day, known = value - parent.working, ts // DAY, books.usage
     for key in parent.keys:
-        usage(books, key, ts).working += value - parent.working
+        used = known.get(key)
+        if used is None or used.day != day:
+            used = usage(books, key, ts)
+        used.working += more
     parent.working = value
 
 

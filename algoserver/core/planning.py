@@ -214,6 +214,8 @@ def plan_text(parent: ParentOrder, work: Work, setup: PolicyLoaded) -> str:
 
 
 def _kept_text(parent: ParentOrder, work: Work) -> str:
+    if not (work.opening_qty or work.auction_qty):
+        return ""
     kept = ((work.opening_qty, "opening"), (work.auction_qty, "closing"))
     return "".join(f", {qty_text(part, parent.qty_decimals)} of it in the {kind} auction" for part, kind in kept if part)
 

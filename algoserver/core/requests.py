@@ -6,7 +6,7 @@ Rule: a ClOrdID belongs to one order of its session for good, refused ones inclu
 from algoserver.core import admission, amend, halts, orders, planning, risk
 from algoserver.core import market as markets
 from algoserver.core.algos.schedule import Window, planned
-from algoserver.core.bounds import bounds
+from algoserver.core.bounds import Bounds, bounds
 from algoserver.core.orders import Order, ParentOrder
 from algoserver.core.reports import (
     ALREADY_PENDING,
@@ -21,7 +21,7 @@ from algoserver.core.reports import (
     report_no_order,
     tell_fills,
 )
-from algoserver.core.state import State, find, is_used, touch
+from algoserver.core.state import State, find, is_used, touch, wake
 from algoserver.domain.commands import Command, RejectMessage
 from algoserver.domain.events import READ_ONLY, CancelRequested, Garbled, ParentRequested, StatusRequested
 from algoserver.domain.types import Denied, ExecType, OnHalt, OrdStatus, TimeInForce, qty_text
@@ -33,19 +33,12 @@ BUSINESS_REASONS = {"unsupported_message_type": UNSUPPORTED_TYPE, "missing_field
 
 def parent_requested(state: State, event: ParentRequested, out: list[Command]) -> None:
     """Admit a parent, plan it and say how; or refuse it with a reason that says what to change."""
-    twin = find(state, event.session, event.cl_ord_id)
-    if twin is not None:
-        _same_cl_ord_id(twin, event, out)
-        return
-    if is_used(state, event.session, event.cl_ord_id):  # by a mass cancel: there is no order whose state could be shown
-        instrument = state.instruments.get(event.symbol)
-        report_no_order(
-            out, event.session, f"{state.run}.g{event.seq}", ExecType.REJECTED, event.ts, event.cl_ord_id, event.symbol, event.side,
-            risk.DUPLICATE, _used_before(event.cl_ord_id), order_qty=event.order_qty, qty_decimals=instrument.qty_decimals if instrument else 0,
-        )  # fmt: skip
+    if is_used(state, event.session, event.cl_ord_id):
+        _same_cl_ord_id(state, event, out)
         return
     refused = planning.refusal(state, event) or _in_a_halt(state, event)
     window: Window | Denied | None = None
+    limits: Bounds | None = None
     if refused is None and state.setup is not None:
         window = planning.window(state.setup, event)
         if isinstance(window, Denied):
@@ -61,14 +54,18 @@ def parent_requested(state: State, event: ParentRequested, out: list[Command]) -
         report(out, parent, ExecType.REJECTED, event.ts, ord_rej_reason=refused.ord_rej_reason, text=f"{refused.code}: {refused.text}")
         return
     assert state.setup is not None
+    assert limits is not None
     assert isinstance(window, Window)
     one = 10 ** state.instruments[event.symbol].qty_decimals
-    admission.note_parent(state.gate, parent.parent_id, event, parent.arrival_px, one)
+    admission.note_parent(state.gate, limits.keys, parent.parent_id, event, parent.arrival_px, one)
     orders.on_accepted(parent.order)
     work = state.works[parent.parent_id] = planning.plan(state, parent, window)
     report(out, parent, ExecType.NEW, event.ts, text=planning.plan_text(parent, work, state.setup))
     planning.ask_forecast(state, state.setup, event.symbol, event.ts, out)
-    touch(state, parent.parent_id)
+    if window.start_ts > event.ts and not work.opening_qty:
+        wake(state, parent.parent_id, window.start_ts)  # until then its turn would change nothing
+    else:
+        touch(state, parent.parent_id)
 
 
 def cancel_requested(state: State, event: CancelRequested, out: list[Command]) -> None:
@@ -155,7 +152,15 @@ def _in_a_halt(state: State, event: ParentRequested) -> Denied | None:
     return None
 
 
-def _same_cl_ord_id(twin: ParentOrder, event: ParentRequested, out: list[Command]) -> None:
+def _same_cl_ord_id(state: State, event: ParentRequested, out: list[Command]) -> None:
+    twin = find(state, event.session, event.cl_ord_id)
+    if twin is None:  # a mass cancel had it: there is no order whose state could be shown
+        instrument = state.instruments.get(event.symbol)
+        report_no_order(
+            out, event.session, f"{state.run}.g{event.seq}", ExecType.REJECTED, event.ts, event.cl_ord_id, event.symbol, event.side,
+            risk.DUPLICATE, _used_before(event.cl_ord_id), order_qty=event.order_qty, qty_decimals=instrument.qty_decimals if instrument else 0,
+        )  # fmt: skip
+        return
     if event.poss_dup:
         return  # the same message once more, sent again by the session; it is answered already
     if event.poss_resend:

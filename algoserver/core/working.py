@@ -47,7 +47,6 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     is_before, refresh_ns = ts < parent.start_ts, setup.algo.refresh_ns
     wake(state, parent.parent_id, auction.next_turn(parent, own, resting, refresh_ns, ts) if is_before else ts + refresh_ns)
     is_past_end, stopped = _should_end(parent, setup, ts), stops.hits(state, parent)
-    limits = _limits(setup, parent)
     if parent.amendment is not None and not parent.order.is_cancel_pending:
         # Past the old end everything is taken back: no child outlives its parent, whatever the new end may be.
         is_off = is_past_end or parent.ended_as or parent.paused_by or stopped
@@ -62,7 +61,7 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
         parent.end_text = f"trading in {parent.symbol} is halted (18=K)"
     is_over = bool(parent.ended_as) or parent.order.is_cancel_pending or not orders.is_open(parent.order)
     if not (is_over or parent.paused_by or is_halted or ts < parent.start_ts) and parent.time_in_force is TimeInForce.DAY:
-        watch.pause_if_moved(limits, state.instruments[parent.symbol], state.markets[parent.symbol], parent, ts, out)
+        watch.pause_if_moved(_limits(setup, parent), state.instruments[parent.symbol], state.markets[parent.symbol], parent, ts, out)
     if is_over or parent.paused_by or stopped:
         # end_text: somebody has asked for the end; that of the window has none before it is done.
         is_unwanted = parent.order.is_cancel_pending or bool(parent.end_text or parent.paused_by or stopped)
@@ -94,7 +93,7 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     is_called = parent.params.open_auction and _await_opening(state, setup, parent, own, resting, ts, out)
     if own.halted_ts or (own.opening_qty and not is_called):
         _go_on(state, setup, parent, own, ts)
-    slice_start_ts = own.slice_start_ts
+    slice_start_ts, limits = own.slice_start_ts, _limits(setup, parent)
     lit, hidden = dark.split(auction.in_book(resting))
     wanted = _demand(parent, own, lit, hidden, auction.away_qty(resting), market, setup, instrument, ts)
     if own.slice_start_ts != slice_start_ts:

@@ -12,7 +12,7 @@ from algoserver.domain import types
 from algoserver.domain.types import Strategy, ppm_text
 
 
-class AlgoParams(msgspec.Struct, frozen=True, gc=False):
+class AlgoParams(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """A parent's parameters, decoded. 0 or "" means not given; shares are ppm, prices and quantities in units.
 
     dark_pct: -1 is the strategy's own, all for LIQUIDITY and nothing for the others.

@@ -2,8 +2,7 @@
 
 import pytest
 
-from algoserver.core.bounds import Bounds, bounds, scopes_of
-from algoserver.core.exposure import keys_of
+from algoserver.core.bounds import Bounds, bounds, keys_of, scopes_of
 from algoserver.domain.limits import LIMITS, ORDER_LAYERS, UNSET, Limits
 from algoserver.domain.policy import Layer, Permits, Venue
 from algoserver.domain.types import Strategy

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from algoserver.core import admission, exposure, risk
 from algoserver.core import market as markets
-from algoserver.core.bounds import Bounds, bounds
+from algoserver.core.bounds import Bounds, algo_name, bounds, keys_of
 from algoserver.core.market import Market
 from algoserver.core.risk import Gate, Stop
 from algoserver.domain.commands import SendChild
@@ -48,7 +48,8 @@ def _admit(
 
 def _gate(**parent: Any) -> Gate:
     gate = Gate()
-    admission.note_parent(gate, "P1", _parent(**parent), MID, 1)
+    event = _parent(**parent)
+    admission.note_parent(gate, keys_of(event.session, event.symbol, algo_name(event.strategy)), "P1", event, MID, 1)
     return gate
 
 
@@ -218,7 +219,7 @@ def test_control_4_a_limit_of_nothing_lets_nothing_pass():
 def test_control_4_a_session_sends_so_many_parents_a_second():
     """Another session has a rate of its own."""
     gate = Gate()
-    codes = [_admit(_parent(cl_ord_id=f"P{n}"), gate, parents_per_second_max=2) for n in range(3)]
+    codes = [_admit(_parent(cl_ord_id=f"P{n}", order_qty=100 * n), gate, parents_per_second_max=2) for n in (1, 2, 3)]
     assert codes == ["", "", "message_rate"]
     assert _admit(_parent(session="CLIENT2"), gate, parents_per_second_max=2) == ""
 
@@ -237,12 +238,14 @@ def test_control_5_what_is_on_its_way_counts_as_arrived():
 
 def test_control_12_a_twin_within_the_window_is_a_duplicate():
     """Same symbol, side, quantity and price: at the window's end still, a nanosecond later no more."""
-    gate = _gate()
+    gate = Gate()
     window = {"duplicate_window_ns": SECOND}
+    assert _admit(_parent(ts=OPEN_TS), gate, **window) == ""
     assert _admit(_parent(ts=OPEN_TS + SECOND), gate, **window) == "duplicate_order"
     assert _admit(_parent(ts=OPEN_TS + SECOND + 1), gate, **window) == ""
     for change in ({"order_qty": 1_001}, {"side": Side.SELL}, {"price": MID - CENT}, {"session": "CLIENT2"}):
-        assert _admit(_parent(ts=OPEN_TS + 1, **change), _gate(), **window) == ""
+        gate = Gate()
+        assert _admit(_parent(ts=OPEN_TS), gate, **window) == _admit(_parent(ts=OPEN_TS + 1, **change), gate, **window) == ""
 
 
 def test_control_12_a_child_id_leaves_once():
