@@ -11,10 +11,10 @@ from typing import Any
 from algoserver.core import alerts, dark, halts, orders, stops, watch
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Work, band, market_volume, planned
-from algoserver.core.bounds import FIRM
+from algoserver.core.bounds import FIRM, NAMES
 from algoserver.core.market import best
 from algoserver.core.orders import ChildOrder, ParentOrder
-from algoserver.core.planning import NAMES, plan_text
+from algoserver.core.planning import plan_text
 from algoserver.core.state import ForeignOrder, State, open_children
 from algoserver.core.tally import SECONDS_KEPT
 from algoserver.domain.params import PARAMS, Param

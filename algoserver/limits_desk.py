@@ -158,7 +158,7 @@ def _messages(asked: Asked, key: str) -> Iterator[tuple[str, str, str]]:
         if key == "venue_messages_per_second_max":
             most, used = held.venue_messages_per_second_max, _in_bucket(state, scope, held.venue_messages_per_second_max)
         elif key == "venue_messages_per_day_max":
-            most, used = held.venue_messages_per_day_max, seen.sent_today if seen and seen.day == state.ts // DAY else 0
+            most, used = held.venue_messages_per_day_max, seen.sent_today if seen and state.ts < seen.day_end_ts else 0
         else:
             return
         yield scope, str(used), ppm_text(used * PPM_ONE // most) if most else ""

@@ -53,7 +53,7 @@ def admit(
         return no("killed", f"{why}; send the order again after release", OTHER)
     denied = _permitted(bounds, event) or steps(instrument, event.order_qty, event.price, event.ord_type, "order_qty")
     reference = denied or reference_px(bounds, market, event.ts, stand_in_px)
-    if isinstance(reference, Denied):
+    if not isinstance(reference, int):
         return reference
     # Nothing that no two persons may let pass is behind one that they may: an override is of the limits, not of what is after them.
     denied = (
@@ -97,7 +97,7 @@ def admit_amended(
         return no("killed", f"{why}; send the replace again after release", OTHER)
     denied = _permitted(bounds, event)
     reference = denied or reference_px(bounds, market, event.ts, stand_in_px)
-    if isinstance(reference, Denied):
+    if not isinstance(reference, int):
         return reference
     is_more = event.order_qty > known.order_qty and event.session == known.client  # an operator means what he says
     return (

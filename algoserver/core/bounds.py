@@ -17,6 +17,8 @@ from algoserver.domain.types import Strategy
 
 FIRM = "firm"
 BEYOND = 1 << 200  # more than anything that is counted
+NAMES = {int(s): s.name for s in Strategy}
+ALGO_SCOPES = {number: f"algo:{name}" for number, name in NAMES.items()}
 MEMO_MAX = 10_000  # combinations of client, symbol and algo that are kept resolved
 
 
@@ -51,7 +53,8 @@ class Bounds(RiskPolicy, frozen=True, kw_only=True):
 
     summed: layers that count its children; buckets: those that count them in time. open_to: venues that its children may go to, by policy and by
     what the client has agreed to; open_names: theirs. desk: whose client's it is; "" without one. algo: its algo's name.
-    keys: under which names the gate's books count it. parent_token_ns: how much of a second one parent takes.
+    keys: under which names the gate's books count it. parent_token_ns, venue_token_ns: how much
+    of a second one parent takes, one message to a venue.
     refused: why such an order may not be at all; "" if it may.
     """
 
@@ -65,6 +68,7 @@ class Bounds(RiskPolicy, frozen=True, kw_only=True):
     algo: str
     keys: tuple[str, ...]
     parent_token_ns: int
+    venue_token_ns: int
     refused: str
     ord_types: tuple[str, ...]
     short_sale: str
@@ -95,7 +99,7 @@ def bounds(setup: PolicyLoaded, client: str, symbol: str, strategy: int) -> Boun
 
 def algo_name(strategy: int) -> str:
     """A strategy's name; its number where it has none."""
-    return Strategy(strategy).name if strategy in Strategy._value2member_map_ else str(strategy)
+    return NAMES.get(strategy) or str(strategy)
 
 
 def keys_of(client: str, symbol: str, algo: str) -> tuple[str, ...]:
@@ -105,7 +109,7 @@ def keys_of(client: str, symbol: str, algo: str) -> tuple[str, ...]:
 
 def algo_scope(parent: ParentOrder) -> str:
     """The scope of a parent's algo."""
-    return f"algo:{algo_name(parent.strategy)}"
+    return ALGO_SCOPES.get(parent.strategy) or f"algo:{parent.strategy}"
 
 
 def scopes_of(policy: RiskPolicy, client: str, symbol: str, algo: str) -> tuple[str, ...]:
@@ -168,6 +172,7 @@ def _resolve(setup: PolicyLoaded, client: str, symbol: str, algo: str) -> Bounds
         algo=algo,
         keys=keys_of(client, symbol, algo),
         parent_token_ns=token_ns(values["parents_per_second_max"]),
+        venue_token_ns=token_ns(policy.venue_messages_per_second_max),
         refused=refused,
         ord_types=ord_types,
         short_sale=max((p.short_sale for p in permits), key=("", "allowed", "locate", "refused").index),

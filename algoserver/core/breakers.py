@@ -31,10 +31,12 @@ def on_fill(state: State, algo: str, venue: str, ts: int) -> None:
         seen.refused = 0
 
 
-def on_accepted(state: State, algo: str, venue: str, ts: int) -> None:
+def on_accepted(state: State, algo: str, venue: str) -> None:
     """A venue took a child."""
     for scope in (algo, f"venue:{venue}"):
-        _traffic(state, scope, ts).refused = 0
+        seen = state.gate.traffic.get(scope)
+        if seen is not None and seen.refused:
+            seen.refused = 0
 
 
 def on_refused(state: State, scopes: tuple[str, ...], text: str, ts: int, out: list[Command]) -> None:

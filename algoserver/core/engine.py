@@ -24,20 +24,23 @@ def step(state: State, event: events.Event) -> list[Command]:
     assert event.seq == state.seq + 1, f"event {event.seq} after {state.seq}"
     assert event.ts > state.ts, f"event {event.seq} at {event.ts} is not after {state.ts}"
     state.seq, state.ts = event.seq, event.ts
-    if isinstance(event, events.Message) and event.msg_seq:
-        state.heard[event.session] = event.msg_seq
-    elif isinstance(event, events.Commanded) and event.audit_head:
-        state.audited = Audited(event.seq, event.audit_head)
+    kind = type(event)
+    if kind in MESSAGES:
+        _heard(state, event)
+    elif kind in COMMANDED:
+        _audited(state, event)
     out: list[Command] = []
-    BOOK[type(event)](state, event, out)
-    _touch_due(state, event.ts, out)
+    BOOK[kind](state, event, out)
+    if state.due and state.due[0][0] <= event.ts:
+        _touch_due(state, event.ts, out)
     while state.touched:  # a limit that is reached in one parent's turn stops others, whose turn it then is too
         touched, state.touched = state.touched, {}
         for parent_id in touched:
             work(state, state.parents[parent_id], event.ts, out)
     if state.gate.stops:
         stops.verify(state, out)
-    alerts.keep(state.alerts, state.run, event.ts, out)
+    if out or state.alerts.owed:
+        alerts.keep(state.alerts, state.run, event.ts, out)
     return out
 
 
@@ -45,6 +48,16 @@ def next_wakeup(state: State) -> int | None:
     """When a Wakeup is due; None if nothing waits."""
     due_ts, owed_ts = state.due[0][0] if state.due else None, alerts.next_ts(state.alerts)
     return min(due_ts, owed_ts) if due_ts is not None and owed_ts else due_ts or owed_ts or None
+
+
+def _heard(state: State, event: Any) -> None:
+    if event.msg_seq:
+        state.heard[event.session] = event.msg_seq
+
+
+def _audited(state: State, event: Any) -> None:
+    if event.audit_head:
+        state.audited = Audited(event.seq, event.audit_head)
 
 
 def _touch_due(state: State, ts: int, out: list[Command]) -> None:
@@ -136,3 +149,6 @@ BOOK: dict[type[events.Event], Callable[[State, Any, list[Command]], None]] = {
     events.Wakeup: _nothing,
     events.MachineWarned: _machine,
 }
+# To ask isinstance() of every event would take as long as to book a quote.
+MESSAGES = frozenset(kind for kind in BOOK if issubclass(kind, events.Message))
+COMMANDED = frozenset(kind for kind in BOOK if issubclass(kind, events.Commanded))

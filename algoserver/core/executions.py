@@ -38,7 +38,7 @@ def child_accepted(state: State, event: ChildAccepted, out: list[Command]) -> No
     if child is not None:
         if child.order.status is OrdStatus.PENDING_NEW:
             orders.on_accepted(child.order)
-            breakers.on_accepted(state, algo_scope(state.parents[child.parent_id]), child.venue, event.ts)
+            breakers.on_accepted(state, algo_scope(state.parents[child.parent_id]), child.venue)
             copy_child(state, out, child, ExecType.NEW, event.ts)
         _open_again(state, child, event.ts, out)
         work = state.works.get(child.parent_id)

@@ -14,6 +14,7 @@ from algoserver.domain.types import DAY, OrdType, Side, TimeInForce
 
 FOR_THE_DAY = TimeInForce.DAY  # to ask the enum takes ten times as long in Python 3.11
 BUY, PEGGED = Side.BUY, OrdType.PEGGED
+SYMBOL = 2  # where an order's keys have its symbol, whose usage alone counts positions
 
 
 class Usage(msgspec.Struct, gc=False):
@@ -120,21 +121,21 @@ def _seen(books: Books, key: str, ts: int) -> Usage:
 def on_admitted(books: Books, parent_id: str, parent: GatedParent, ts: int) -> None:
     """A parent was admitted."""
     books.parents[parent_id] = parent
-    _set_working(books, parent, parent.order_qty, ts)
+    _set_working(parent, parent.order_qty, _usages(books, parent.keys, ts))
 
 
 def on_amended(books: Books, parent_id: str, order_qty: int, price: int, ts: int) -> None:
     """An amended parent's new bounds."""
     parent = books.parents[parent_id]
     parent.order_qty, parent.price = order_qty, price
-    _set_working(books, parent, order_qty - parent.filled, ts)
+    _set_working(parent, order_qty - parent.filled, _usages(books, parent.keys, ts))
 
 
 def on_finished(books: Books, parent_id: str, ts: int) -> None:
     """A parent is over: nothing more of it is to come."""
     parent = books.parents.get(parent_id)
     if parent is not None:
-        _set_working(books, parent, 0, ts)
+        _set_working(parent, 0, _usages(books, parent.keys, ts))
 
 
 def on_sent(books: Books, parent_id: str, sent: SendChild, ts: int) -> None:
@@ -143,7 +144,7 @@ def on_sent(books: Books, parent_id: str, sent: SendChild, ts: int) -> None:
     ladder = _ladder(sent.venue, parent.symbol, parent.side is BUY) if sent.time_in_force is FOR_THE_DAY else ""
     is_shown = sent.ord_type is not PEGGED and not sent.time_in_force.is_auction
     child = books.children[sent.child_id] = GatedChild(parent_id, sent.venue, sent.price, ladder, is_shown)
-    _set_leaves(books, parent, child, sent.order_qty, ts)
+    _set_leaves(books, parent, child, sent.order_qty, _usages(books, _keys(parent, child), ts))
 
 
 def on_fill(books: Books, parent_id: str, child_id: str, quantity: int, px: int, ts: int) -> None:
@@ -155,28 +156,30 @@ def on_fill(books: Books, parent_id: str, child_id: str, quantity: int, px: int,
     # What yesterday counted is no room today: a bust takes back no more than its child has traded on this day.
     value = quantity * px // parent.one if quantity > 0 else -min(child.done, -quantity * px // parent.one)
     child.done += value
-    is_buy = parent.side is BUY
-    for key in (*parent.keys, f"venue:{child.venue}"):
-        used = usage(books, key, ts)
-        if is_buy:
+    scopes = _usages(books, _keys(parent, child), ts)
+    if parent.side is BUY:
+        for used in scopes:
             used.bought += value
-        else:
+        scopes[SYMBOL].position += quantity
+    else:
+        for used in scopes:
             used.sold += value
-    usage(books, parent.keys[2], ts).position += quantity if is_buy else -quantity
+        scopes[SYMBOL].position -= quantity
     if quantity > 0:  # a bust gives no room in the running window either: its trade may have been before it
         traded = books.traded.get(parent.symbol)
         if traded is None:
             traded = books.traded[parent.symbol] = Tally()
         traded.add(ts, quantity)
     if parent.working:
-        _set_working(books, parent, parent.order_qty - parent.filled, ts)
-    _set_leaves(books, parent, child, max(0, child.leaves - max(0, quantity)), ts)
+        _set_working(parent, parent.order_qty - parent.filled, scopes[: len(parent.keys)])
+    _set_leaves(books, parent, child, max(0, child.leaves - max(0, quantity)), scopes)
 
 
 def on_resized(books: Books, child_id: str, leaves: int, ts: int) -> None:
     """A venue changed how much of a child may still trade; 0: it is over."""
     child = books.children[child_id]
-    _set_leaves(books, books.parents[child.parent_id], child, leaves, ts)
+    parent = books.parents[child.parent_id]
+    _set_leaves(books, parent, child, leaves, _usages(books, _keys(parent, child), ts))
 
 
 def crosses_own(books: Books, venue: str, symbol: str, side: Side, price: int) -> int:
@@ -192,37 +195,42 @@ def _ladder(venue: str, symbol: str, is_buy: bool) -> str:
     return f"{venue} {symbol} {'B' if is_buy else 'S'}"
 
 
-def _set_working(books: Books, parent: GatedParent, quantity: int, ts: int) -> None:
-    value = max(0, quantity) * (parent.price or parent.px) // parent.one
-    more, day, known = value - parent.working, ts // DAY, books.usage
-    for key in parent.keys:
+def _keys(parent: GatedParent, child: GatedChild) -> tuple[str, ...]:
+    return (*parent.keys, f"venue:{child.venue}")
+
+
+def _usages(books: Books, keys: tuple[str, ...], ts: int) -> list[Usage]:
+    """usage() of several scopes: every child asks for six of them, two or three times in its life."""
+    day, known, found = ts // DAY, books.usage, []
+    for key in keys:
         used = known.get(key)
-        if used is None or used.day != day:
-            used = usage(books, key, ts)
+        found.append(used if used is not None and used.day == day else usage(books, key, ts))
+    return found
+
+
+def _set_working(parent: GatedParent, quantity: int, scopes: list[Usage]) -> None:
+    value = max(0, quantity) * (parent.price or parent.px) // parent.one
+    more = value - parent.working
+    for used in scopes:
         used.working += more
     parent.working = value
 
 
-def _set_leaves(books: Books, parent: GatedParent, child: GatedChild, leaves: int, ts: int) -> None:
+def _set_leaves(books: Books, parent: GatedParent, child: GatedChild, leaves: int, scopes: list[Usage]) -> None:
     if leaves == child.leaves:
         return
     opened, more, value = (leaves > 0) - (child.leaves > 0), leaves - child.leaves, leaves * child.price // parent.one
-    is_buy, worth = parent.side is BUY, value - child.value
-    day, known = ts // DAY, books.usage
-    for key in (*parent.keys, f"venue:{child.venue}"):
-        used = known.get(key)
-        if used is None or used.day != day:
-            used = usage(books, key, ts)
-        used.children_open += opened
-        if is_buy:
+    worth = value - child.value
+    if parent.side is BUY:
+        for used in scopes:
+            used.children_open += opened
             used.buys_open += worth
-        else:
-            used.sells_open += worth
-    of_symbol = books.usage[parent.keys[2]]
-    if is_buy:
-        of_symbol.buy_qty_open += more
+        scopes[SYMBOL].buy_qty_open += more
     else:
-        of_symbol.sell_qty_open += more
+        for used in scopes:
+            used.children_open += opened
+            used.sells_open += worth
+        scopes[SYMBOL].sell_qty_open += more
     if child.is_shown:
         books.shown[parent.symbol] = books.shown.get(parent.symbol, 0) + more
     parent.open += more

@@ -97,14 +97,19 @@ def _within(parent: ParentOrder, price: int) -> int:
 
 def crosses_by_wish(parent: ParentOrder, market: Market) -> bool:
     """Whether IWouldPrice is there and the limit lets us cross."""
+    if not is_wished(parent, market):
+        return False
     far = markets.far(market, parent.side)
-    return is_wished(parent, market) and _within(parent, far) == far
+    return _within(parent, far) == far
 
 
 def is_wished(parent: ParentOrder, market: Market) -> bool:
     """Whether the far touch is at IWouldPrice or better."""
-    wish, far = parent.params.i_would_price, markets.far(market, parent.side)
-    return bool(wish and far) and (far - wish) * parent.side.sign <= 0
+    wish = parent.params.i_would_price
+    if not wish:  # most have none, and every turn asks
+        return False
+    far = markets.far(market, parent.side)
+    return far > 0 and (far - wish) * parent.side.sign <= 0
 
 
 def may_cancel(child: ChildOrder, ts: int) -> bool:

@@ -12,7 +12,7 @@ from algoserver.core import market as markets
 from algoserver.core.algos import ALGOS, close
 from algoserver.core.algos.liquidity import ALONE_PPM
 from algoserver.core.algos.schedule import Schedule, Window, Work, expected_share, slice_length
-from algoserver.core.bounds import bounds
+from algoserver.core.bounds import NAMES, bounds
 from algoserver.core.orders import ParentOrder, leaves_qty
 from algoserver.core.state import State, profile
 from algoserver.core.tally import Tally
@@ -37,7 +37,6 @@ from algoserver.domain.types import (
 )
 
 STATIC = "static"
-NAMES = {int(s): s.name for s in Strategy}
 SIDE_NAMES = {s: s.name for s in Side}
 IS, FOR_THE_DAY = Strategy.IS, TimeInForce.DAY  # to ask the enum takes ten times as long in Python 3.11
 BY_STRATEGY: dict[int, Use] = {int(s): use for s, use in USES.items()}

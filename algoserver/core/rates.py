@@ -9,11 +9,11 @@ from algoserver.domain.types import DAY, SECOND
 
 
 class Rate(msgspec.Struct, gc=False):
-    """A bucket that holds one second's messages. spent_ns: market time until it is full again. And a day's count."""
+    """A bucket that holds one second's messages. spent_ns: market time until it is full again. And a count, until the UTC day ends."""
 
     spent_ns: int = 0
     updated_ts: int = 0
-    day: int = 0
+    day_end_ts: int = 0
     sent_today: int = 0
 
 
@@ -28,13 +28,17 @@ def rate(rates: dict[str, Rate], key: str, ts: int) -> Rate:
     """A bucket as of now."""
     found = rates.get(key)
     if found is None:
-        found = rates[key] = Rate(updated_ts=ts, day=ts // DAY)
+        found = rates[key] = Rate(updated_ts=ts, day_end_ts=_day_end(ts))
     left_ns = found.spent_ns - (ts - found.updated_ts)
     found.spent_ns = left_ns if left_ns > 0 else 0
     found.updated_ts = ts
-    if ts // DAY != found.day:
-        found.day, found.sent_today = ts // DAY, 0
+    if ts >= found.day_end_ts:
+        found.day_end_ts, found.sent_today = _day_end(ts), 0
     return found
+
+
+def _day_end(ts: int) -> int:
+    return (ts // DAY + 1) * DAY
 
 
 def token_ns(per_second_max: int) -> int:

@@ -15,7 +15,7 @@ from algoserver.core import market as markets
 from algoserver.core.bounds import BEYOND, Bounds, Summed
 from algoserver.core.exposure import Books, GatedParent
 from algoserver.core.market import Market
-from algoserver.core.rates import Count, Rate, count, has_room, rate, spend
+from algoserver.core.rates import Count, Rate, count, rate, spend
 from algoserver.domain.commands import SendChild
 from algoserver.domain.limits import UNSET
 from algoserver.domain.policy import RiskPolicy, SessionHours
@@ -23,7 +23,7 @@ from algoserver.domain.types import DAY, MID_PEG, PPM_ONE, SECOND, Denied, Instr
 
 UNKNOWN_SYMBOL, EXCHANGE_CLOSED, EXCEEDS_LIMIT, DUPLICATE, UNSUPPORTED, INCORRECT_QTY, OTHER = 1, 2, 3, 6, 11, 13, 99
 BUY, LIMIT, MARKET, PEGGED = Side.BUY, OrdType.LIMIT, OrdType.MARKET, OrdType.PEGGED  # to ask the enum takes ten times as long in Python 3.11
-FOR_THE_DAY, AT_OPEN = TimeInForce.DAY, TimeInForce.AT_OPEN
+FOR_THE_DAY, AT_OPEN, AT_CLOSE = TimeInForce.DAY, TimeInForce.AT_OPEN, TimeInForce.AT_CLOSE
 # Denials that pass by themselves, by time or by the next quote: a parent waits for its next turn and not for a person.
 PASSING = ("message_rate", "no_reference", "stale_reference", "traded_max", "self_match")
 FIRM = "firm"
@@ -179,10 +179,9 @@ def refused(bounds: Bounds) -> Denied:
 def _child_limits(
     gate: Gate, bounds: Bounds, instrument: Instrument, parent: GatedParent, market: Market, child: SendChild, ts: int, stand_in_px: int
 ) -> Denied | None:
-    decimals = instrument.qty_decimals
-    qty_max = bounds.child_qty_max * 10**decimals
+    qty_max = bounds.child_qty_max * parent.one
     if child.order_qty > qty_max:
-        return over("child_qty_max", "child quantity", child.order_qty, qty_max, bounds, decimals)
+        return over("child_qty_max", "child quantity", child.order_qty, qty_max, bounds, instrument.qty_decimals)
     exposed = parent.filled + parent.open + child.order_qty
     if exposed > parent.order_qty:
         text = f"filled {parent.filled} + open {parent.open} + child {child.order_qty} exceeds order_qty {parent.order_qty}"
@@ -195,15 +194,15 @@ def _child_limits(
         text = f"child price {px_text(child.price)} is beyond the parent's limit {px_text(parent.price)}"
         return no("beyond_limit", text, EXCEEDS_LIMIT, parent.price, child.price)
     reference = reference_px(bounds, market, ts, stand_in_px)
-    if isinstance(reference, Denied):
+    if not isinstance(reference, int):
         return reference
-    value, value_max = child.price * child.order_qty, bounds.child_value_max * 10**decimals
+    value, value_max = child.price * child.order_qty, bounds.child_value_max * parent.one
     if value > value_max:
-        return over_value("child_value_max", "child value", value // 10**decimals, bounds.child_value_max, bounds)
+        return over_value("child_value_max", "child value", value // parent.one, bounds.child_value_max, bounds)
     denied = collar(bounds, instrument, child.side, child.price, reference)
     if denied is not None:
         return denied
-    is_continuous = not child.time_in_force.is_auction
+    is_continuous = child.time_in_force is not AT_OPEN and child.time_in_force is not AT_CLOSE
     if bounds.self_match != "off" and is_continuous:
         met = exposure.crosses_own(gate, child.venue, child.symbol, child.side, child.price)
         if met:
@@ -259,15 +258,16 @@ def _sums(gate: Gate, bounds: Bounds, instrument: Instrument, parent: GatedParen
 
 
 def _take_child_tokens(gate: Gate, bounds: Bounds, parent: GatedParent, child: SendChild, ts: int) -> Denied | None:
-    key, venue_max, rates = f"venue:{child.venue}", bounds.venue_messages_per_second_max, gate.rates
+    key, rates = f"venue:{child.venue}", gate.rates
     at_venue = rate(rates, key, ts)
-    if not has_room(at_venue, venue_max):
-        return too_fast(key, venue_max)
+    if at_venue.spent_ns + bounds.venue_token_ns > SECOND:
+        return too_fast(key, bounds.venue_messages_per_second_max)
     if at_venue.sent_today >= bounds.venue_messages_per_day_max >= 0:
         text = f"{bounds.venue_messages_per_day_max} messages today on {key} are used up"
         return no("message_count", text, EXCEEDS_LIMIT, bounds.venue_messages_per_day_max, at_venue.sent_today)
-    for bucket in bounds.buckets:
-        if rate(rates, bucket.key, ts).spent_ns + bucket.token_ns > SECOND:
+    taken = [(rate(rates, bucket.key, ts), bucket) for bucket in bounds.buckets]
+    for found, bucket in taken:
+        if found.spent_ns + bucket.token_ns > SECOND:
             return too_fast(bucket.scope, bucket.per_second_max)
     if bounds.repeats_max != UNSET:
         pair = parent.keys[4]
@@ -276,9 +276,9 @@ def _take_child_tokens(gate: Gate, bounds: Bounds, parent: GatedParent, child: S
             text = f"{repeats.times} children of {pair.removeprefix('algo:')} in {bounds.repeats_window_ns // SECOND} s: repeats_max"
             return no("repeats_max", f"{text} {bounds.where('repeats_max')}", EXCEEDS_LIMIT, bounds.repeats_max, repeats.times + 1, pair)
         repeats.times += 1
-    spend(at_venue, venue_max)
-    for bucket in bounds.buckets:
-        found = rates[bucket.key]
+    at_venue.spent_ns += bounds.venue_token_ns
+    at_venue.sent_today += 1
+    for found, bucket in taken:
         found.spent_ns += bucket.token_ns
         found.sent_today += 1
     return None
@@ -320,14 +320,18 @@ def reference_px(policy: RiskPolicy, market: Market, ts: int, stand_in_px: int =
 
 def collar_bound(policy: RiskPolicy, instrument: Instrument, side: Side, reference: int) -> int:
     """Dearest price around `reference`. The wider of both widths holds: a percentage of a cheap share is less than one tick."""
-    width = max(reference * policy.collar_ppm // PPM_ONE, policy.collar_ticks * instrument.tick)
-    return reference + side.sign * width
+    return reference + side.sign * _collar_width(policy, instrument, reference)
+
+
+def _collar_width(policy: RiskPolicy, instrument: Instrument, reference: int) -> int:
+    return max(reference * policy.collar_ppm // PPM_ONE, policy.collar_ticks * instrument.tick)
 
 
 def collar(bounds: Bounds, instrument: Instrument, side: Side, price: int, reference: int) -> Denied | None:
     """Only the dear side hurts: a buy far below the market rests, it does not trade."""
-    bound = collar_bound(bounds, instrument, side, reference)
-    if (price - bound) * side.sign > 0:
+    width = _collar_width(bounds, instrument, reference)
+    if (price - reference if side is BUY else reference - price) > width:
+        bound = reference + side.sign * width
         text = f"price {px_text(price)} is beyond the collar {px_text(bound)} around {px_text(reference)} {bounds.where('collar_ppm')}"
         return no("price_collar", text, EXCEEDS_LIMIT, bound, price)
     return None
@@ -336,7 +340,7 @@ def collar(bounds: Bounds, instrument: Instrument, side: Side, price: int, refer
 def dearest_px(policy: RiskPolicy, instrument: Instrument, side: Side, market: Market, limit: int, ts: int, stand_in_px: int = 0) -> int:
     """The dearest price in ticks that collar and `limit` (0: none) let out now; 0 without a fresh reference."""
     reference = reference_px(policy, market, ts, stand_in_px)
-    if isinstance(reference, Denied):
+    if not isinstance(reference, int):
         return 0
     bound = collar_bound(policy, instrument, side, reference)
     if side is Side.BUY:

@@ -168,9 +168,9 @@ def _demand(
         own.forgiven += max(0, missed)
     floor = own.base_qty + parent.params.min_pct_vol * market_volume(own, market) // PPM_ONE if parent.params.min_pct_vol else 0
     most_due = parent.order.order_qty - own.auction_qty
-    start_qty, now_qty, end_qty = (
+    start_qty, now_qty, end_qty = [
         min(most_due, max(algo.target(parent, own, market, ts, moment) - own.forgiven, floor)) for moment in (start, ts, end)
-    )
+    ]
     if is_new_slice:
         own.slice_start_ts, own.slice_due, own.slice_cum = start, start_qty, parent.order.cum_qty
     start_qty = 0 if algo.is_patient else own.slice_due
@@ -211,9 +211,10 @@ def _act(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, plac
     if placed.quantity <= 0:
         return
     instrument, market = state.instruments[parent.symbol], state.markets[parent.symbol]
-    venues = [v for v in setup.venues if v.kind != dark.DARK and _takes_orders(state, v.name, parent)]
+    limits = _limits(setup, parent)
+    venues = [v for v in setup.venues if v.kind != dark.DARK and _takes_orders(state, limits, v.name, parent.symbol)]
     shown = 0 if placed.time_in_force.is_auction else parent.params.display_qty  # a call shows no order
-    most = router.child_most(_limits(setup, parent), instrument, placed.price, shown)
+    most = router.child_most(limits, instrument, placed.price, shown)
     if placed.time_in_force is TimeInForce.DAY:
         routes = router.rest(parent.side, placed.quantity, placed.price, market, venues, instrument, most)
     elif placed.time_in_force.is_auction:
@@ -233,8 +234,9 @@ def _hide(state: State, setup: PolicyLoaded, parent: ParentOrder, rest: dark.Res
     lit, hidden = dark.split(auction.in_book(resting))
     lit_qty, hidden_qty = (sum(orders.leaves_qty(c.order) for c in children) for children in (lit, hidden))
     free = min(orders.leaves_qty(parent.order) - hidden_qty - auction.away_qty(resting), wanted.most - wanted.held) - lit_qty
-    venues = [v for v in setup.venues if v.kind == dark.DARK and _takes_orders(state, v.name, parent)]
-    for route, min_qty in dark.routes(rest, free, hidden_qty, parent, _limits(setup, parent), venues, state.instruments[parent.symbol]):
+    limits = _limits(setup, parent)
+    venues = [v for v in setup.venues if v.kind == dark.DARK and _takes_orders(state, limits, v.name, parent.symbol)]
+    for route, min_qty in dark.routes(rest, free, hidden_qty, parent, limits, venues, state.instruments[parent.symbol]):
         _send_next(state, parent, route, OrdType.PEGGED, TimeInForce.DAY, ts, out, MID_PEG, min_qty)
 
 
@@ -257,10 +259,9 @@ def _limits(setup: PolicyLoaded, parent: ParentOrder) -> Bounds:
     return bounds(setup, parent.session, parent.symbol, parent.strategy)
 
 
-def _takes_orders(state: State, venue: str, parent: ParentOrder) -> bool:
-    assert state.setup is not None
-    is_open = venue in _limits(state.setup, parent).open_names and not stops.is_venue_stopped(state, venue)
-    return is_open and bool(state.venues_up.get(venue)) and not _shut(state, venue, parent.symbol)
+def _takes_orders(state: State, limits: Bounds, venue: str, symbol: str) -> bool:
+    is_open = venue in limits.open_names and not stops.is_venue_stopped(state, venue)
+    return is_open and bool(state.venues_up.get(venue)) and not _shut(state, venue, symbol)
 
 
 def _shut(state: State, venue: str, symbol: str) -> str:
