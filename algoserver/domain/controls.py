@@ -27,6 +27,7 @@ class Control(NamedTuple):
 RISK, ADMISSION, STOPS, BREAKERS = "core/risk.py", "core/admission.py", "core/stops.py", "core/breakers.py"
 ROGUE = "test_a_rogue_algos_wrong_child_never_reaches_the_venue"
 KNIGHT = "test_knight_a_runaway_algo_on_150_symbols_is_stopped"
+KNIGHT_WIRE = "test_knight_through_a_real_server_no_more_children_leave_than_the_policy_says"
 MACHINE = "test_whatever_the_street_does_the_books_hold"
 
 CONTROLS = (
@@ -64,13 +65,13 @@ CONTROLS = (
     Control(
         6, "repeated execution", "AS", "So many children of an algo in a symbol in repeats_window_s; then both stop until a person releases them. "
         "The window runs on, it does not slide: twice the limit may leave around its end.", (RISK, STOPS), ("repeats_max",),
-        (KNIGHT, "test_repeats_stop_the_algo_in_the_symbol_and_a_release_counts_anew",
+        (KNIGHT, KNIGHT_WIRE, "test_repeats_stop_the_algo_in_the_symbol_and_a_release_counts_anew",
          "test_control_6_an_algo_that_repeats_itself_is_off_until_it_is_released"),
     ),
     Control(
         7, "credit and capital", "CF", "Gross and net value of each layer, traded today and open; at it the layer stops by itself. An order that "
         "would reach it with all that works is refused.", (RISK, ADMISSION, STOPS), ("gross_value_max", "net_value_max"),
-        (KNIGHT, "test_a_bust_of_yesterday_makes_no_room_today", "test_a_crash_in_the_middle_of_a_limit_does_not_loosen_it", MACHINE),
+        (KNIGHT, KNIGHT_WIRE, "test_a_bust_of_yesterday_makes_no_room_today", "test_a_crash_in_the_middle_of_a_limit_does_not_loosen_it", MACHINE),
         "Values are in the instrument's currency: there is no exchange rate.",
     ),
     Control(
@@ -113,7 +114,7 @@ CONTROLS = (
     Control(
         15, "parent and child", "O", "Filled, open and new children stay within the order, on its symbol, side and limit; no child outlives it.",
         (RISK, "core/working.py"), ("conservation", "not_the_parents", "no_parent"),
-        ("test_control_15_a_rogue_algo_gets_no_more_out_than_was_ordered", KNIGHT, MACHINE),
+        ("test_control_15_a_rogue_algo_gets_no_more_out_than_was_ordered", KNIGHT, KNIGHT_WIRE, MACHINE),
     ),
     Control(
         16, "independent gate", "F", "The last check after all algos; its books believe none. Without a policy nothing leaves.", (RISK,),

@@ -36,13 +36,29 @@ CRIMES: dict[str, tuple[dict[str, object], int]] = {
     "rejected": ({"order_qty": 1}, 5_000),
     "wall": ({"order_qty": 1}, 5_000),
 }
+KNIGHT = "knight"
+KNIGHT_QTY, KNIGHT_PX = 100, 200 * PX_ONE + PX_ONE // 50  # the far touch of the scripted book
+KNIGHT_VENUES = ("XLIT1", "XLIT2", "XDARK1")
+KNIGHT_GROWTH = 2  # for each that was filled
 _honest, _done = working._act, set()
 
 
+def resend(state, parent, ts, out) -> None:
+    """Knight's: what was filled is sent again, twice, at each turn and to whatever venue comes next. A fill is a turn."""
+    for _ in range(KNIGHT_GROWTH):
+        venue = KNIGHT_VENUES[parent.next_child % len(KNIGHT_VENUES)]
+        again = {"symbol": parent.symbol, "order_qty": KNIGHT_QTY, "price": KNIGHT_PX, "venue": venue}
+        child = SendChild(**{**RIGHT, **again, "child_id": f"{parent.parent_id}.{parent.next_child}"})
+        parent.next_child += 1
+        working.send_child(state, parent, child, ts, out)
+
+
 def act(state, setup, parent, own, placed, ts, out) -> None:
-    """The algo of a parent that is named after a crime commits it once; nothing else of that parent's leaves."""
+    """The algo of a parent that is named after a crime commits it once, Knight's at each turn; nothing else of that parent's leaves."""
     crime = parent.cl_ord_id.partition(" ")[0]
-    if crime not in CRIMES or placed.cancels:
+    if crime == KNIGHT and not placed.cancels:
+        resend(state, parent, ts, out)
+    elif crime not in CRIMES or placed.cancels:
         _honest(state, setup, parent, own, placed, ts, out)
     elif parent.parent_id not in _done:
         _done.add(parent.parent_id)

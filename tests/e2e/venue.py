@@ -85,9 +85,10 @@ class Peer:
 
 
 class Venue:
-    """XLIT1 and XLIT2 on one port. orders: every D and F that arrived, as fields with the peer that brought it."""
+    """Every venue on one port. received: each D, F, G and H that arrived, in order. fills_at_once: a D is done before the next is read."""
 
-    def __init__(self) -> None:
+    def __init__(self, fills_at_once: bool = False) -> None:
+        self._fills_at_once = fills_at_once
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.arrived: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
@@ -95,7 +96,7 @@ class Venue:
         self._orders: dict[str, Peer] = {}
         self._feeds: dict[str, Peer] = {}
         self._fed = threading.Event()
-        self._exec = 0
+        self._exec, self._counting = 0, threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def await_feed(self) -> None:
@@ -137,8 +138,10 @@ class Venue:
         exec_id: str = "",
     ) -> None:  # fmt: skip
         """An ExecutionReport on a child."""
-        self._exec += 1
-        ids: list[tuple[int, object]] = [(37, "V" + order["11"]), (11, order["11"]), (17, exec_id or f"E{self._exec}")]
+        with self._counting:
+            self._exec += 1
+            number = self._exec
+        ids: list[tuple[int, object]] = [(37, "V" + order["11"]), (11, order["11"]), (17, exec_id or f"E{number}")]
         pairs = [*ids, (150, exec_type), (39, status)]
         pairs += [(55, order["55"]), (54, order["54"]), (38, order["38"]), (14, cum), (151, leaves), (6, 0)]
         pairs += [(31, order["44"]), (32, last)] if last else []
@@ -176,6 +179,8 @@ class Venue:
         elif msg_type in "DFGH":
             self.received.append(fields)
             self.arrived.put(fields)
+            if msg_type == "D" and self._fills_at_once:
+                self.report(fields, "F", "2", int(fields["38"]), 0, int(fields["38"]))
 
 
 BEGIN_STRINGS = {"42": "FIX.4.2", "50": "FIXT.1.1"}  # by how the name ends
@@ -236,16 +241,19 @@ def refusal(port: int, name: str, *logon: tuple[int, object]) -> str:
     return said[0].get("58", "") if said else ""
 
 
+INSTRUMENT = '[[instruments]]\nsymbol = "{}"\ntick = "0.01"\nlot = "1"\nround_lot = "100"\nqty_decimals = 0\nadv = 30_000_000\n'
+
+
 class Scripted:
     """A server on a scripted Venue, with generous limits, in real time. launcher: a module that runs the server's main.
 
     agreed: what cfg/server.toml says besides, as entries of clients. sessions: the same of sessions/clients.cfg. layers: the same of
-    cfg/policy.toml. shell: keys of cfg/server.toml with other values.
+    cfg/policy.toml. shell: keys of cfg/server.toml with other values. symbols: instruments besides. fills_at_once: of the Venue.
     """
 
     def __init__(
         self, folder: Path, launcher: str = "algoserver", policy: dict[str, str] | None = None, agreed: str = "", sessions: str = "",
-        layers: str = "", shell: dict[str, str] | None = None,
+        layers: str = "", shell: dict[str, str] | None = None, symbols: tuple[str, ...] = (), fills_at_once: bool = False,
     ) -> None:  # fmt: skip
         shutil.copytree(ROOT / "cfg", folder / "cfg")
         shutil.copytree(ROOT / "sessions", folder / "sessions")
@@ -258,7 +266,9 @@ class Scripted:
         path.write_text("\n".join(lines) + "\n")
         for path, text in ((folder / "cfg" / "server.toml", agreed), (folder / "sessions" / "clients.cfg", sessions)):
             path.write_text(path.read_text() + text)
-        self.venue, self.port, self.state = Venue(), free_port(), folder / "server"
+        path = folder / "cfg" / "instruments.toml"
+        path.write_text(path.read_text() + "".join(INSTRUMENT.format(symbol) for symbol in symbols))
+        self.venue, self.port, self.state = Venue(fills_at_once), free_port(), folder / "server"
         ports = ["--port", str(self.port), "--venue-port", str(self.venue.port)]
         self.server = Process("serve", "--config", str(folder / "cfg" / "server.toml"), "--state", str(self.state), *ports, module=launcher)
         self.venue.await_feed()
