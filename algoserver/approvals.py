@@ -8,9 +8,9 @@ from typing import Any
 from algoserver.answers import Answer
 from algoserver.core import proposals
 from algoserver.core.bounds import FIRM
-from algoserver.core.operator import STOPPING
 from algoserver.core.risk import steps
 from algoserver.core.state import Proposal, State
+from algoserver.core.stops import STOPPING
 from algoserver.domain.events import ActionProposed, OperatorCommanded
 from algoserver.domain.policy import OverrideTerms
 from algoserver.domain.types import MINUTE, OrdType, Side, qty, qty_text, utc_text

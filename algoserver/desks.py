@@ -62,8 +62,8 @@ def _are_apart(config: Config, known: list[str]) -> None:
             raise BadConfig(f"{config.path(config.server.clients.sessions)}: {problem}")
 
 
-def named(config: Config, desks: Endpoint) -> PolicyLoaded:
-    """What the firm has decided, with the clients that may log on. Raises BadConfig where the policy speaks of others."""
+def named(config: Config, desks: Endpoint, persons: tuple[str, ...] = ()) -> PolicyLoaded:
+    """What the firm has decided, with the clients that may log on and the persons who operate. Raises BadConfig where the policy names others."""
     copies = [d.session for d in config.setup.drop_copies]
     names = Names(
         clients=tuple(dict.fromkeys(name for session in desks.sessions if (name := compid(session)) not in copies)),
@@ -74,7 +74,7 @@ def named(config: Config, desks: Endpoint) -> PolicyLoaded:
         check_names(config.setup.policy, names)
     except ValueError as wrong:
         raise BadConfig(f"{config.path(config.server.policy)}: {wrong}") from wrong
-    return msgspec.structs.replace(config.setup, clients=names.clients)
+    return msgspec.structs.replace(config.setup, clients=names.clients, persons=persons)
 
 
 def admission(wanted: dict[str, Credential]) -> Callable[[str, str], bool]:

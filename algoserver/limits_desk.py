@@ -16,12 +16,13 @@ from algoserver.core.exposure import GatedParent, Usage
 from algoserver.core.orders import ParentOrder
 from algoserver.core.risk import Override
 from algoserver.core.state import State, profile
+from algoserver.domain.changes import ALLOWED, FIRM_ALONE, value_text
 from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.limits import BY_FIELD, LIMITS, UNSET, Limit
 from algoserver.domain.policy import Layer, Permits
 from algoserver.domain.types import DAY, PPM_ONE, SECOND, Instrument, Strategy, ppm_text, px_text, qty_text, utc_text
 from algoserver.door import error
-from algoserver.policies import ALLOWED, FIRM_ALONE, KNOWN, value_text
+from algoserver.policies import KNOWN
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from algoserver.credentials import check_token_hash, is_token
+from algoserver.domain.types import OURS
 from algoserver.door import Caller
 from algoserver.settings import BadConfig, Entry, read
 
@@ -42,7 +43,6 @@ VERBS: dict[str, tuple[str, ...]] = {
 # What two persons decide where persons are named: one asks, another approves.
 TWO_PERSONS = ("release", "risk.re-enable", "risk.override")
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}"
-OURS = "server"  # who a command is by that nobody asked for
 
 
 class Known(NamedTuple):
@@ -117,11 +117,16 @@ class Operators:
         return not self._persons
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Those who are named."""
+        return tuple(p.name for p in self._persons)
+
+    @property
     def text(self) -> str:
         """Who there is, for the status."""
         if self.is_alone:
             return "one person: the server's own user has every role and nobody is asked to approve (cfg/operators.toml names none)"
-        return f"{len(self._persons)} named: {', '.join(p.name for p in self._persons)}; what opens again or loosens needs two of them"
+        return f"{len(self._persons)} named: {', '.join(self.names)}; what opens again or loosens needs two of them"
 
     def who(self, caller: Caller) -> Known | Unknown:
         """The person at the door. Who brings a token is judged by it alone."""

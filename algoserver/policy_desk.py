@@ -10,11 +10,12 @@ from typing import Any
 
 from algoserver.answers import ROWS_MAX, Answer
 from algoserver.core.state import Applied, State
+from algoserver.domain.changes import Change, diff
 from algoserver.domain.events import ActionProposed
 from algoserver.domain.policy import RiskPolicy
 from algoserver.domain.types import utc_text
 from algoserver.door import error
-from algoserver.policies import Change, Names, check_names, diff, digest_of, parse_policy
+from algoserver.policies import Names, check_names, digest_of, parse_policy
 from algoserver.settings import BadConfig
 
 VERBS = ("policy.validate", "policy.diff", "policy.apply", "policy.history", "policy.show", "policy.rollback")

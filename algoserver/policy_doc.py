@@ -5,8 +5,9 @@ A table stands between `<!-- generated: NAME -->` and `<!-- end: NAME -->`, as i
 
 from collections.abc import Callable
 
+from algoserver.domain.changes import ALLOWED, FIRM_ALONE, MODES
 from algoserver.domain.limits import LAYERS, LIMITS
-from algoserver.policies import ALLOWED, FIRM_ALONE, KNOWN, MODES, NOT_A_VENUES, REQUIRED
+from algoserver.policies import KNOWN, NOT_A_VENUES, REQUIRED
 from algoserver.rules import table
 
 # What a person writes, for each unit of domain/limits.

@@ -20,14 +20,14 @@ from algoserver.config import Config
 from algoserver.control import answer, perform, scope_error
 from algoserver.core.bounds import FIRM
 from algoserver.core.engine import next_wakeup, step
-from algoserver.core.operator import STOPPING
 from algoserver.core.orders import is_open, leaves_qty
 from algoserver.core.state import State, dump, open_children
+from algoserver.core.stops import STOPPING
 from algoserver.desks import compid, named, never_left, open_desks
 from algoserver.dispatch import Dispatcher
 from algoserver.domain import events as e
 from algoserver.domain.commands import Command, SendChild
-from algoserver.domain.types import FEED_SUFFIX, OrdType
+from algoserver.domain.types import FEED_SUFFIX, OURS, OrdType
 from algoserver.fix import codec, venue_codec
 from algoserver.fix.endpoint import Endpoint
 from algoserver.forecast import Forecaster
@@ -99,7 +99,7 @@ class Server:
             raise BadConfig(f"{config.file}: {misfit}")
         for venue in config.server.venues:
             self._add_venue(state_dir, venue.name, config.path(venue.sessions), venue.host, venue_port or venue.port)
-        self.setup = named(config, self._clients)
+        self.setup = named(config, self._clients, self.operators.names)
         self._unsent = never_left(recovered.unsent, self._clients, config.setup.drop_copies)
         self._is_busy = False
         self._is_stopping = False
@@ -288,7 +288,7 @@ class Server:
             return []  # something urgent came: it is done
         assert kind == "stop"
         self._is_stopping = True
-        return [] if self._config.server.shell.leave_children else [e.OperatorCommanded(operator="server", verb="stop", target=FIRM)]
+        return [] if self._config.server.shell.leave_children else [e.OperatorCommanded(operator=OURS, verb="stop", target=FIRM)]
 
     def _message(self, name: str, text: str) -> list[e.Event]:
         if name.endswith(FEED_SUFFIX):
@@ -357,7 +357,7 @@ class Server:
                 self._apply(e.SessionDown(session=name, reason="the server was restarted", is_restart=True), decided)
         firm = self.state.gate.stops.get(FIRM)
         if firm is not None and firm.by == STOPPING:
-            self._apply(e.OperatorCommanded(operator="server", verb="release", target=FIRM, reason="started"), decided)
+            self._apply(e.OperatorCommanded(operator=OURS, verb="release", target=FIRM, reason="started"), decided)
         for kill in self._remembered.kills():
             scope = FIRM if scope_error(self.state, kill.scope) else kill.scope  # it was asked of nobody who could check it
             self._apply(e.OperatorCommanded(operator=kill.operator, verb="kill", target=scope, reason=kill.reason), decided)

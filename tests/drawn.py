@@ -12,13 +12,14 @@ from algoserver.core.bounds import algo_name, bounds, keys_of
 from algoserver.core.market import Market
 from algoserver.core.rates import count, rate, spend
 from algoserver.core.risk import Gate, Override
+from algoserver.domain.changes import ALLOWED, FIRM_ALONE, MODES
 from algoserver.domain.commands import SendChild
 from algoserver.domain.events import ParentRequested, PolicyLoaded
 from algoserver.domain.limits import LIMITS
 from algoserver.domain.params import AlgoParams
 from algoserver.domain.policy import InstrumentSetup, RiskPolicy, Venue
 from algoserver.domain.types import MINUTE, PX_ONE, SECOND, Denied, Instrument, OrdType, Side, TimeInForce
-from algoserver.policies import ALLOWED, FIRM_ALONE, KINDS, MODES, REQUIRED, Names, parse_policy
+from algoserver.policies import KINDS, REQUIRED, Names, parse_policy
 from algoserver.settings import BadConfig
 from tests.core.day import OPEN_TS, policy_loaded
 

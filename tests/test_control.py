@@ -8,7 +8,7 @@ import pytest
 from algoserver import control
 from algoserver.answers import ROWS_MAX
 from algoserver.control import answer
-from algoserver.core import operator
+from algoserver.core import stops
 from algoserver.core.state import dump
 from algoserver.domain.events import ForeignOrderReported, OperatorAmended, OperatorCommanded
 from algoserver.domain.params import AlgoParams
@@ -341,7 +341,7 @@ def test_a_stopping_server_is_not_released_but_can_be_killed():
     """Its next start opens the gate; a person's kill outlives it."""
     day = Day()
     day.operator("stop")
-    assert day.state.gate.killed == operator.STOPPING
+    assert day.state.gate.killed == stops.STOPPING
     assert refused(day, "release") == "nothing_to_do"
     day.feed(commanded(day, "kill"))
     assert day.state.gate.killed == "ann"

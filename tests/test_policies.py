@@ -18,11 +18,12 @@ from algoserver.core.market import Market
 from algoserver.core.rates import Count
 from algoserver.core.risk import Gate
 from algoserver.core.tally import Tally
+from algoserver.domain.changes import diff
 from algoserver.domain.commands import SendChild
 from algoserver.domain.limits import LIMITS, UNSET
 from algoserver.domain.policy import RiskPolicy
 from algoserver.domain.types import SECOND, Denied, OrdType, Side, TimeInForce
-from algoserver.policies import KINDS, LINE_BYTES_MAX, TEXT_BYTES_MAX, Names, diff, parse_policy
+from algoserver.policies import KINDS, LINE_BYTES_MAX, TEXT_BYTES_MAX, Names, parse_policy
 from algoserver.settings import BadConfig
 from tests import drawn
 from tests.core.day import OPEN_TS

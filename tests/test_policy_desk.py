@@ -12,11 +12,12 @@ from algoserver import policy_desk
 from algoserver.control import answer
 from algoserver.core.alerts import AlertBook
 from algoserver.core.state import State, dump, load
+from algoserver.domain.changes import FIRM_ALONE, Change
 from algoserver.domain.events import ActionProposed, ConfigDrifted, OperatorCommanded
 from algoserver.domain.limits import LIMITS
 from algoserver.domain.policy import OverrideTerms
 from algoserver.domain.types import MINUTE, PX_ONE, SECOND, OrdType, Side
-from algoserver.policies import FIRM_ALONE, Change, digest_of, parse_policy
+from algoserver.policies import digest_of, parse_policy
 from tests.core.day import Day, policy_loaded
 
 FILE = (Path(__file__).resolve().parents[1] / "cfg" / "policy.toml").read_text()

@@ -86,6 +86,7 @@ def _trade(state: State, event: events.TradePrinted, out: list[Command]) -> None
 
 def _policy(state: State, event: events.PolicyLoaded, out: list[Command]) -> None:
     state.run = state.run or run_id(event.ts)
+    state.is_stopping = False
     state.setup = proposals.in_force(state, event, out)
     state.instruments = {i.instrument.symbol: i.instrument for i in event.instruments}
     state.profiles = {p.client: p for p in event.profiles}

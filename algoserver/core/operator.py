@@ -1,6 +1,7 @@
 """What a person may do to the running machine: kill, release, pause, resume, cancel; amend and foreign orders have their own rooms.
 
-Rule: what makes no sense is refused before it is an event, by control; here it is done.
+Rule 1: what makes no sense is refused before it is an event, by control; here it is done.
+Rule 2: what opens again is no command of one person: a release is proposed (core/proposals), but that of the server's own stop.
 """
 
 from algoserver.core import alerts, foreign, orders, proposals, stops
@@ -11,25 +12,28 @@ from algoserver.core.state import State, touch
 from algoserver.domain.alerts import Ending
 from algoserver.domain.commands import Command
 from algoserver.domain.events import OperatorCommanded
-from algoserver.domain.types import OrdStatus
-
-# Why the gate is shut while the server stops in good order; the next start opens it again, a person's kill it keeps.
-STOPPING = "server stopping"
+from algoserver.domain.types import OURS, OrdStatus
 
 
 def operator_commanded(state: State, event: OperatorCommanded, out: list[Command]) -> None:
     """Do what the operator says. An order that is unknown or over is refused before this, by control."""
     if event.verb == "stop":
+        state.is_stopping = True
         if FIRM not in state.gate.stops:
-            stops.stop(state, FIRM, STOPPING, "", out, code="stopping")
+            stops.stop(state, FIRM, stops.STOPPING, "", out, code="stopping")
+        else:
+            alert(out, "stopping", FIRM, f"it is stopped already, by {state.gate.stops[FIRM].text}, and the next start keeps that")
         return
     if event.verb == "kill":
         stops.stop(state, event.target, event.operator, event.reason, out)
         return
     if event.verb == "release":
         known = state.gate.stops.get(event.target)
-        code = "started" if known is not None and known.by == STOPPING else "released"
-        stops.release(state, event.target, event.operator, event.reason, out, code=code)
+        if event.operator != OURS or event.target != FIRM or known is None or known.by != stops.STOPPING:
+            alert(out, "approval_refused", event.target, f"{event.operator} wants it released; that is proposed, and approved by another person")
+            return
+        state.is_stopping = False
+        stops.release(state, FIRM, event.operator, event.reason, out, code="started")
         return
     if event.verb == "approve":
         proposals.approve(state, event.target, event.operator, out)

@@ -1,8 +1,9 @@
 """What two persons decide: one proposes, another approves. Release of a stop, a new policy, an override for one order.
 
-Rule 1: the checker is not the maker; the core itself looks, whatever the door has let in.
+Rule 1: the checker is not the maker, and one of the firm's persons; the core itself looks, whatever the door has let in.
 Rule 2: a proposal lapses after an hour: what was right to do then need not be right now.
-Rule 3: where one person is enough (a policy that only tightens, a firm that has named no operators) it is done at once.
+Rule 3: where one person is enough (a policy that only tightens, a firm that has named no operators) it is done at once. The door says so,
+and the core believes it only where it finds the same.
 """
 
 import msgspec
@@ -11,6 +12,7 @@ from algoserver.core import stops
 from algoserver.core.reports import alert, over
 from algoserver.core.risk import Override
 from algoserver.core.state import Applied, Proposal, State, touch
+from algoserver.domain.changes import diff
 from algoserver.domain.commands import Command
 from algoserver.domain.events import ActionProposed, ConfigDrifted, PolicyLoaded
 from algoserver.domain.policy import RiskPolicy
@@ -26,7 +28,7 @@ def proposed(state: State, event: ActionProposed, out: list[Command]) -> None:
         del state.proposals[lapsed]
     base = state.setup.policy_digest if state.setup else ""
     proposal = Proposal(event.operator, event.verb, event.target, event.reason, event.ts, event.policy, event.digest, event.override, base)
-    if event.is_enough:
+    if event.is_enough and _may_one(state, event):
         _do(state, proposal, "", out)
         return
     proposal_id = f"{state.run}.p{event.seq}"
@@ -58,6 +60,8 @@ def refusal(state: State, proposal_id: str, operator: str, now: int = 0) -> str:
         return f"no proposal {proposal_id} is open"
     if proposal.by == operator:
         return "whoever proposed it can't approve it; another person must"
+    if state.setup is not None and state.setup.persons and operator not in state.setup.persons:
+        return f"{operator} is none of the persons that the firm has named"
     if max(state.ts, now) - proposal.ts > LAPSES_NS:
         return f"it lapsed, {LAPSES_NS // MINUTE} minutes after it was proposed; propose it again"
     # What the first person saw must be what the second one decides on.
@@ -71,6 +75,13 @@ def refusal(state: State, proposal_id: str, operator: str, now: int = 0) -> str:
         # What was compared is not what it would change: a limit that was lowered meanwhile would be lifted unseen.
         return "another policy was applied since it was proposed; propose it again"
     return ""
+
+
+def _may_one(state: State, event: ActionProposed) -> bool:
+    """Whether one person may do it: where none is named there is no other, and what only tightens needs none."""
+    if state.setup is None or not state.setup.persons:
+        return True
+    return event.verb == POLICY and event.policy is not None and not any(c.is_raise for c in diff(state.setup.policy, event.policy))
 
 
 def _do(state: State, proposal: Proposal, checked_by: str, out: list[Command]) -> None:

@@ -78,7 +78,7 @@ class State(msgspec.Struct):
     foreign: "venue cl_ord_id" -> an order there that is not ours. forecasts_asked: symbol -> date of the last request.
     due: heap of (ts, parent_id), of turns and of fills to tell. touched: parents that this step must look at; empty between steps.
     works: of parents that are at work. proposals: what waits for a second person. policies: those that were applied, the last is in force.
-    audited: how far the audit must reach.
+    audited: how far the audit must reach. is_stopping: the server ends in good order; the gate stays shut until its next start.
     """
 
     seq: int = 0
@@ -106,6 +106,7 @@ class State(msgspec.Struct):
     proposals: dict[str, Proposal] = {}
     policies: list[Applied] = []
     audited: Audited = Audited()
+    is_stopping: bool = False
     alerts: AlertBook = msgspec.field(default_factory=AlertBook)
 
 

@@ -15,6 +15,8 @@ from algoserver.domain.commands import Command
 from algoserver.domain.policy import RiskPolicy
 
 VENUE = "venue:"
+# Why the gate is shut while the server stops in good order; the next start opens it again, a person's kill it keeps.
+STOPPING = "server stopping"
 
 
 def stop(state: State, scope: str, by: str, reason: str, out: list[Command], is_automatic: bool = False, code: str = "killed") -> None:
@@ -31,6 +33,10 @@ def stop(state: State, scope: str, by: str, reason: str, out: list[Command], is_
 def release(state: State, scope: str, by: str, reason: str, out: list[Command], code: str = "released") -> None:
     """Open the gate for a scope again. What counted towards a limit of it begins anew."""
     state.gate.stops.pop(scope, None)
+    if scope == FIRM and state.is_stopping:
+        # What two persons lift is the kill. The server takes everything back all the same, and its next start opens the gate.
+        state.gate.stops[scope] = Stop(STOPPING, "", state.ts)
+        reason = f"{reason}; the server is stopping, so the gate opens at its next start"
     state.gate.counts.pop(scope, None)
     state.gate.traffic.pop(scope, None)
     alert(out, code, scope, f"by {by}: {reason}")

@@ -28,6 +28,7 @@ RISK, ADMISSION, STOPS, BREAKERS = "core/risk.py", "core/admission.py", "core/st
 ROGUE = "test_a_rogue_algos_wrong_child_never_reaches_the_venue"
 KNIGHT = "test_knight_a_runaway_algo_on_150_symbols_is_stopped"
 KNIGHT_WIRE = "test_knight_through_a_real_server_no_more_children_leave_than_the_policy_says"
+HOSTILE_PERSON = "test_a_hostile_operator_gets_no_forbidden_order_out_and_every_try_is_audited"
 MACHINE = "test_whatever_the_street_does_the_books_hold"
 
 CONTROLS = (
@@ -87,7 +88,7 @@ CONTROLS = (
     Control(
         10, "override", "O", "One order of a client past a limit, up to a quantity, for a while, by two persons. What is no limit is not let pass.",
         ("core/proposals.py", ADMISSION), ("override", "approval_wanted", "approval_refused", "withdrawn"),
-        ("test_control_10_one_override_lets_one_order_pass", "test_control_10_an_override_of_a_limit_lets_nothing_else_pass",
+        (HOSTILE_PERSON, "test_control_10_one_override_lets_one_order_pass", "test_control_10_an_override_of_a_limit_lets_nothing_else_pass",
          "test_control_10_an_override_lapses", MACHINE),
     ),
     Control(
@@ -164,7 +165,9 @@ CONTROLS = (
         25, "kill", "OASCDVF", "A scope's gate is shut, its children taken back, and it is said when each venue has let each go. By one person; the "
         "release by two. A stop outlives restarts.", (STOPS, "core/operator.py", "core/proposals.py", "server.py"),
         ("killed", "stopped_by_limit", "kill_verified", "released"),
-        ("test_control_25_a_scoped_kill_takes_back_its_scope_and_shuts_it", "test_an_approval_is_of_the_stop_that_the_first_person_saw",
+        ("test_control_25_a_scoped_kill_takes_back_its_scope_and_shuts_it", HOSTILE_PERSON,
+         "test_a_release_that_is_approved_while_the_server_stops_opens_nothing_until_the_next_start",
+         "test_an_approval_is_of_the_stop_that_the_first_person_saw",
          "test_a_limit_that_is_reached_in_one_orders_turn_stops_every_other_order_in_the_same_step", MACHINE),
         "Zero is what venues said of our children; a venue is not asked for all that is open there.",
     ),
@@ -198,15 +201,17 @@ CONTROLS = (
         31, "access and audit", "F", "Persons by Unix user or token, with roles; each command has a line in a chained file, on disk before its "
         "answer.",
         ("operators.py", "porter.py", "audit.py", "approvals.py"), (),
-        ("test_each_verb_is_for_its_roles_and_nobody_else", "test_one_flipped_byte_anywhere_is_found_and_its_line_named",
+        (HOSTILE_PERSON, "test_each_verb_is_for_its_roles_and_nobody_else", "test_one_flipped_byte_anywhere_is_found_and_its_line_named",
          "test_a_release_needs_two_persons_and_a_kill_one", "test_an_override_lets_exactly_one_order_pass_and_expires"),
         "As shipped nobody is named: the server's own user may do everything alone.",
     ),
     Control(
         32, "change control", "AF", "A changed policy file is a wish until applied; a raise needs two persons, and of what was in force when it "
         "was proposed. A start keeps what was applied, and is refused where build, configuration or model are not what a manifest approved.",
-        ("core/proposals.py", "policies.py", "policy_desk.py", "manifest.py"), ("policy_applied", "policy_file_differs", "config_drifted"),
-        ("test_an_approval_of_a_policy_does_not_undo_one_that_was_applied_since", "test_nobody_approves_his_own_proposal_and_nothing_is_done_by_it",
+        ("core/proposals.py", "domain/changes.py", "policies.py", "policy_desk.py", "manifest.py"),
+        ("policy_applied", "policy_file_differs", "config_drifted"),
+        (HOSTILE_PERSON, "test_no_single_word_opens_anything_whatever_the_door_has_let_in",
+         "test_an_approval_of_a_policy_does_not_undo_one_that_was_applied_since", "test_nobody_approves_his_own_proposal_and_nothing_is_done_by_it",
          "test_a_manifest_holds_until_anything_that_decides_is_changed"),
     ),
     Control(33, "stress", "F", "", missing="No run at twice the highest message rate and volume."),

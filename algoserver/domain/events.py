@@ -268,7 +268,8 @@ class ForecastReady(Event, frozen=True, kw_only=True):
 
 
 class PolicyLoaded(Event, frozen=True, kw_only=True):
-    """All that the firm has decided, at each start. profiles: of clients that have one.
+    """All that the firm has decided, at each start. profiles: of clients that have one. persons: who is named as an operator; none: there is one
+    person, who does everything alone.
 
     digest: sha256 of the configuration, policy_digest: of the policy's file; "": whatever policy comes is in force.
     """
@@ -283,6 +284,7 @@ class PolicyLoaded(Event, frozen=True, kw_only=True):
     policy_digest: str = ""
     profiles: tuple[ClientProfile, ...] = ()
     drop_copies: tuple[DropCopy, ...] = ()
+    persons: tuple[str, ...] = ()
 
 
 class Commanded(Event, frozen=True, kw_only=True):
@@ -295,8 +297,11 @@ class Commanded(Event, frozen=True, kw_only=True):
 
 
 class OperatorCommanded(Commanded, frozen=True, kw_only=True):
-    """A person at algoctl: verb kill or release of "firm"; pause, resume or cancel of a parent id; adopt or cancel_foreign of
-    "venue cl_ord_id". is_verbal: the client asked for it, not by message."""
+    """A person at algoctl: verb kill of a scope; approve or withdraw of a proposal; pause, resume or cancel of a parent id; adopt or
+    cancel_foreign of "venue cl_ord_id"; ack of an alert. is_verbal: the client asked for it, not by message.
+
+    The server itself: stop, and at its next start release, of "firm". A person's release is an ActionProposed.
+    """
 
     verb: str
     is_verbal: bool = False
@@ -305,7 +310,7 @@ class OperatorCommanded(Commanded, frozen=True, kw_only=True):
 class ActionProposed(Commanded, frozen=True, kw_only=True):
     """A person wants what two must agree on: verb release of a scope; policy, which is `policy` with `digest`; override on terms `override`.
 
-    is_enough: one person may do it: it is done at once.
+    is_enough: one person may do it, by the door's word: it is done at once if the core finds so too.
     """
 
     verb: str

@@ -84,6 +84,7 @@ class OrdType(StrEnum):
     PEGGED = "P"  # to the mid (18=M), at dark venues; no client sends it
 
 
+OURS = "server"  # the operator of what the server does by itself; no person is named so
 FEED_SUFFIX = ".md"  # a venue's market data session is named after it, with this
 MID_PEG = "M"  # ExecInst (18): pegged to the middle of the market
 

@@ -159,7 +159,9 @@ class Day:
         return self.feed(events.SessionDown(session=session, reason="gone", is_restart=is_restart))
 
     def operator(self, verb: str, target: str = "firm", reason: str = "test", is_verbal: bool = False) -> list[commands.Command]:
-        """Ann at algoctl."""
+        """Ann at algoctl; no persons are named, so that she may release alone."""
+        if verb == "release":
+            return self.feed(events.ActionProposed(operator="ann", verb=verb, target=target, reason=reason, is_enough=True))
         return self.feed(events.OperatorCommanded(operator="ann", verb=verb, target=target, reason=reason, is_verbal=is_verbal))
 
     def resting(self, qty: int = 1_000, venue: str = "XLIT1", **more: Any) -> commands.SendChild:

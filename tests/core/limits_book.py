@@ -25,6 +25,7 @@ class LimitBook:
         self.happened = happened
         self.policy: RiskPolicy | None = None
         self.stops: dict[str, int] = {}
+        self.is_stopping = self.is_shut_by_server = False
         self.released: set[str] = set()
         self.sent: dict[str, commands.SendChild] = {}
         self.one: dict[str, int] = {}
@@ -99,6 +100,7 @@ class LimitBook:
     def _operators(self, state: State, event: Event, out: list[commands.Command]) -> None:
         if isinstance(event, events.PolicyLoaded):
             self._apply(event.policy)
+            self.is_stopping = False
         elif isinstance(event, events.ActionProposed):
             wanted = [c.subject for c in out if isinstance(c, commands.RaiseAlert) and c.code == "approval_wanted"]
             assert len(wanted) == (not event.is_enough)
@@ -109,8 +111,13 @@ class LimitBook:
         elif isinstance(event, events.OperatorCommanded):
             if event.verb == "kill" or (event.verb == "stop" and "firm" not in self.stops):
                 self.stops[event.target] = state.ts
-            elif event.verb == "release":
-                self._release(event.target)
+            if event.verb == "kill" and event.target == "firm":
+                self.is_shut_by_server = False
+            elif event.verb == "stop":
+                self.is_stopping, self.is_shut_by_server = True, self.is_shut_by_server or self.stops["firm"] == state.ts
+            elif event.verb == "release" and (event.operator, event.target) == ("server", "firm") and self.is_shut_by_server:
+                self.is_stopping = self.is_shut_by_server = False
+                self._release(state, "firm")
             elif event.verb == "withdraw":
                 self.proposals.pop(event.target, None)
             elif event.verb == "approve" and not [c for c in out if isinstance(c, commands.RaiseAlert) and c.code == "approval_refused"]:
@@ -127,7 +134,7 @@ class LimitBook:
     def _do(self, state: State, proposal: events.ActionProposed) -> None:
         self.happened[f"{proposal.verb} by {'one' if proposal.is_enough else 'two'}"] += 1
         if proposal.verb == "release":
-            self._release(proposal.target)
+            self._release(state, proposal.target)
         elif proposal.verb == "policy" and proposal.policy is not None:
             self._apply(proposal.policy)
             self.applied_ts = state.ts
@@ -138,12 +145,14 @@ class LimitBook:
         self.policy = policy
         self._sent_at.clear()
 
-    def _release(self, scope: str) -> None:
+    def _release(self, state: State, scope: str) -> None:
         if self.stops.pop(scope, None) is not None:
             self.released.add(scope)
         self._traffic.pop(scope, None)
         self._refused[scope] = 0
         self._sent_at.pop(f"repeats {scope}", None)
+        if scope == "firm" and self.is_stopping:  # the kill is lifted, and the gate stays shut until the next start
+            self.stops[scope], self.is_shut_by_server = state.ts, True
 
     # ---- what is admitted
 

@@ -208,7 +208,7 @@ def test_a_stop_in_good_order_and_the_next_start_wait_for_nobody():
     """Not a kill, not a release; a venue that is awaited is over when it comes, and one with open children there is down."""
     day = Day()
     day.operator("stop")
-    day.operator("release", reason="started")
+    day.feed(OperatorCommanded(operator="server", verb="release", target="firm", reason="started"))
     day.down("XLIT1", is_restart=True)
     assert day.alerts() == ["stopping", "kill_verified", "started", "venue_awaited"]
     assert waiting(day.state.alerts) == 0

@@ -6,7 +6,7 @@ import msgspec
 
 from algoserver.domain import commands, events
 from algoserver.domain.policy import Layer, OverrideTerms, Permits, RiskPolicy
-from algoserver.domain.types import DAY, PX_ONE, SECOND, OrdType, Side, TimeInForce
+from algoserver.domain.types import DAY, MINUTE, PX_ONE, SECOND, OrdType, Side, TimeInForce
 from tests.core.day import POLICY, Day, policy_loaded
 
 NOW = {"time_in_force": TimeInForce.IOC}
@@ -225,6 +225,47 @@ def test_nobody_approves_his_own_proposal_and_nothing_is_done_by_it():
     day.feed(events.OperatorCommanded(operator="carl", verb="withdraw", target=release))
     assert alerts(approved(day, release), "approval_refused") == [release]
     assert "firm" in day.state.gate.stops
+
+
+def test_no_single_word_opens_anything_whatever_the_door_has_let_in():
+    """Where persons are named: a release as a command, the server's name, one who says that he is enough, one who is nobody. Two open it."""
+    day = Day(policy_loaded(policy=limited(), persons=("ann", "bob")))
+    day.operator("kill", "firm", reason="news")
+    for operator in ("ann", "bob", "server"):
+        out = day.feed(events.OperatorCommanded(operator=operator, verb="release", target="firm"))
+        assert alerts(out, "approval_refused") == ["firm"]
+    terms = OverrideTerms("CLIENT1", "AAPL", Side.BUY, 5_000_000, MINUTE)
+    for verb, more in (
+        ("release", {}), ("override", {"override": terms}), ("policy", {"policy": limited(child_qty_max=60_000), "digest": "wide"}),
+    ):  # fmt: skip
+        proposed(day, verb, "firm", is_enough=True, **more)
+    assert [(p.verb, p.target) for p in day.state.proposals.values()] == [(verb, "firm") for verb in ("release", "override", "policy")]
+    release, *_ = day.state.proposals
+    for operator in ("ann", "server", "eve"):
+        assert alerts(approved(day, release, operator), "approval_refused") == [release]
+    assert day.state.setup is not None
+    assert (list(day.state.gate.stops), day.state.gate.overrides, day.state.setup.policy) == (["firm"], {}, limited())
+    # What only tightens needs one, and what two have looked at is done.
+    proposed(day, "policy", "tight", policy=limited(child_qty_max=100), digest="tight", is_enough=True)
+    assert day.state.setup.policy.child_qty_max == 100
+    assert alerts(approved(day, release), "released") == ["firm"]
+    assert day.state.gate.stops == {}
+
+
+def test_a_release_that_is_approved_while_the_server_stops_opens_nothing_until_the_next_start():
+    """The kill is lifted, the gate is the stopping server's; a start opens it, and would not have opened the kill."""
+    day = day_of(limited())
+    day.operator("kill", "firm", reason="news")
+    release = proposed(day, "release", "firm")
+    assert alerts(day.operator("stop"), "stopping") == ["firm"]
+    assert alerts(approved(day, release), "released") == ["firm"]
+    assert day.state.gate.killed == "server stopping"
+    assert admitted(day.parent("LATE", 100)) == "killed"
+    day.feed(policy_loaded(policy=limited()))
+    day.feed(events.OperatorCommanded(operator="server", verb="release", target="firm", reason="started"))
+    assert day.state.gate.stops == {}
+    day.quote()
+    assert admitted(day.parent("NEXT", 100)) == ""
 
 
 # ---- parents

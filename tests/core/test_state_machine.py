@@ -428,7 +428,7 @@ class Street(Books):
         known = live(self.state.alerts)
         if verb == "pause" and index % 2 and known:
             verb, target = "ack", known[index % len(known)].alert_id
-        self.tell(events.OperatorCommanded(operator="ann", verb=verb, target=target, reason="test"))
+        self.tell(events.OperatorCommanded(operator="server" if verb == "release" else "ann", verb=verb, target=target, reason="test"))
 
     @rule(code=st.sampled_from(["disk_short", "disk_enough", ""]))
     def the_machine_warns(self, code: str) -> None:
@@ -447,7 +447,16 @@ class Street(Books):
     @rule(verb=st.sampled_from(["kill", "release", "release", "release"]), index=INDEX, scope=st.sampled_from(SCOPES))
     def scope_is_stopped_or_released(self, verb: str, index: int, scope: str) -> None:
         stops = [*self.state.gate.stops, scope]
-        self.tell(events.OperatorCommanded(operator="ann", verb=verb, target=scope if verb == "kill" else stops[index % len(stops)]))
+        if verb == "kill":
+            self.tell(events.OperatorCommanded(operator="ann", verb=verb, target=scope))
+        elif index % 5:
+            self.released(stops[index % len(stops)])
+        else:  # as no door says it: nothing is opened by it
+            self.tell(events.OperatorCommanded(operator="ann", verb="release", target=stops[index % len(stops)]))
+
+    def released(self, scope: str) -> None:
+        """By one person, where none is named."""
+        self.tell(events.ActionProposed(operator="ann", verb="release", target=scope, is_enough=True))
 
     @rule(
         index=INDEX, policy=st.sampled_from(POLICIES), verb=st.sampled_from(["release", "policy", "override", "override"]),
@@ -486,7 +495,8 @@ class Street(Books):
     def all_is_released(self) -> None:
         """Somebody has looked: what was stopped and paused goes on, and the market trades."""
         for scope in list(self.state.gate.stops):
-            self.tell(events.OperatorCommanded(operator="ann", verb="release", target=scope))
+            self.released(scope)
+        self.tell(events.OperatorCommanded(operator="server", verb="release", target="firm"))  # as a start does
         for parent in [p for p in self.state.parents.values() if is_open(p.order)]:
             self.tell(events.OperatorCommanded(operator="ann", verb="resume", target=parent.parent_id))
         for symbol in SYMBOLS:

@@ -88,7 +88,7 @@ class Venue:
     """Every venue on one port. received: each D, F, G and H that arrived, in order. fills_at_once: a D is done before the next is read."""
 
     def __init__(self, fills_at_once: bool = False) -> None:
-        self._fills_at_once = fills_at_once
+        self.fills_at_once = fills_at_once
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.arrived: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
@@ -179,7 +179,7 @@ class Venue:
         elif msg_type in "DFGH":
             self.received.append(fields)
             self.arrived.put(fields)
-            if msg_type == "D" and self._fills_at_once:
+            if msg_type == "D" and self.fills_at_once:
                 self.report(fields, "F", "2", int(fields["38"]), 0, int(fields["38"]))
 
 
@@ -249,11 +249,13 @@ class Scripted:
 
     agreed: what cfg/server.toml says besides, as entries of clients. sessions: the same of sessions/clients.cfg. layers: the same of
     cfg/policy.toml. shell: keys of cfg/server.toml with other values. symbols: instruments besides. fills_at_once: of the Venue.
+    operators: cfg/operators.toml, where one who may look has this token.
     """
 
     def __init__(
         self, folder: Path, launcher: str = "algoserver", policy: dict[str, str] | None = None, agreed: str = "", sessions: str = "",
         layers: str = "", shell: dict[str, str] | None = None, symbols: tuple[str, ...] = (), fills_at_once: bool = False,
+        operators: str = "", token: str = "",
     ) -> None:  # fmt: skip
         shutil.copytree(ROOT / "cfg", folder / "cfg")
         shutil.copytree(ROOT / "sessions", folder / "sessions")
@@ -266,6 +268,9 @@ class Scripted:
         path.write_text("\n".join(lines) + "\n")
         for path, text in ((folder / "cfg" / "server.toml", agreed), (folder / "sessions" / "clients.cfg", sessions)):
             path.write_text(path.read_text() + text)
+        self._token = {"token": token} if token else {}
+        if operators:
+            (folder / "cfg" / "operators.toml").write_text(operators)
         path = folder / "cfg" / "instruments.toml"
         path.write_text(path.read_text() + "".join(INSTRUMENT.format(symbol) for symbol in symbols))
         self.venue, self.port, self.state = Venue(fills_at_once), free_port(), folder / "server"
@@ -279,7 +284,7 @@ class Scripted:
         from algoserver.door import call
 
         deadline = time.monotonic() + MESSAGE_S_MAX
-        while not any(v["quotes"] for v in call(self.state, {"verb": "venue.ls"})["venues"]):
+        while not any(v["quotes"] for v in call(self.state, {"verb": "venue.ls", **self._token})["venues"]):
             assert time.monotonic() < deadline, "no market data arrived"
         return RawClient(self.port, name)
 
@@ -289,7 +294,7 @@ class Scripted:
 
         self.venue.halt(is_halted)
         deadline = time.monotonic() + MESSAGE_S_MAX
-        while any(("AAPL" in v["halted"]) != is_halted for v in call(self.state, {"verb": "venue.ls"})["venues"]):
+        while any(("AAPL" in v["halted"]) != is_halted for v in call(self.state, {"verb": "venue.ls", **self._token})["venues"]):
             assert time.monotonic() < deadline, "the server took no notice"
 
     def close(self) -> int:
