@@ -42,6 +42,7 @@ class VenueConfig(Entry, frozen=True, kw_only=True):
     """name: the venue's CompID. host, port: where it listens. kind: what it trades at. fee: of the value taken, a fraction as text.
 
     auctions: whether it opens and closes the day with call auctions, which take orders at the open (59=2) and at the close (59=7).
+    on_disconnect: what becomes of our orders there when our session is lost; whatever it is, they count as open until the venue has told.
     """
 
     name: str
@@ -51,6 +52,7 @@ class VenueConfig(Entry, frozen=True, kw_only=True):
     kind: Literal["lit", "dark"] = "lit"
     fee: str = "0"
     auctions: bool = False
+    on_disconnect: Literal["keep", "take_back", "venue_cancels"] = "keep"
 
     def __post_init__(self) -> None:
         if not 0 < self.port <= PORT_MAX:
@@ -234,7 +236,7 @@ def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, mod
     try:
         setup = PolicyLoaded(
             policy=policy,
-            venues=tuple(Venue(v.name, v.kind, ppm(v.fee), v.auctions) for v in server.venues),
+            venues=tuple(Venue(v.name, v.kind, ppm(v.fee), v.auctions, v.on_disconnect) for v in server.venues),
             instruments=_with_history(server, base, instruments),
             algo=_algo(server, curve),
             hours=SessionHours(time_of_day(server.session.open), time_of_day(server.session.close)),

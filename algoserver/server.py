@@ -352,8 +352,8 @@ class Server:
                     )  # fmt: skip
                     self._dispatcher.remember(sent, self.state.ts, self.state.parents[parent_id].qty_decimals)
         self._apply(self.setup, decided)
-        for name, is_up in list(self.state.sessions.items()):
-            if is_up or name in self.state.venues_up:
+        for name in dict.fromkeys((*self.state.sessions, *self.state.venues_up)):
+            if self.state.sessions.get(name) or name in self.state.venues_up:
                 self._apply(e.SessionDown(session=name, reason="the server was restarted", is_restart=True), decided)
         firm = self.state.gate.stops.get(FIRM)
         if firm is not None and firm.by == STOPPING:

@@ -31,6 +31,8 @@ def step(state: State, event: events.Event) -> list[Command]:
         _audited(state, event)
     out: list[Command] = []
     BOOK[kind](state, event, out)
+    if state.awaited and state.awaited_ts <= event.ts:
+        links.miss(state, out)
     if state.due and state.due[0][0] <= event.ts:
         _touch_due(state, event.ts, out)
     while state.touched:  # a limit that is reached in one parent's turn stops others, whose turn it then is too
@@ -46,8 +48,10 @@ def step(state: State, event: events.Event) -> list[Command]:
 
 def next_wakeup(state: State) -> int | None:
     """When a Wakeup is due; None if nothing waits."""
-    due_ts, owed_ts = state.due[0][0] if state.due else None, alerts.next_ts(state.alerts)
-    return min(due_ts, owed_ts) if due_ts is not None and owed_ts else due_ts or owed_ts or None
+    due_ts, owed_ts = state.due[0][0] if state.due else 0, alerts.next_ts(state.alerts)
+    if state.awaited and (not owed_ts or state.awaited_ts < owed_ts):
+        owed_ts = state.awaited_ts
+    return min(due_ts, owed_ts) if due_ts and owed_ts else due_ts or owed_ts or None
 
 
 def _heard(state: State, event: Any) -> None:
@@ -91,6 +95,7 @@ def _policy(state: State, event: events.PolicyLoaded, out: list[Command]) -> Non
     state.instruments = {i.instrument.symbol: i.instrument for i in event.instruments}
     state.profiles = {p.client: p for p in event.profiles}
     state.venues_up = {v.name: state.venues_up.get(v.name, False) for v in event.venues}
+    links.await_all(state, event.ts)
     state.forecasts_asked.clear()  # a request of the last process may never have been answered
     for symbol in state.instruments:
         state.markets.setdefault(symbol, Market(symbol))

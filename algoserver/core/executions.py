@@ -11,7 +11,7 @@ from algoserver.core.bounds import algo_scope
 from algoserver.core.copies import copy_child
 from algoserver.core.orders import ChildOrder, Held, ParentOrder
 from algoserver.core.reports import alert, next_exec_id, pause, report, tell_fills
-from algoserver.core.state import State, open_children, profile, touch
+from algoserver.core.state import State, on_disconnect, open_children, profile, touch
 from algoserver.domain.commands import Command
 from algoserver.domain.events import (
     CancelRejected,
@@ -25,6 +25,7 @@ from algoserver.domain.events import (
     FillBusted,
     FillCorrected,
 )
+from algoserver.domain.policy import VENUE_CANCELS
 from algoserver.domain.types import ExecType, OrdStatus, TimeInForce
 
 # Refusals in a row, by gate or venue, after which a parent waits for a person.
@@ -158,7 +159,8 @@ def child_canceled(state: State, event: ChildCanceled, out: list[Command]) -> No
     parent = state.parents[child.parent_id]
     is_over = child.time_in_force.is_auction and event.ts >= auction.call_ts(parent, child)
     ends_itself = child.time_in_force in (TimeInForce.IOC, TimeInForce.FOK) or is_over
-    was_asked = child.order.is_cancel_pending or ends_itself
+    is_agreed = child.is_unknown and on_disconnect(state, child.venue) == VENUE_CANCELS
+    was_asked = child.order.is_cancel_pending or ends_itself or is_agreed
     orders.on_ended(child.order, event.ord_status)
     copy_child(state, out, child, ENDED[event.ord_status], event.ts, event.text)
     close(state, child)
@@ -248,6 +250,10 @@ def child_status_reported(state: State, event: ChildStatusReported, out: list[Co
                 # A cancel from before we asked is lost; the parent's turn cancels again if it still wants to.
                 orders.on_cancel_rejected(child.order)
             _stop_waiting(state, parent)
+            if child.is_left_over and on_disconnect(state, child.venue) == VENUE_CANCELS:
+                alert(out, "not_canceled", child.child_id, f"{child.venue} should have canceled it when our session was lost; it is taken back")
+                state.stale[child.child_id] = None
+            child.is_left_over = False
     touch(state, parent.parent_id)
 
 
@@ -326,7 +332,8 @@ def close(state: State, child: ChildOrder) -> None:
     """A child is over, in the parent's books and the gate's."""
     parent = state.parents[child.parent_id]
     parent.open_children.pop(child.child_id, None)
-    child.is_unknown, child.asks = False, 0
+    child.is_unknown, child.asks, child.is_left_over = False, 0, False
+    state.stale.pop(child.child_id, None)
     exposure.on_resized(state.gate, child.child_id, 0, state.ts)
     _stop_waiting(state, parent)
 

@@ -121,6 +121,7 @@ class ChildOrder(msgspec.Struct, gc=False):
     cancels: number of cancels asked, which makes their ids. asked_ts: when its status was last asked; asks: how often since it was told.
     reported: the venue's ExecID -> ExecID under which the client heard of it. copies: reports of it that were no trades.
     is_dark: it rests unseen, pegged to the mid, with `price` as its limit and min_qty as its least execution.
+    is_left_over: it was there when its venue's session was lost, and the venue has not told of it since.
     """
 
     child_id: str
@@ -141,6 +142,7 @@ class ChildOrder(msgspec.Struct, gc=False):
     min_qty: int = 0
     copies: int = 0
     asks: int = 0
+    is_left_over: bool = False
 
 
 def ord_status(order: Order) -> OrdStatus:

@@ -13,7 +13,7 @@ from algoserver.core.market import Market
 from algoserver.core.orders import ChildOrder, ParentOrder
 from algoserver.core.risk import Gate
 from algoserver.domain.events import ForecastReady, PolicyLoaded
-from algoserver.domain.policy import ClientProfile, OverrideTerms, RiskPolicy
+from algoserver.domain.policy import KEEP, ClientProfile, OverrideTerms, RiskPolicy
 from algoserver.domain.types import SECOND, Instrument, OrdStatus
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -78,7 +78,9 @@ class State(msgspec.Struct):
     foreign: "venue cl_ord_id" -> an order there that is not ours. forecasts_asked: symbol -> date of the last request.
     due: heap of (ts, parent_id), of turns and of fills to tell. touched: parents that this step must look at; empty between steps.
     works: of parents that are at work. proposals: what waits for a second person. policies: those that were applied, the last is in force.
-    audited: how far the audit must reach. is_stopping: the server ends in good order; the gate stays shut until its next start.
+    audited: how far the audit must reach. stale: children that survived their venue's session and are taken back. awaited: venues, and
+    clients with orders at work, that have not come since the start; they are missed at awaited_ts. is_stopping: the server ends in good order; the
+    gate stays shut until its next start.
     """
 
     seq: int = 0
@@ -106,6 +108,9 @@ class State(msgspec.Struct):
     proposals: dict[str, Proposal] = {}
     policies: list[Applied] = []
     audited: Audited = Audited()
+    stale: dict[str, None] = {}
+    awaited: dict[str, None] = {}
+    awaited_ts: int = 0
     is_stopping: bool = False
     alerts: AlertBook = msgspec.field(default_factory=AlertBook)
 
@@ -148,6 +153,11 @@ def wake(state: State, parent_id: str, ts: int) -> None:
         return  # it stands in the heap already
     work.due_ts = ts
     heappush(state.due, (ts, parent_id))
+
+
+def on_disconnect(state: State, venue: str) -> str:
+    """What is agreed with a venue on our orders there when our session is lost."""
+    return next((v.on_disconnect for v in state.setup.venues if v.name == venue), KEEP) if state.setup else KEEP
 
 
 def open_children(state: State, parent: ParentOrder) -> list[ChildOrder]:

@@ -78,7 +78,7 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     if parent.time_in_force is not TimeInForce.DAY:
         _work_at_once(state, setup, parent, own, resting, market, ts, out)
         return
-    if state.halts or state.foreign or state.gate.stops:
+    if state.halts or state.foreign or state.gate.stops or state.stale:
         _act(state, setup, parent, own, placement.take_back(_stranded(state, parent, resting), ts), ts, out)
     if is_halted:
         own.halted_ts = own.halted_ts or ts
@@ -130,7 +130,7 @@ def _stranded(state: State, parent: ParentOrder, resting: list[ChildOrder]) -> l
         is_shut = foreign.shut(state, venue, parent.symbol) or stops.is_venue_stopped(state, venue)
         return bool(is_shut or (not stays and halts.shut(state, venue, parent.symbol)))
 
-    return [c for c in resting if is_stranded(c.venue)]
+    return [c for c in resting if c.child_id in state.stale or is_stranded(c.venue)]
 
 
 def _await_opening(

@@ -77,6 +77,8 @@ KINDS = (
     # Venues and markets.
     Kind("venue_down", _C, _O, "a venue's session broke; its open children are unknown", "call the venue if it stays down", Ending.SESSION),
     Kind("venue_awaited", _I, _O, "a venue's session is not up yet since the server started", "call the venue if it does not come", Ending.SESSION),
+    Kind("venue_missing", _C, _O, "a venue's session has not come since the server started", "call the venue; nothing is sent there", Ending.SESSION),
+    Kind("not_canceled", _W, _O, "a venue kept a child that it should cancel; it is taken back", "tell the venue: its cancel on disconnect fails"),
     Kind("halted", _W, _T, "a venue halts a symbol, or everything", "nothing: orders wait, go on elsewhere or end as their client asked"),
     Kind("halt_lifted", _I, _T, "a venue trades again", "nothing", ends=("halted",)),
     Kind("market_in_doubt", _W, _T, "a symbol's prices are old, crossed or far from its last trade", "look at its market data", Ending.BELIEF),

@@ -181,9 +181,15 @@ CONTROLS = (
         ("test_control_4_cancels_use_the_rate_and_are_never_refused", "test_a_killed_firm_orders_nothing_and_leaves_nothing_resting"),
     ),
     Control(
-        28, "cancel on disconnect", "V", "A client who is gone leaves his orders at work, paused or canceled (on_disconnect). Children of a venue "
-        "that is gone count as open until it has told.", ("core/links.py",), ("disconnected", "venue_down"), (MACHINE,),
-        "Venues are not asked to cancel on disconnect: that is agreed with each.",
+        28, "cancel on disconnect", "V", "A client who is gone leaves his orders at work, paused or canceled (on_disconnect of his layer of the "
+        "policy); so does one who has not come a minute after a start. Children of a venue that is gone count as open until it has told; then, by "
+        "on_disconnect of the venue, they go on, are taken back, or should have been canceled by the venue, and one that was not is an alert.",
+        ("core/links.py", "core/executions.py"), ("disconnected", "venue_down", "venue_missing", "not_canceled"),
+        ("test_control_28_our_session_at_a_venue_breaks_and_each_venue_does_what_is_agreed",
+         "test_control_28_a_client_breaks_and_his_orders_end_pause_or_go_on_as_his_layer_says",
+         "test_control_28_what_survives_its_venues_session_is_dealt_with_as_agreed",
+         "test_control_28_a_client_who_does_not_come_back_after_a_restart_is_gone", MACHINE),
+        "A venue is not asked for it in the Logon: that is agreed with each.",
     ),
     Control(
         29, "alerts", "F", "Each has a code, a severity, an owner and an end; it is in the book, the log, at a webhook and in the metrics. How long "

@@ -81,16 +81,22 @@ class OverrideTerms(msgspec.Struct, frozen=True):
     lasts_ns: int
 
 
+# They rest on, and are asked for; so they are, and then taken back; the venue cancels them, which is agreed with it.
+KEEP, TAKE_BACK, VENUE_CANCELS = "keep", "take_back", "venue_cancels"
+
+
 class Venue(msgspec.Struct, frozen=True):
     """A place that takes our children. kind: "lit" has a book, "dark" trades at the mid of the lit ones and shows nothing.
 
     fee_ppm: cost of taking, of the value; negative is a rebate. has_auctions: it opens and closes with call auctions.
+    on_disconnect: what becomes of our orders there when our session is lost: KEEP, TAKE_BACK or VENUE_CANCELS.
     """
 
     name: str
     kind: str = "lit"
     fee_ppm: int = 0
     has_auctions: bool = False
+    on_disconnect: str = "keep"
 
 
 class AlgoDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -75,6 +75,11 @@ class Blotter:
     def find(self, venue: str, client: str, cl_ord_id: str) -> ClientOrder | None:
         return self._orders.get((venue, client, cl_ord_id))
 
+    def live(self, venue: str, client: str) -> list[ClientOrder]:
+        """A client's orders at a venue that may trade, each once, oldest first."""
+        found = {o.order_id: o for o in self._orders.values() if (o.venue, o.client) == (venue, client) and o.status in LIVE}
+        return list(found.values())
+
     def admit(self, request: NewOrderSingle, status: OrdStatus = OrdStatus.NEW) -> ClientOrder:
         """Open an order under the next OrderID."""
         self._order_count += 1

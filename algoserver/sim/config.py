@@ -29,6 +29,7 @@ class VenueConfig(Entry, frozen=True):
     auctions: whether a lit venue opens and closes the day with a call auction, unless the market is always open.
     A dark venue has hidden orders of the crowd instead. hidden: their quantity, both sides together, as a share of the recorded
     volume. hidden_trades: mean size of one, in background trades (trade_qty). hidden_s: market seconds that one waits, mean.
+    cancel_on_disconnect: a client's orders end with his session.
     """
 
     name: str
@@ -38,6 +39,7 @@ class VenueConfig(Entry, frozen=True):
     hidden: float = 0.0
     hidden_trades: float = 4.0
     hidden_s: float = 30.0
+    cancel_on_disconnect: bool = False
 
     def __post_init__(self) -> None:
         if (self.kind == "lit") != (self.share > 0) or (self.kind == "lit" and self.hidden):

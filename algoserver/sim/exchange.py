@@ -39,6 +39,7 @@ from algoserver.sim.source import FOREVER, Source
 from algoserver.sim.tape import Tape
 
 RESTARTED = "venue restarted"  # Text (58) of an order canceled because its market died
+DISCONNECTED = "canceled on disconnect"
 CANCEL_ON_TRADING_HALT = 6  # ExecRestatementReason (378)
 NEITHER, ADDED, REMOVED = 0, 1, 2  # LastLiquidityInd (851); FIX 4.4 has no word for an auction
 
@@ -68,6 +69,7 @@ class Exchange:
                 self._sources[entry.symbol] = Flow(entry.instrument(), entry.flow, config.session, config.lit_venues, seed)
             elif entry.tape is not None:
                 self._sources[entry.symbol] = Tape.recorded(entry.instrument(), entry.tape, config.lit_venues[0].name)
+        self._cancel_on_disconnect = [v.name for v in config.venues if v.cancel_on_disconnect]
         self._dark = Dark(config, {symbol: source.books for symbol, source in self._sources.items()}, seed, self._halted)
 
     def submit(self, ts: int, request: Request) -> list[Answer]:
@@ -157,6 +159,14 @@ class Exchange:
         """Take over the orders of a market that died, from its reports, and cancel the live ones. Before any other call."""
         assert self._ts is None
         return [self._blotter.end(Canceled, order, ts, text=text) for order in self._blotter.restore(past)]
+
+    def disconnected(self, ts: int, venue: str, client: str) -> list[Answer]:
+        """A client's session at a venue is gone: his orders there end, where that is agreed."""
+        out = self.advance(ts)
+        for order in self._blotter.live(venue, client) if venue in self._cancel_on_disconnect else ():
+            self._withdraw(order)
+            out.append(self._blotter.end(Canceled, order, ts, text=DISCONNECTED))
+        return out
 
     # The life of an order.
 

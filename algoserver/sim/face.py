@@ -94,6 +94,10 @@ class Face:
             elif kind in ("up", "down"):
                 self._log.info("session", session=session, state=kind, reason=text)
                 self._market_data.drop(session)
+                if kind == "down":
+                    venue, _, client = session.partition(":")[2].partition("->")
+                    if venue in self._exchange.venues:
+                        self._answer(self._exchange.disconnected(self._now, venue, client), "", 0, lines, sends)
                 if kind == "up" and (owed := self._owed.pop(session, [])):
                     sends += [(session, body) for body in owed]
                     paid.append(Line(session=session, owed=[]))

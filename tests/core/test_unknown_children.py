@@ -1,12 +1,14 @@
 """A session breaks, or the process: what nobody knows counts as open until its venue has told."""
 
+import msgspec
 import pytest
 
 from algoserver.core.links import ASK_AGAIN_NS
 from algoserver.core.orders import is_open
-from algoserver.domain.commands import AskChildStatus, CancelChild, EndAlert
+from algoserver.domain.commands import AskChildStatus, CancelChild, EndAlert, RaiseAlert, SendChild
+from algoserver.domain.policy import Permits, Venue
 from algoserver.domain.types import SECOND
-from tests.core.day import Day
+from tests.core.day import POLICY, Day, policy_loaded
 
 
 def test_a_lost_session_leaves_children_unknown_and_their_quantity_is_not_routed_elsewhere():
@@ -105,3 +107,76 @@ def test_a_feed_that_is_gone_takes_its_prices_along():
     day.quote()
     day.down("XLIT1.md")
     assert list(day.state.markets["AAPL"].quotes) == ["XLIT2"]
+
+
+def left_over(mode: str) -> tuple[Day, SendChild]:
+    """A child rests at a venue with which this is agreed, and the session there breaks."""
+    day = Day(policy_loaded(venues=(Venue("XLIT1", on_disconnect=mode), Venue("XLIT2"))))
+    child = day.resting()
+    day.accept(child)
+    day.down("XLIT1")
+    return day, child
+
+
+def taken_back(day: Day) -> list[str]:
+    """Children that cancels were sent for."""
+    return [c.child_id for c in day.commands if isinstance(c, CancelChild)]
+
+
+@pytest.mark.parametrize(("mode", "is_alerted", "is_canceled"), [("keep", False, False), ("take_back", False, True), ("venue_cancels", True, True)])
+def test_control_28_what_survives_its_venues_session_is_dealt_with_as_agreed(mode: str, is_alerted: bool, is_canceled: bool):
+    """Until the venue has told it counts as open, whatever is agreed: nothing is canceled blindly, and nothing is sent in its place."""
+    day, child = left_over(mode)
+    day.quote(venue="XLIT2")
+    day.wait(5 * SECOND)
+    assert (day.sent(), taken_back(day)) == ([child], [])
+    day.up("XLIT1")
+    assert (day.sent(), taken_back(day)) == ([child], [])
+    day.status_of(child)
+    assert ("not_canceled" in day.alerts(), taken_back(day)) == (is_alerted, [child.child_id] if is_canceled else [])
+    if is_canceled:
+        day.canceled(child)
+        day.quote()
+        day.wait(2 * SECOND)
+        assert sum(c.order_qty for c in day.sent()[1:]) == 1_000
+        assert day.state.stale == {}
+
+
+@pytest.mark.parametrize("mode", ["keep", "venue_cancels"])
+def test_control_28_a_cancel_that_is_agreed_is_no_surprise(mode: str):
+    """Told when the session is back, in place of an answer; where it is not agreed a person is told."""
+    day, child = left_over(mode)
+    day.up("XLIT1")
+    day.canceled(child)
+    assert ("unsolicited_cancel" in day.alerts()) == (mode == "keep")
+    day.quote()
+    day.wait(2 * SECOND)
+    assert [c.order_qty for c in day.sent()] == [1_000, 1_000]
+
+
+def test_a_venue_that_never_comes_is_missed_a_minute_after_the_start():
+    """A first start, too; the alert is over when it comes. One that came and broke is down, and not missing."""
+    day = Day(policy_loaded(venues=(Venue("XLIT1"), Venue("XLIT2"), Venue("XLATE"))))
+    day.down("XLIT2")
+    day.wait(61 * SECOND)
+    assert [c.subject for c in day.commands if isinstance(c, RaiseAlert) and c.code == "venue_missing"] == ["XLATE"]
+    assert [c.code for c in day.up("XLATE") if isinstance(c, EndAlert)] == ["venue_missing"]
+
+
+@pytest.mark.parametrize("is_back", [True, False])
+def test_control_28_a_client_who_does_not_come_back_after_a_restart_is_gone(is_back: bool):
+    """The policy says cancel: his orders live as long as he may come, and no longer."""
+    policy = msgspec.structs.replace(POLICY, permits=Permits(on_disconnect="cancel"))
+    day = Day(policy_loaded(policy=policy))
+    day.up("CLIENT1")
+    child = day.resting()
+    day.accept(child)
+    day.feed(policy_loaded(policy=policy))
+    day.down("CLIENT1", is_restart=True)
+    day.wait(30 * SECOND)
+    if is_back:
+        day.up("CLIENT1")
+    assert day.order().end_text == ""
+    day.wait(31 * SECOND)
+    assert day.order().end_text == ("" if is_back else "canceled because CLIENT1 disconnected")
+    assert child.child_id in taken_back(day) or is_back

@@ -99,6 +99,10 @@ class Venue:
         self._exec, self._counting = 0, threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def hang_up(self, venue: str) -> None:
+        """The order session of a venue breaks; the server will come again."""
+        self._orders[venue].hang_up()
+
     def await_feed(self) -> None:
         """Until the server has asked, or asked again, for AAPL's market data at XLIT1."""
         assert self._fed.wait(MESSAGE_S_MAX), "the server asked for no market data"
@@ -249,13 +253,13 @@ class Scripted:
 
     agreed: what cfg/server.toml says besides, as entries of clients. sessions: the same of sessions/clients.cfg. layers: the same of
     cfg/policy.toml. shell: keys of cfg/server.toml with other values. symbols: instruments besides. fills_at_once: of the Venue.
-    operators: cfg/operators.toml, where one who may look has this token.
+    venues: on_disconnect of some. operators: cfg/operators.toml, where one who may look has this token.
     """
 
     def __init__(
         self, folder: Path, launcher: str = "algoserver", policy: dict[str, str] | None = None, agreed: str = "", sessions: str = "",
         layers: str = "", shell: dict[str, str] | None = None, symbols: tuple[str, ...] = (), fills_at_once: bool = False,
-        operators: str = "", token: str = "",
+        operators: str = "", token: str = "", venues: dict[str, str] | None = None,
     ) -> None:  # fmt: skip
         shutil.copytree(ROOT / "cfg", folder / "cfg")
         shutil.copytree(ROOT / "sessions", folder / "sessions")
@@ -266,6 +270,10 @@ class Scripted:
         path = folder / "cfg" / "server.toml"
         lines = [f"{key} = {shell[key]}" if shell and (key := line.partition(" ")[0]) in shell else line for line in path.read_text().splitlines()]
         path.write_text("\n".join(lines) + "\n")
+        for venue, word in (venues or {}).items():
+            head, _, rest = path.read_text().partition(f'name = "{venue}"')
+            lines = [line for line in rest.partition("[[")[0].splitlines() if not line.startswith("on_disconnect")]
+            path.write_text("\n".join([f'{head}name = "{venue}"', f'on_disconnect = "{word}"', *lines, ""]) + "".join(rest.partition("[[")[1:]))
         for path, text in ((folder / "cfg" / "server.toml", agreed), (folder / "sessions" / "clients.cfg", sessions)):
             path.write_text(path.read_text() + text)
         self._token = {"token": token} if token else {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from algoserver.domain.types import SECOND, Side, TimeInForce, px, utc
-from algoserver.sim.config import SessionHours
+from algoserver.sim.config import SessionHours, VenueConfig
 from algoserver.sim.exchange import Exchange
 from algoserver.sim.reports import Canceled, New, Rejected, Report, Trade, TradePrint
 from tests.sim.street import ADBE, T0, cancel, new, quiet, replace, scenario, status, told
@@ -283,3 +283,16 @@ def test_advancing_in_one_step_or_in_many_is_the_same():
         got += often.advance(often.next_ts())
     assert got == expected
     assert not [a for a in got if isinstance(a, Canceled)]
+
+
+def test_a_session_that_goes_takes_its_orders_with_it_where_that_is_agreed():
+    """At XLIT1 alone, and another client's stay; it is over for a cancel that comes later."""
+    market = Exchange(scenario(venues=[VenueConfig(name="XLIT1", share=0.6, cancel_on_disconnect=True), VenueConfig(name="XLIT2", share=0.4)]))
+    for venue, client in (("XLIT1", "ALGO"), ("XLIT2", "ALGO"), ("XLIT1", "OTHER")):
+        market.submit(T0, new("o1", Side.BUY, 100, "150", venue=venue, client=client))
+    gone = [*market.disconnected(T0, "XLIT1", "ALGO"), *market.disconnected(T0, "XLIT2", "ALGO")]
+    assert [(a.venue, a.client, a.text) for a in gone if isinstance(a, Canceled)] == [("XLIT1", "ALGO", "canceled on disconnect")]
+    rests = (("XLIT1", "ALGO"), ("XLIT2", "ALGO"), ("XLIT1", "OTHER"))
+    late = [told(market.submit(T0, cancel("c1", "o1", venue=v, client=c)), c)[0] for v, c in rests]
+    assert [text.partition(" ")[0] for text in late] == ["CxlRej/CANCELED", "Canceled/CANCELED", "Canceled/CANCELED"]
+    assert market.disconnected(T0, "XLIT1", "ALGO") == []
