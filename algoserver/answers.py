@@ -18,7 +18,7 @@ from algoserver.core.planning import plan_text
 from algoserver.core.state import ForeignOrder, State, open_children
 from algoserver.core.tally import SECONDS_KEPT
 from algoserver.domain.params import PARAMS, Param
-from algoserver.domain.types import FEED_SUFFIX, SECOND, TimeInForce, ppm_text, px_text, qty_text, utc_text
+from algoserver.domain.types import COPY_SUFFIX, FEED_SUFFIX, SECOND, TimeInForce, ppm_text, px_text, qty_text, utc_text
 
 ROWS_MAX = 1_000
 
@@ -107,7 +107,7 @@ def session_list(state: State) -> Answer:
     clients = state.setup.clients if state.setup else ()
     for name in dict.fromkeys((*clients, *copies, *state.venues_up, *state.sessions)):
         kind = "market data" if name.endswith(FEED_SUFFIX) else "drop copy" if name in copies else "client"
-        kind = "venue" if name in state.venues_up else kind
+        kind = "venue" if name in state.venues_up else "venue's drop copy" if name.endswith(COPY_SUFFIX) else kind
         rows.append({"session": name, "kind": kind, "state": _up(state.sessions.get(name, False)), "msg_seq_heard": state.heard.get(name, 0)})
     return {"sessions": rows}
 

@@ -43,6 +43,7 @@ class VenueConfig(Entry, frozen=True, kw_only=True):
 
     auctions: whether it opens and closes the day with call auctions, which take orders at the open (59=2) and at the close (59=7).
     on_disconnect: what becomes of our orders there when our session is lost; whatever it is, they count as open until the venue has told.
+    drop_copy: QuickFIX file of our session that hears copies of its reports to us, relative to this one; "": there is none.
     """
 
     name: str
@@ -53,6 +54,7 @@ class VenueConfig(Entry, frozen=True, kw_only=True):
     fee: str = "0"
     auctions: bool = False
     on_disconnect: Literal["keep", "take_back", "venue_cancels"] = "keep"
+    drop_copy: str = ""
 
     def __post_init__(self) -> None:
         if not 0 < self.port <= PORT_MAX:
@@ -107,6 +109,7 @@ class ShellConfig(Entry, frozen=True, kw_only=True):
     """stall_ms: how long the core may be silent before the watchdog takes over. leave_children: what SIGTERM does.
 
     orders_per_second_max: children to each venue, by the wall's clock and whatever the core says.
+    copy_tolerance_ms: market milliseconds that a venue's order session and its drop copy may be apart.
     disk_free_mb_min: least free room where the state is. require_synced_clock: whether the kernel must call its clock synchronised.
     """
 
@@ -115,10 +118,13 @@ class ShellConfig(Entry, frozen=True, kw_only=True):
     orders_per_second_max: int = 1_000
     disk_free_mb_min: int = 500
     require_synced_clock: bool = False
+    copy_tolerance_ms: int = 5_000
 
     def __post_init__(self) -> None:
         if self.orders_per_second_max < 1:
             raise ValueError("`orders_per_second_max` is below 1")
+        if self.copy_tolerance_ms < 1:
+            raise ValueError("`copy_tolerance_ms` is below 1")
         if self.disk_free_mb_min < 0:
             raise ValueError("`disk_free_mb_min` is negative")
 
@@ -236,7 +242,7 @@ def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, mod
     try:
         setup = PolicyLoaded(
             policy=policy,
-            venues=tuple(Venue(v.name, v.kind, ppm(v.fee), v.auctions, v.on_disconnect) for v in server.venues),
+            venues=tuple(Venue(v.name, v.kind, ppm(v.fee), v.auctions, v.on_disconnect, bool(v.drop_copy)) for v in server.venues),
             instruments=_with_history(server, base, instruments),
             algo=_algo(server, curve),
             hours=SessionHours(time_of_day(server.session.open), time_of_day(server.session.close)),
@@ -245,6 +251,7 @@ def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, mod
             policy_digest=digest_of(policy_text),
             profiles=agreed,
             drop_copies=drop_copies(path, server.drop_copies),
+            copy_tolerance_ns=server.shell.copy_tolerance_ms * 1_000_000,
         )
     except ValueError as e:
         raise BadConfig(f"{path}: {e}") from e

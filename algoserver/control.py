@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import force_setattr
 
-from algoserver import alert_queue, answers, approvals, audit, limits_desk, policy_desk
+from algoserver import alert_queue, answers, approvals, audit, copy_desk, limits_desk, policy_desk
 from algoserver.answers import Answer
 from algoserver.core import foreign, orders, stops
 from algoserver.core.amend import judge
@@ -28,7 +28,8 @@ MARK = "audit.mark"  # how far the audit must reach by the state's word; asked b
 TRACE = "trace"  # key of what the audit notes of a command, taken out before its answer leaves
 QUESTIONS = (
     "status", "doctor", "order.ls", "order.show", "order.plan", "session.ls", "venue.ls", "venue.foreign", "alert.ls", "policy.validate",
-    "policy.diff", "policy.history", "policy.show", "policy.explain", "risk.limits", "risk.usage", "approval.ls", "audit.tail", "audit.verify", MARK,
+    "policy.diff", "policy.history", "policy.show", "policy.explain", "risk.limits", "risk.usage", "risk.reconcile", "approval.ls",
+    "audit.tail", "audit.verify", MARK,
 )  # fmt: skip
 
 Command = OperatorCommanded | OperatorAmended | ActionProposed
@@ -114,6 +115,8 @@ def _answer(state: State, asked: Request, operator: str, is_alone: bool, now: in
         return policy_desk.answer(state, verb, operator, asked.target, asked.text, asked.reason, asked.dry_run, is_alone)
     if verb == "risk.limits":
         return limits_desk.limits(state, *(asked.values.get(kind, "") for kind in ("client", "symbol", "algo"))), None
+    if verb == "risk.reconcile":
+        return copy_desk.reconciled(state), None
     if verb == "risk.usage":
         wrong = scope_error(state, asked.target) if asked.target else ""
         return error("not_found", wrong) if wrong else limits_desk.usage(state, asked.target), None

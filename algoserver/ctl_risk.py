@@ -34,6 +34,13 @@ def risk_usage(ctx: typer.Context, scope: ScopeOfUsage = "", state: State = None
     desk.show(desk.ask({"verb": "risk.usage", "target": scope}))
 
 
+@risk_app.command("reconcile")
+def risk_reconcile(ctx: typer.Context, state: State = None, output: Format = None) -> None:
+    """Exposure at each venue by our books and by its drop copy, and each trade that only one of them has."""
+    desk = desk_of(ctx, state, output)
+    desk.show(desk.ask({"verb": "risk.reconcile"}))
+
+
 @risk_app.command("override")
 def override(
     ctx: typer.Context,

@@ -14,7 +14,7 @@ from algoserver.credentials import Credential
 from algoserver.domain.commands import Command, RejectCancel, RejectMessage, ReportChild, ReportMassCancel, ReportParent, RequestForecast
 from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.policy import DropCopy
-from algoserver.domain.types import FEED_SUFFIX
+from algoserver.domain.types import COPY_SUFFIX, FEED_SUFFIX
 from algoserver.fix.endpoint import Endpoint, stored_exec_ids
 from algoserver.fix.logon import credentials
 from algoserver.policies import Names, check_names
@@ -54,8 +54,8 @@ def _are_apart(config: Config, known: list[str]) -> None:
             problem = f"has two sessions with TargetCompID {name!r}; give each client its own"
         elif name in venues:
             problem = f"has a client TargetCompID {name!r}, and a venue has that name; rename one"
-        elif name.endswith(FEED_SUFFIX):
-            problem = f"TargetCompID {name!r} ends with {FEED_SUFFIX}, as the names of market data do; rename it"
+        elif name.endswith((FEED_SUFFIX, COPY_SUFFIX)):
+            problem = f"TargetCompID {name!r} ends with {FEED_SUFFIX} or {COPY_SUFFIX}, as the names of venues' other sessions do; rename it"
         elif " " in name:
             problem = f"TargetCompID {name!r} has a space; rename it"
         if problem:

@@ -101,7 +101,7 @@ def source_hash(package: Path) -> str:
 def _files(config: Config) -> list[Path]:
     """Every file that says how the server behaves, but for the policy: session files bring the dictionaries that they name."""
     server = config.server
-    sessions = [config.path(server.clients.sessions), *(config.path(v.sessions) for v in server.venues)]
+    sessions = [config.path(server.clients.sessions), *(config.path(name) for v in server.venues for name in (v.sessions, v.drop_copy) if name)]
     dictionaries = [(s.parent / name).resolve() for s in sessions for name in DICTIONARY.findall(s.read_text())]
     own = [config.file.resolve(), config.path(server.instruments), *(p.resolve() for p in dialect_files(config.base, server.profiles))]
     return list(dict.fromkeys((*own, *sessions, *dictionaries)))

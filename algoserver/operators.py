@@ -22,7 +22,8 @@ ROLES = ("viewer", "trader", "risk", "operator", "model_owner", "admin")
 # A kill needs one person, and nearly any: to stop is never the greater risk. What opens again is for those who answer for limits.
 VERBS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("status", "doctor", "order.ls", "order.show", "order.plan", "session.ls", "venue.ls", "venue.foreign", "alert.ls"), ROLES),
-    **dict.fromkeys(("policy.validate", "policy.diff", "policy.history", "policy.show", "policy.explain", "risk.limits", "risk.usage"), ROLES),
+    **dict.fromkeys(("policy.validate", "policy.diff", "policy.history", "policy.show", "policy.explain", "risk.limits"), ROLES),
+    **dict.fromkeys(("risk.usage", "risk.reconcile"), ROLES),
     "policy.apply": ("risk", "admin"),
     "policy.rollback": ("risk", "admin"),
     "alert.ack": ("trader", "risk", "operator", "admin"),

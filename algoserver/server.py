@@ -27,7 +27,7 @@ from algoserver.desks import compid, named, never_left, open_desks
 from algoserver.dispatch import Dispatcher
 from algoserver.domain import events as e
 from algoserver.domain.commands import Command, SendChild
-from algoserver.domain.types import FEED_SUFFIX, OURS, OrdType
+from algoserver.domain.types import COPY_SUFFIX, FEED_SUFFIX, OURS, OrdType
 from algoserver.fix import codec, venue_codec
 from algoserver.fix.endpoint import Endpoint
 from algoserver.forecast import Forecaster
@@ -99,6 +99,8 @@ class Server:
             raise BadConfig(f"{config.file}: {misfit}")
         for venue in config.server.venues:
             self._add_venue(state_dir, venue.name, config.path(venue.sessions), venue.host, venue_port or venue.port)
+            if venue.drop_copy:
+                self._add_venue(state_dir, venue.name, config.path(venue.drop_copy), venue.host, venue_port or venue.port, is_copy=True)
         self.setup = named(config, self._clients, self.operators.names)
         self._unsent = never_left(recovered.unsent, self._clients, config.setup.drop_copies)
         self._is_busy = False
@@ -293,6 +295,8 @@ class Server:
     def _message(self, name: str, text: str) -> list[e.Event]:
         if name.endswith(FEED_SUFFIX):
             return venue_codec.decode_feed(text, name.removesuffix(FEED_SUFFIX), self._instruments)
+        if name.endswith(COPY_SUFFIX):
+            return venue_codec.decode_copy(text, name, self._instruments, lambda child_id: self._ours(child_id, name.removesuffix(COPY_SUFFIX)))
         if name in self.state.venues_up:
             event = venue_codec.decode_venue(text, name, self._instruments, lambda child_id: self._ours(child_id, name))
             return [event] if event is not None else []
@@ -326,7 +330,7 @@ class Server:
                 endpoint.rewind(session, self.state.heard[name] + 1)
         return endpoint
 
-    def _add_venue(self, state_dir: Path, name: str, cfg: Path, host: str, port: int) -> None:
+    def _add_venue(self, state_dir: Path, name: str, cfg: Path, host: str, port: int, is_copy: bool = False) -> None:
         overrides = {"SocketConnectHost": host, "SocketConnectPort": str(port)}
         endpoint = Endpoint(cfg, state_dir, "initiator", self._inbox, overrides, withhold_resends=True)
         self._endpoints.insert(0, endpoint)
@@ -335,10 +339,11 @@ class Server:
                 self._names[session] = name + FEED_SUFFIX
                 self._feeds[name + FEED_SUFFIX] = endpoint, session
                 continue
-            self._names[session] = name
-            self._dispatcher.add_venue(name, endpoint, session, lambda venue, letter, why: self._inbox.put(("unsent", venue, letter, why)))
-            if name in self.state.heard:
-                endpoint.rewind(session, self.state.heard[name] + 1)
+            known = self._names[session] = name + COPY_SUFFIX if is_copy else name
+            if known in self.state.heard:
+                endpoint.rewind(session, self.state.heard[known] + 1)
+            if not is_copy:
+                self._dispatcher.add_venue(name, endpoint, session, lambda venue, letter, why: self._inbox.put(("unsent", venue, letter, why)))
 
     def _introduce(self) -> None:
         """The first events of a process: the firm's decisions, and that every session of the last one is gone."""

@@ -48,7 +48,7 @@ def test_a_bad_entry_is_named(tmp_path, entry: str, said: str):
     [
         ("TargetCompID=CLIENT1\nBeginString=FIX.4.2\nDataDictionary=FIX42.xml", "has two sessions with TargetCompID 'CLIENT1'"),
         ("TargetCompID=XLIT1", "has a client TargetCompID 'XLIT1', and a venue has that name"),
-        ("TargetCompID=XLIT1.md", "TargetCompID 'XLIT1.md' ends with .md, as the names of market data do"),
+        ("TargetCompID=XLIT1.md", "TargetCompID 'XLIT1.md' ends with .md or .dc, as the names of venues' other sessions do"),
         ("TargetCompID=CLIENT1 A", "TargetCompID 'CLIENT1 A' has a space"),
     ],
 )

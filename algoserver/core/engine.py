@@ -9,7 +9,7 @@ from collections.abc import Callable
 from heapq import heappop
 from typing import Any
 
-from algoserver.core import alerts, amend, executions, foreign, halts, links, market, mass, operator, proposals, requests, stops
+from algoserver.core import alerts, amend, executions, foreign, halts, links, market, mass, operator, proposals, reconcile, requests, stops
 from algoserver.core.market import Market
 from algoserver.core.planning import ask_forecast
 from algoserver.core.reports import alert, tell_fills
@@ -17,6 +17,7 @@ from algoserver.core.state import Audited, State, run_id, touch
 from algoserver.core.working import work
 from algoserver.domain import events
 from algoserver.domain.commands import Command
+from algoserver.domain.types import COPY_SUFFIX
 
 
 def step(state: State, event: events.Event) -> list[Command]:
@@ -33,6 +34,8 @@ def step(state: State, event: events.Event) -> list[Command]:
     BOOK[kind](state, event, out)
     if state.awaited and state.awaited_ts <= event.ts:
         links.miss(state, out)
+    if state.copies_due_ts and state.copies_due_ts <= event.ts:
+        reconcile.look(state, out)
     if state.due and state.due[0][0] <= event.ts:
         _touch_due(state, event.ts, out)
     while state.touched:  # a limit that is reached in one parent's turn stops others, whose turn it then is too
@@ -48,10 +51,9 @@ def step(state: State, event: events.Event) -> list[Command]:
 
 def next_wakeup(state: State) -> int | None:
     """When a Wakeup is due; None if nothing waits."""
-    due_ts, owed_ts = state.due[0][0] if state.due else 0, alerts.next_ts(state.alerts)
-    if state.awaited and (not owed_ts or state.awaited_ts < owed_ts):
-        owed_ts = state.awaited_ts
-    return min(due_ts, owed_ts) if due_ts and owed_ts else due_ts or owed_ts or None
+    turns = state.due[0][0] if state.due else 0
+    waits = (turns, alerts.next_ts(state.alerts), state.awaited_ts if state.awaited else 0, state.copies_due_ts)
+    return min(filter(None, waits), default=None)
 
 
 def _heard(state: State, event: Any) -> None:
@@ -96,6 +98,7 @@ def _policy(state: State, event: events.PolicyLoaded, out: list[Command]) -> Non
     state.profiles = {p.client: p for p in event.profiles}
     state.venues_up = {v.name: state.venues_up.get(v.name, False) for v in event.venues}
     links.await_all(state, event.ts)
+    reconcile.load(state)
     state.forecasts_asked.clear()  # a request of the last process may never have been answered
     for symbol in state.instruments:
         state.markets.setdefault(symbol, Market(symbol))
@@ -109,6 +112,8 @@ def _forecast(state: State, event: events.ForecastReady, out: list[Command]) -> 
 def _garbled(state: State, event: events.Garbled, out: list[Command]) -> None:
     if event.session in state.venues_up:
         links.garbled_by_venue(state, event, out)
+    elif event.session.removesuffix(COPY_SUFFIX) in state.copied:
+        alert(out, event.code, event.session, event.text)
     else:
         requests.garbled(state, event, out)
 
@@ -140,6 +145,7 @@ BOOK: dict[type[events.Event], Callable[[State, Any, list[Command]], None]] = {
     events.CancelRejected: executions.cancel_rejected,
     events.ChildStatusReported: executions.child_status_reported,
     events.ForeignOrderReported: foreign.reported,
+    events.CopyReported: reconcile.copied,
     events.SessionUp: links.session_up,
     events.SessionDown: links.session_down,
     events.SendFailed: links.send_failed,

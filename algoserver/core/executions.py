@@ -6,7 +6,7 @@ Rule 3: nothing here sends a new child. A parent is touched where it may go on a
 nobody asked for it waits for its next turn, or a venue that refuses everything would set our pace.
 """
 
-from algoserver.core import auction, breakers, bundles, exposure, foreign, orders
+from algoserver.core import auction, breakers, bundles, exposure, foreign, orders, reconcile
 from algoserver.core.bounds import algo_scope
 from algoserver.core.copies import copy_child
 from algoserver.core.orders import ChildOrder, Held, ParentOrder
@@ -87,6 +87,7 @@ def child_filled(state: State, event: ChildFilled, out: list[Command]) -> None:
     if child.order.cum_qty > child.order.order_qty or parent.order.cum_qty > parent.order.order_qty:
         text = f"{child.child_id}: {child.order.cum_qty} of {child.order.order_qty} done, parent {parent.order.cum_qty} of {parent.order.order_qty}"
         pause(out, parent, "overfill", text)
+    reconcile.booked(state, child, "F", event.exec_id, (event.last_px, event.last_qty), out)
     touch(state, parent.parent_id)
 
 
@@ -114,6 +115,7 @@ def fill_busted(state: State, event: FillBusted, out: list[Command]) -> None:
         out, parent, exec_type, event.ts, last_px=last_px, last_qty=last_qty, last_mkt=last_mkt, last_capacity=last_capacity,
         exec_ref_id=ref_id, exec_id=exec_id,
     )  # fmt: skip
+    reconcile.booked(state, child, "H", event.exec_id, (0, 0), out)
     pause(out, parent, "bust", f"{child.venue} took back {fill[1]} of {child.child_id}; resume to trade it again")
     _settle_anew(state, parent, child)
 
@@ -147,6 +149,7 @@ def fill_corrected(state: State, event: FillCorrected, out: list[Command]) -> No
         last_liquidity_ind=0 if whole else event.last_liquidity_ind, last_capacity="" if whole else event.last_capacity,
         exec_ref_id=ref_id, exec_id=exec_id,
     )  # fmt: skip
+    reconcile.booked(state, child, "G", event.exec_id, last, out)
     pause(out, parent, "correction", f"{child.venue} changed a fill of {child.child_id}; resume to go on")
     _settle_anew(state, parent, child)
 

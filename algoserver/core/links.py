@@ -7,7 +7,7 @@ Rule 3: what becomes of the orders of a client who is gone is the policy's word 
 is gone: he left with the last process, or it with him.
 """
 
-from algoserver.core import foreign, orders, risk
+from algoserver.core import foreign, orders, reconcile, risk
 from algoserver.core.bounds import bounds
 from algoserver.core.copies import copy_child
 from algoserver.core.executions import close
@@ -18,7 +18,7 @@ from algoserver.core.state import State, on_disconnect, open_children, touch
 from algoserver.domain.commands import AskChildStatus, Command
 from algoserver.domain.events import Garbled, SendFailed, SessionDown, SessionUp
 from algoserver.domain.policy import KEEP, TAKE_BACK, VENUE_CANCELS
-from algoserver.domain.types import FEED_SUFFIX, SECOND, ExecType, OrdStatus
+from algoserver.domain.types import COPY_SUFFIX, FEED_SUFFIX, SECOND, ExecType, OrdStatus
 
 # A venue that has not said how a child stands is asked again after this.
 ASK_AGAIN_NS = 5 * SECOND
@@ -35,6 +35,8 @@ def session_up(state: State, event: SessionUp, out: list[Command]) -> None:
     """A venue is back: ask how every child stands there before its parent goes on."""
     state.sessions[event.session] = True
     state.awaited.pop(event.session, None)
+    if event.session.endswith(COPY_SUFFIX):
+        reconcile.session_up(state, event.session, out)
     if event.session in state.venues_up:
         state.venues_up[event.session] = True
         over(out, "venue_down", event.session)
@@ -64,13 +66,17 @@ def session_down(state: State, event: SessionDown, out: list[Command]) -> None:
     elif event.session.endswith(FEED_SUFFIX):
         for market in state.markets.values():
             forget(market, event.session.removesuffix(FEED_SUFFIX))
+    elif event.session.endswith(COPY_SUFFIX):
+        if not event.is_restart:
+            reconcile.session_down(state, event.session, event.reason, out)
     elif not event.is_restart:  # that one was our doing
         _client_down(state, event.session, out)
 
 
 def await_all(state: State, ts: int) -> None:
-    """A process begins: every venue should come, and each client whose orders are at work."""
-    state.awaited = dict.fromkeys((*state.venues_up, *(state.parents[parent_id].session for parent_id in state.works)))
+    """A process begins: every venue should come, with its drop copy, and each client whose orders are at work."""
+    copies = (v.name + COPY_SUFFIX for v in state.setup.venues if v.has_copy) if state.setup else ()
+    state.awaited = dict.fromkeys((*state.venues_up, *copies, *(state.parents[parent_id].session for parent_id in state.works)))
     state.awaited_ts = ts + AWAITED_NS
 
 
@@ -82,6 +88,8 @@ def miss(state: State, out: list[Command]) -> None:
             continue  # it has been there all the time
         if name in state.venues_up:
             alert(out, "venue_missing", name, f"its session did not come up within {AWAITED_NS // SECOND} s of the start; nothing can be sent there")
+        elif name.endswith(COPY_SUFFIX):
+            reconcile.session_down(state, name, f"its session did not come up within {AWAITED_NS // SECOND} s of the start", out)
         else:
             _client_down(state, name, out)
 

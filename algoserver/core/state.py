@@ -52,6 +52,31 @@ class Proposal(msgspec.Struct, frozen=True):
     base: str = ""
 
 
+class HalfTold(msgspec.Struct):
+    """A trade, correction or bust that one of two has told so far: the venue's order session, which is booked, or its drop copy."""
+
+    venue: str
+    child_id: str
+    exec_id: str
+    exec_type: str
+    symbol: str
+    side: str
+    last_px: int
+    last_qty: int
+    since_ts: int
+    is_booked: bool
+    is_alerted: bool = False
+
+
+class Copied(msgspec.Struct):
+    """What the comparison with a venue's drop copy has found. not_heard, not_copied: missing now, after the tolerance."""
+
+    matched: int = 0
+    differing: int = 0
+    not_heard: int = 0
+    not_copied: int = 0
+
+
 class Applied(msgspec.Struct, frozen=True):
     """A policy that came into force: sha256 of its file, its name, when and by whom."""
 
@@ -80,7 +105,8 @@ class State(msgspec.Struct):
     works: of parents that are at work. proposals: what waits for a second person. policies: those that were applied, the last is in force.
     audited: how far the audit must reach. stale: children that survived their venue's session and are taken back. awaited: venues, and
     clients with orders at work, that have not come since the start; they are missed at awaited_ts. is_stopping: the server ends in good order; the
-    gate stays shut until its next start.
+    gate stays shut until its next start. copied: venue -> what its drop copy was found to say; half_told: what only one of two has told, looked at
+    again at copies_due_ts, 0 for never.
     """
 
     seq: int = 0
@@ -112,6 +138,9 @@ class State(msgspec.Struct):
     awaited: dict[str, None] = {}
     awaited_ts: int = 0
     is_stopping: bool = False
+    copied: dict[str, Copied] = {}
+    half_told: dict[str, HalfTold] = {}
+    copies_due_ts: int = 0
     alerts: AlertBook = msgspec.field(default_factory=AlertBook)
 
 

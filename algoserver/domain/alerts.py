@@ -37,6 +37,7 @@ class Ending(StrEnum):
     SESSION = "the session is up again"
     BELIEF = "an order looks again and believes the prices"
     DECISION = "another person has decided"
+    COPY = "the other session tells the same"
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -107,6 +108,11 @@ KINDS = (
     Kind("lost_child", _W, _O, "a venue had accepted a child and does not know it now", "call the venue; its quantity is sent again"),
     Kind("unsolicited_cancel", _W, _T, "a venue ended a child that nobody canceled", "nothing if it is rare: the quantity is sent again"),
     Kind("unsolicited_decrease", _W, _T, "a venue has cut a child's quantity", "nothing if it is rare: the rest is worked elsewhere"),
+    # What a venue's drop copy says of our trades, and its order session does not; or the reverse.
+    Kind("fill_not_heard", _C, _R, "a venue's drop copy has a trade that its order session has not; the order is paused", _COMPARE, Ending.COPY),
+    Kind("fill_not_copied", _C, _R, "a trade that we have booked is not in the venue's drop copy", "compare executions with the venue", Ending.COPY),
+    Kind("copy_differs", _C, _R, "a venue's drop copy has another price or quantity than we; the order is paused", _COMPARE),
+    Kind("copy_down", _W, _O, "a venue's drop copy is not there: its trades are not compared", "call the venue if it stays down", Ending.SESSION),
     # A client's order.
     Kind("refusals", _W, _T, "children were refused too often in a row; the order is paused", "read the last refusal, then resume", Ending.PAUSE),
     Kind("symbol_removed", _W, _O, "an order's symbol is not in the instruments any more; it is paused", "put it back, then resume", Ending.PAUSE),

@@ -198,10 +198,17 @@ CONTROLS = (
         ("test_an_alert_reaches_log_webhook_and_metrics_and_outlives_the_process", "test_every_alert_that_a_source_raises_is_declared_and_no_other"),
     ),
     Control(
-        30, "reconciliation", "FV", "A child's status at its venue against our books after each break; orders that are not ours stop their symbol.",
-        ("core/executions.py", "core/foreign.py", "core/links.py"), (),
-        ("test_an_order_that_we_did_not_send_stops_its_venue_until_it_is_canceled", "test_a_foreign_order_stops_its_symbol_at_its_venue_and_no_more"),
-        "A venue's own drop copy is not read.",
+        30, "reconciliation", "FV", "A child's status at its venue against our books after each break; orders that are not ours stop their symbol. "
+        "Where a venue has a drop copy (drop_copy), each trade, bust and correction must be told by it and by the order session: what one of them "
+        "has not after copy_tolerance_ms, or has otherwise, is an alert and pauses its order; `algoctl risk reconcile` shows the exposure by both.",
+        ("core/reconcile.py", "core/executions.py", "core/foreign.py", "core/links.py", "copy_desk.py"),
+        ("fill_not_heard", "fill_not_copied", "copy_differs", "copy_down"),
+        ("test_control_30_a_fill_that_is_lost_on_the_order_session_is_found_by_the_venues_drop_copy",
+         "test_control_30_what_a_copy_told_before_a_kill_9_is_not_lost_and_not_told_twice",
+         "test_control_30_a_fill_that_only_the_copy_knows_pauses_its_order_and_is_an_alert",
+         "test_an_order_that_we_did_not_send_stops_its_venue_until_it_is_canceled",
+         "test_a_foreign_order_stops_its_symbol_at_its_venue_and_no_more"),
+        "A drop copy books nothing: a fill that it alone has is no position of ours until a person or the order session says so.",
     ),
     Control(
         31, "access and audit", "F", "Persons by Unix user or token, with roles; each command has a line in a chained file, on disk before its "

@@ -8,7 +8,7 @@ import msgspec
 
 from algoserver.domain.params import NO_PARAMS, AlgoParams
 from algoserver.domain.policy import AlgoDefaults, ClientProfile, DropCopy, InstrumentSetup, OverrideTerms, RiskPolicy, SessionHours, Venue
-from algoserver.domain.types import OnHalt, OrdStatus, OrdType, Side, TimeInForce
+from algoserver.domain.types import SECOND, OnHalt, OrdStatus, OrdType, Side, TimeInForce
 
 
 class Event(msgspec.Struct, frozen=True, tag=True, kw_only=True, gc=False):
@@ -227,6 +227,19 @@ class ForeignOrderReported(ChildMessage, frozen=True, kw_only=True):
     cum_qty: int
 
 
+class CopyReported(Message, frozen=True, kw_only=True):
+    """A venue's drop copy tells of a trade (exec_type F), its correction (G) or, without price and quantity, its bust (H). child_id: ours or not."""
+
+    child_id: str
+    exec_id: str
+    exec_type: str
+    symbol: str
+    side: str
+    last_px: int = 0
+    last_qty: int = 0
+    exec_ref_id: str = ""
+
+
 class QuoteUpdated(Event, frozen=True, kw_only=True):
     """Best bid and ask of a venue; 0 where a side is empty."""
 
@@ -269,7 +282,7 @@ class ForecastReady(Event, frozen=True, kw_only=True):
 
 class PolicyLoaded(Event, frozen=True, kw_only=True):
     """All that the firm has decided, at each start. profiles: of clients that have one. persons: who is named as an operator; none: there is one
-    person, who does everything alone.
+    person, who does everything alone. copy_tolerance_ns: how long a venue's order session and its drop copy may be apart.
 
     digest: sha256 of the configuration, policy_digest: of the policy's file; "": whatever policy comes is in force.
     """
@@ -285,6 +298,7 @@ class PolicyLoaded(Event, frozen=True, kw_only=True):
     profiles: tuple[ClientProfile, ...] = ()
     drop_copies: tuple[DropCopy, ...] = ()
     persons: tuple[str, ...] = ()
+    copy_tolerance_ns: int = 5 * SECOND
 
 
 class Commanded(Event, frozen=True, kw_only=True):
@@ -297,11 +311,8 @@ class Commanded(Event, frozen=True, kw_only=True):
 
 
 class OperatorCommanded(Commanded, frozen=True, kw_only=True):
-    """A person at algoctl: verb kill of a scope; approve or withdraw of a proposal; pause, resume or cancel of a parent id; adopt or
-    cancel_foreign of "venue cl_ord_id"; ack of an alert. is_verbal: the client asked for it, not by message.
-
-    The server itself: stop, and at its next start release, of "firm". A person's release is an ActionProposed.
-    """
+    """A person at algoctl: verb kill of a scope; approve or withdraw of a proposal; pause, resume or cancel of a parent id; adopt or cancel_foreign
+    of "venue cl_ord_id"; ack of an alert. The server itself: stop, and at its next start release. is_verbal: the client asked, not by message."""
 
     verb: str
     is_verbal: bool = False
@@ -379,7 +390,7 @@ class Garbled(Message, frozen=True, kw_only=True):
 ANY = (
     SessionUp | SessionDown | ParentRequested | CancelRequested | ReplaceRequested | StatusRequested | MassCancelRequested
     | MassStatusRequested | TradeDisputed | ChildAccepted | ChildFilled | FillBusted | FillCorrected | ChildCanceled | ChildReplaced
-    | ChildRejected | CancelRejected | ChildStatusReported | ForeignOrderReported | QuoteUpdated | TradePrinted | StatusChanged
+    | ChildRejected | CancelRejected | ChildStatusReported | ForeignOrderReported | CopyReported | QuoteUpdated | TradePrinted | StatusChanged
     | ForecastReady | PolicyLoaded | OperatorCommanded | ActionProposed | ConfigDrifted | OperatorAmended | Wakeup | MachineWarned
     | SendFailed | Garbled
 )  # fmt: skip

@@ -89,7 +89,7 @@ class Venue(msgspec.Struct, frozen=True):
     """A place that takes our children. kind: "lit" has a book, "dark" trades at the mid of the lit ones and shows nothing.
 
     fee_ppm: cost of taking, of the value; negative is a rebate. has_auctions: it opens and closes with call auctions.
-    on_disconnect: what becomes of our orders there when our session is lost: KEEP, TAKE_BACK or VENUE_CANCELS.
+    on_disconnect: what becomes of our orders there when our session is lost: KEEP, TAKE_BACK or VENUE_CANCELS. has_copy: its drop copy is heard.
     """
 
     name: str
@@ -97,6 +97,7 @@ class Venue(msgspec.Struct, frozen=True):
     fee_ppm: int = 0
     has_auctions: bool = False
     on_disconnect: str = "keep"
+    has_copy: bool = False
 
 
 class AlgoDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

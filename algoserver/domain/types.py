@@ -85,6 +85,7 @@ class OrdType(StrEnum):
 
 
 OURS = "server"  # the operator of what the server does by itself; no person is named so
+COPY_SUFFIX = ".dc"  # so is the session of its drop copy, with this
 FEED_SUFFIX = ".md"  # a venue's market data session is named after it, with this
 MID_PEG = "M"  # ExecInst (18): pegged to the middle of the market
 

@@ -16,6 +16,7 @@ from algoserver.domain.events import (
     ChildRejected,
     ChildReplaced,
     ChildStatusReported,
+    CopyReported,
     Event,
     FillBusted,
     FillCorrected,
@@ -154,6 +155,27 @@ def _report(f: dict[str, str], session: str, msg_seq: int, ours: Ours) -> Event 
     if exec_type in IN_BETWEEN:
         return None
     raise ValueError(f"ExecType (150) {exec_type}")
+
+
+def decode_copy(text: str, session: str, instruments: Mapping[str, Instrument], find: Callable[[str], Ours | None]) -> list[Event]:
+    """What a venue's drop copy tells of a trade, its correction or its bust; nothing else of it is looked at. find: as in decode_venue()."""
+    f = fields(text)
+    msg_seq, exec_type = count(f.get(t.MSG_SEQ_NUM, "0")), f.get(t.EXEC_TYPE, "")
+    if f.get(t.MSG_TYPE) != "8" or exec_type not in ("F", "G", "H"):
+        return []
+    try:
+        child_id, symbol = _child_id(f), f[t.SYMBOL]
+        ours = find(child_id) or _by_itself(f, instruments)
+        last = (0, 0) if exec_type == "H" else (_price(f[t.LAST_PX]), _positive(f[t.LAST_QTY], ours.qty_decimals))
+        return [
+            CopyReported(
+                session=session, msg_seq=msg_seq, child_id=child_id, exec_id=f[t.EXEC_ID], exec_type=exec_type, symbol=symbol,
+                side=f.get(t.SIDE, ours.side), last_px=last[0], last_qty=last[1], exec_ref_id=f.get(t.EXEC_REF_ID, ""),
+            )
+        ]  # fmt: skip
+    except (KeyError, ValueError) as e:
+        problem = f"35=8: {type(e).__name__} {e}"
+        return [Garbled(session=session, msg_seq=msg_seq, msg_type="8", code="unreadable_message", text=problem, reject_reason=0)]
 
 
 def decode_feed(text: str, venue: str, instruments: Mapping[str, Instrument]) -> list[Event]:

@@ -124,6 +124,12 @@ def _terms(fields: Mapping[str, str], instrument: Instrument | None) -> dict[str
     return {"order_qty": order_qty, "ord_type": ord_type, "px": price, "tif": tif, "min_qty": min_qty}
 
 
+def copy(body: str, client: str) -> str:
+    """A report for a drop copy: the client's own, with him in OnBehalfOfCompID (115)."""
+    msg_type, _, rest = body.partition(SOH)
+    return f"{msg_type}{SOH}115={client}{SOH}{rest}"
+
+
 def report(answer: AnyReport, instruments: Mapping[str, Instrument], poss_resend: bool = False) -> str:
     """Body of an ExecutionReport or OrderCancelReject."""
     if isinstance(answer, CancelReject):

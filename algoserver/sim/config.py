@@ -129,6 +129,13 @@ class HaltConfig(Entry, frozen=True):
         return self.seconds * SECOND
 
 
+class CopyConfig(Entry, frozen=True):
+    """A session that hears at each venue what `client` hears there, and may say nothing. session, client: TargetCompIDs."""
+
+    session: str
+    client: str
+
+
 class Scenario(Entry, frozen=True):
     """A whole market. book_interval_ms: market time between two book updates of a subscription."""
 
@@ -136,6 +143,7 @@ class Scenario(Entry, frozen=True):
     venues: list[VenueConfig]
     instruments: list[InstrumentConfig]
     halts: list[HaltConfig] = msgspec.field(default_factory=list)
+    drop_copies: list[CopyConfig] = msgspec.field(default_factory=list)
     book_interval_ms: int = 100
     clock: ClockConfig = msgspec.field(default_factory=ClockConfig)
     session: SessionHours = msgspec.field(default_factory=SessionHours)
@@ -149,6 +157,9 @@ class Scenario(Entry, frozen=True):
             raise ValueError("the `share` of all lit `venues` must sum to 1")
         if len(self.lit_venues) < len(names) and any(px(i.tick) % 2 for i in self.instruments):
             raise ValueError("a dark venue trades at half ticks: each `tick` must be an even number of 0.00000001")
+        copies = [c.session for c in self.drop_copies]
+        if len(set(copies)) < len(copies) or any(c.client in copies for c in self.drop_copies):
+            raise ValueError("`drop_copies`: each `session` once, and none of another copy")
         if self.book_interval_ms < 1:
             raise ValueError("`book_interval_ms` must be at least 1")
         flowing = [i.symbol for i in self.instruments if i.flow]

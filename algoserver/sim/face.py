@@ -5,12 +5,14 @@ Rule 2: after a kill, each session expects the message after the last one in the
 was received but not processed. A message that was processed is known by its number and ignored when it comes again.
 Rule 3: orders that were live at the kill are canceled ("venue restarted"). Their reports are sent again first with
 PossResend (97=Y), so that a receiver who missed one is complete; he knows the others by ExecID.
-Rule 4: market data is only for who is logged on: a session that goes down has no subscriptions any more.
+Rule 4: a drop copy hears what its client hears, behind him, and may say nothing.
+Rule 5: market data is only for who is logged on: a session that goes down has no subscriptions any more.
 """
 
 import queue
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
@@ -35,12 +37,15 @@ STOP = ("stop", "", "")
 class Face:
     """A market, its ledger and its FIX sessions, moved by `turn`."""
 
-    def __init__(self, exchange: Exchange, market_data: MarketData, ledger: Ledger, endpoint: Endpoint, clock: Clock):
+    def __init__(
+        self, exchange: Exchange, market_data: MarketData, ledger: Ledger, endpoint: Endpoint, clock: Clock, copies: Mapping[str, str] | None = None
+    ):
         self._exchange = exchange
         self._market_data = market_data
         self._ledger = ledger
         self._endpoint = endpoint
         self._clock = clock
+        self._copies = copies or {}  # session's CompID -> whose reports
         self._now = 0
         self._owed: dict[str, list[str]] = {}  # by session: bodies to send at its first logon after a restart
         self._log = structlog.get_logger()
@@ -69,11 +74,10 @@ class Face:
         if owed and owed[-1] in stored:
             owed = []
         missed = {*owed, *(e for e in ledger.unconfirmed if e not in stored)}
-        mine = [r for r in ledger.reports if not isinstance(r, CancelReject | OrderStatus) and _session(r) == session]
+        mine = [r for r in ledger.reports if not isinstance(r, CancelReject | OrderStatus) and session in self._hearers(r)]
         past = [r for r in mine if r.order_id in live or r.exec_id in missed]
-        now = [r for r in canceled if _session(r) == session]
-        bodies = [codec.report(r, self._exchange.instruments, poss_resend=True) for r in past]
-        self._owed[session] = bodies + [codec.report(r, self._exchange.instruments) for r in now]
+        now = [r for r in canceled if session in self._hearers(r)]
+        self._owed[session] = [self._body(r, session, poss_resend=True) for r in past] + [self._body(r, session) for r in now]
         return Line(session=session, owed=[r.exec_id for r in [*past, *now]])
 
     def delay(self) -> float:
@@ -120,6 +124,8 @@ class Face:
         msg_type, is_poss_dup = fields["35"], fields.get("43") == "Y"
         if not text.isascii():
             sends.append((session, codec.business_reject(fields, 0, "only ASCII is understood here")))
+        elif client in self._copies:
+            sends.append((session, codec.business_reject(fields, 6, "a drop copy only listens")))
         elif venue not in self._exchange.venues:
             sends.append((session, codec.business_reject(fields, 4, f"venue {venue} is not part of this market")))
         elif msg_type == "V":
@@ -163,9 +169,19 @@ class Face:
         prints = [a for a in answers if isinstance(a, TradePrint)]
         if reports or session:
             lines.append(Line(session=session, seq=seq, reports=reports))
-        sends += [(_session(r), codec.report(r, self._exchange.instruments)) for r in reports]
+        sends += [(hearer, self._body(r, hearer)) for r in reports for hearer in self._hearers(r)]
         if prints:
             sends += self._market_data.prints(prints)
+
+
+    def _hearers(self, report: AnyReport) -> list[str]:
+        """Sessions that hear a report: its client's, and copies of that."""
+        copies = [name for name, client in self._copies.items() if client == report.client]
+        return [_session(report), *(f"FIX.4.4:{report.venue}->{name}" for name in copies)]
+
+    def _body(self, report: AnyReport, session: str, poss_resend: bool = False) -> str:
+        body = codec.report(report, self._exchange.instruments, poss_resend)
+        return body if session == _session(report) else codec.copy(body, report.client)
 
 
 def run(config_path: Path, state_dir: Path, port: int | None = None, epochs: ClockConfig | None = None) -> None:
@@ -187,7 +203,8 @@ def run(config_path: Path, state_dir: Path, port: int | None = None, epochs: Clo
     exchange = Exchange(scenario, prefix=ledger.prefix)
     overrides = {"SocketAcceptPort": str(port)} if port is not None else {}
     endpoint = Endpoint(DICTIONARIES / "sim.cfg", state_dir, "acceptor", inbox, overrides)
-    face = Face(exchange, MarketData(exchange, scenario.book_interval_ms * MS), ledger, endpoint, clock)
+    copies = {c.session: c.client for c in scenario.drop_copies}
+    face = Face(exchange, MarketData(exchange, scenario.book_interval_ms * MS), ledger, endpoint, clock, copies)
     face.restore()
     endpoint.start()
     symbols = ",".join(exchange.instruments)

@@ -34,16 +34,19 @@ class Peer:
         self.us = self.them = ""
         self.begin_string = "FIX.4.4"
         self._seq = 0
+        self._kept: dict[int, tuple[tuple[int, object], ...]] = {}  # reports of a drop copy, which are sent again as they were
         self._lock = threading.Lock()
 
     def go_on_from(self, before: "Peer") -> None:
         """Continue the numbers of an earlier connection."""
-        self._seq = before._seq
+        self._seq, self._kept = before._seq, before._kept
 
     def send(self, msg_type: str, *pairs: tuple[int, object], seq: int = 0) -> None:
         """Send one message, with the next number or with one of its own."""
         with self._lock:
             self._seq += 0 if seq else 1
+            if self.them == "ALGODC" and msg_type == "8" and not seq:
+                self._kept[self._seq] = pairs
             message = simplefix.FixMessage()
             message.append_pair(8, self.begin_string, header=True)
             message.append_pair(35, msg_type, header=True)
@@ -52,8 +55,17 @@ class Peer:
             message.append_utc_timestamp(52, precision=3, header=True)
             message.append_pair(56, self.them, header=True)
             for tag, value in pairs:
-                message.append_pair(tag, value, header=tag in (43, 97))  # PossDup and PossResend belong there
+                message.append_pair(tag, value, header=tag in (43, 97, 115, 122))  # these belong there
             self.connection.sendall(message.encode())
+
+    def _send_again(self, begin: int) -> None:
+        """What was asked for: a gap, but for what is kept."""
+        for seq in sorted(n for n in self._kept if n >= begin):
+            if seq > begin:
+                self.send("4", (43, "Y"), (123, "Y"), (36, seq), seq=begin)
+            self.send("8", (43, "Y"), (122, now()), *self._kept[seq], seq=seq)
+            begin = seq + 1
+        self.send("4", (43, "Y"), (123, "Y"), (36, self._seq + 1), seq=begin)
 
     def hang_up(self) -> None:
         """End the connection; a close alone would wait for the thread that reads."""
@@ -79,7 +91,7 @@ class Peer:
                 if fields["35"] == "1":
                     self.send("0", (112, fields["112"]))
                 elif fields["35"] == "2":
-                    self.send("4", (43, "Y"), (123, "Y"), (36, self._seq + 1), seq=int(fields["7"]))
+                    self._send_again(int(fields["7"]))
                 else:
                     self._take(self, fields)
 
@@ -95,13 +107,26 @@ class Venue:
         self.received: list[dict[str, str]] = []
         self._orders: dict[str, Peer] = {}
         self._feeds: dict[str, Peer] = {}
+        self._copies: dict[str, Peer] = {}
+        self._copied = threading.Event()
         self._fed = threading.Event()
         self._exec, self._counting = 0, threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def hang_up(self, venue: str) -> None:
-        """The order session of a venue breaks; the server will come again."""
-        self._orders[venue].hang_up()
+    def hang_up(self, venue: str, is_copy: bool = False) -> None:
+        """The order session of a venue breaks, or that of its drop copy; the server will come again."""
+        (self._copies if is_copy else self._orders)[venue].hang_up()
+
+    def await_copy(self, venue: str) -> None:
+        """Until our drop copy session there has come, or come again."""
+        assert self._copied.wait(MESSAGE_S_MAX), f"the server wants no drop copy of {venue}"
+        self._copied.clear()
+
+    def copy(self, order: dict[str, str], last: int, exec_id: str) -> None:
+        """A trade of a child, on the drop copy alone."""
+        pairs: list[tuple[int, object]] = [(37, "V" + order["11"]), (11, order["11"]), (17, exec_id), (150, "F"), (39, 2), (55, order["55"])]
+        pairs += [(54, order["54"]), (38, order["38"]), (14, last), (151, 0), (6, 0), (31, order["44"]), (32, last)]
+        self._copies[order["56"]].send("8", (115, "ALGO"), *pairs)
 
     def await_feed(self) -> None:
         """Until the server has asked, or asked again, for AAPL's market data at XLIT1."""
@@ -154,7 +179,7 @@ class Venue:
     def close(self) -> None:
         """Stop."""
         self._listener.close()
-        for peer in (*self._orders.values(), *self._feeds.values()):
+        for peer in (*self._orders.values(), *self._feeds.values(), *self._copies.values()):
             peer.hang_up()
 
     def _accept(self) -> None:
@@ -170,11 +195,13 @@ class Venue:
         msg_type = fields["35"]
         if msg_type == "A":
             peer.us, peer.them = fields["56"], fields["49"]
-            ends = self._feeds if peer.them == "ALGOMD" else self._orders
-            if peer.them == "ALGO" and peer.us in ends:
+            ends = {"ALGOMD": self._feeds, "ALGODC": self._copies}.get(peer.them, self._orders)
+            if peer.them != "ALGOMD" and peer.us in ends:
                 peer.go_on_from(ends[peer.us])
             ends[peer.us] = peer
             peer.send("A", (98, 0), (108, 30))
+            if peer.them == "ALGODC":
+                self._copied.set()
         elif msg_type == "V":
             if fields["55"] == "AAPL" and peer.us == "XLIT1":
                 self._fed.set()
@@ -253,13 +280,13 @@ class Scripted:
 
     agreed: what cfg/server.toml says besides, as entries of clients. sessions: the same of sessions/clients.cfg. layers: the same of
     cfg/policy.toml. shell: keys of cfg/server.toml with other values. symbols: instruments besides. fills_at_once: of the Venue.
-    venues: on_disconnect of some. operators: cfg/operators.toml, where one who may look has this token.
+    venues: on_disconnect of some; drop_copies: those whose drop copy is heard. operators: cfg/operators.toml, where one who may look has this token.
     """
 
     def __init__(
         self, folder: Path, launcher: str = "algoserver", policy: dict[str, str] | None = None, agreed: str = "", sessions: str = "",
         layers: str = "", shell: dict[str, str] | None = None, symbols: tuple[str, ...] = (), fills_at_once: bool = False,
-        operators: str = "", token: str = "", venues: dict[str, str] | None = None,
+        operators: str = "", token: str = "", venues: dict[str, str] | None = None, drop_copies: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         shutil.copytree(ROOT / "cfg", folder / "cfg")
         shutil.copytree(ROOT / "sessions", folder / "sessions")
@@ -274,6 +301,11 @@ class Scripted:
             head, _, rest = path.read_text().partition(f'name = "{venue}"')
             lines = [line for line in rest.partition("[[")[0].splitlines() if not line.startswith("on_disconnect")]
             path.write_text("\n".join([f'{head}name = "{venue}"', f'on_disconnect = "{word}"', *lines, ""]) + "".join(rest.partition("[[")[1:]))
+        for venue in drop_copies:
+            head, _, rest = path.read_text().partition(f'name = "{venue}"')
+            lines = [line for line in rest.partition("[[")[0].splitlines() if not line.startswith("drop_copy")]
+            copy = f'drop_copy = "../sessions/{venue}-copy.cfg"'
+            path.write_text("\n".join([f'{head}name = "{venue}"', copy, *lines, ""]) + "".join(rest.partition("[[")[1:]))
         for path, text in ((folder / "cfg" / "server.toml", agreed), (folder / "sessions" / "clients.cfg", sessions)):
             path.write_text(path.read_text() + text)
         self._token = {"token": token} if token else {}

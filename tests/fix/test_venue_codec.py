@@ -16,6 +16,7 @@ from algoserver.domain.events import (
     ChildRejected,
     ChildReplaced,
     ChildStatusReported,
+    CopyReported,
     Event,
     FillBusted,
     FillCorrected,
@@ -29,6 +30,7 @@ from algoserver.domain.types import PX_ONE, OrdStatus, OrdType, Side, TimeInForc
 from algoserver.fix.text import fields
 from algoserver.fix.venue_codec import (
     Ours,
+    decode_copy,
     decode_feed,
     decode_venue,
     encode_child,
@@ -282,3 +284,32 @@ def test_a_subscription_asks_for_one_symbol():
     text = encode_subscription("A")
     assert fields(text)["146"] == "1"
     assert text.count("\x0155=") == 1
+
+
+def copy(*pairs: tuple[object, object]) -> list[Event]:
+    """What a drop copy's message is, where one child in COIN, of whatever units, is ours."""
+    ours = Ours("COIN", Side.BUY, INSTRUMENTS["COIN"].qty_decimals)
+    return decode_copy(_fix((34, 7), *pairs), "XLIT1.dc", INSTRUMENTS, lambda child_id: ours if child_id == "P.1" else None)
+
+
+TRADED = ((35, 8), (37, "V1"), (11, "P.1"), (17, "E1"), (55, "COIN"), (54, 1), (31, "10.5"), (32, "2"))
+
+
+def test_a_drop_copy_tells_of_trades_corrections_and_busts_and_of_nothing_else():
+    """Under the child's ClOrdID, 41 where there is one; a trade of an order that is not ours too; what can't be read is told as such."""
+    one = 10 ** INSTRUMENTS["COIN"].qty_decimals
+    told = CopyReported(
+        session="XLIT1.dc", msg_seq=7, child_id="P.1", exec_id="E1", exec_type="F", symbol="COIN", side=Side.BUY, last_px=px("10.5"), last_qty=2 * one
+    )
+    assert copy(*TRADED, (150, "F")) == [told]
+    assert copy(*TRADED, (150, "F"), (11, "P.1.c1"), (41, "P.1")) == [told]
+    assert copy(*TRADED, (150, "G"), (19, "E0")) == [msgspec.structs.replace(told, exec_type="G", exec_ref_id="E0")]
+    busted = msgspec.structs.replace(told, exec_type="H", exec_ref_id="E0", last_px=0, last_qty=0)
+    assert copy(*(p for p in TRADED if p[0] not in (31, 32)), (150, "H"), (19, "E0")) == [busted]
+    (stranger,) = copy(*(p for p in TRADED if p[0] != 11), (11, "who"), (150, "F"))
+    assert (type(stranger), getattr(stranger, "child_id", "")) == (CopyReported, "who")
+    assert copy(*TRADED, (150, "0")) == copy((35, "9"), (150, "F")) == copy((35, "0")) == []
+    for wrong in ((31, "0"), (31, "x"), (32, "-1"), (32, "")):
+        (garbled,) = copy(*(p for p in TRADED if p[0] != wrong[0]), wrong, (150, "F"))
+        assert isinstance(garbled, Garbled), wrong
+        assert (garbled.session, garbled.code) == ("XLIT1.dc", "unreadable_message")
