@@ -5,6 +5,7 @@ is that of the texts, so that a journal says by which configuration it was writt
 """
 
 import hashlib
+from math import isnan
 from pathlib import Path
 from typing import Literal
 
@@ -304,7 +305,7 @@ def _with_history(server: ServerConfig, base: Path, instruments: InstrumentsFile
         if volumes is not None:
             for date, bins in zip(volumes.dates, volumes.bins, strict=True):
                 if not server.forecast.through or date.isoformat() <= server.forecast.through:
-                    days.append((date.isoformat(), tuple(round(float(b)) for b in bins)))
+                    days.append((date.isoformat(), tuple(0 if isnan(b) else round(float(b)) for b in bins)))
         kept = days[-HISTORY_DAYS:]
         setups.append(InstrumentSetup(entry.instrument(), tuple(d for d, _ in kept), tuple(b for _, b in kept)))
     return tuple(setups)

@@ -1,7 +1,9 @@
 """Recorded volumes: traded quantity per bin and day, read from CSV files, one a symbol.
 
 Rule 1: a file is right in every cell or refused as a whole; the error names file, row and column and what would be right.
-Rule 2: nothing is filled in, dropped or sorted here. A hole in the data is for a person to close.
+Rule 2: nothing is filled in, dropped or sorted here. An empty cell is a bin that nobody knows: NaN, which every model passes over; a row that
+ends early, or anything else that is no volume, is refused.
+Rule 3: files named SYMBOL_*price*.csv are prices, in the same form, and no volumes.
 """
 
 import csv
@@ -21,7 +23,7 @@ SESSION_BINS = 26
 
 @dataclass(frozen=True)
 class Volumes:
-    """One symbol's volumes: bins in units, shape (n_days, n_bins), days ascending, each bin >= 0."""
+    """One symbol's volumes: bins in units, shape (n_days, n_bins), days ascending, each bin >= 0 or NaN (unknown)."""
 
     symbol: str
     dates: tuple[date, ...]
@@ -35,20 +37,44 @@ class Volumes:
 
 
 def read_volumes(volume_dir: Path, n_bins: int = SESSION_BINS) -> list[Volumes]:
-    """Read every `<symbol>_*.csv` (or `<symbol>.csv`) of a directory, in order of symbol. ValueError names the wrong cell."""
-    paths = sorted(volume_dir.glob("*.csv"))
+    """Read every `<symbol>_*.csv` (or `<symbol>.csv`) of a directory, in order of symbol. ValueError names the wrong cell.
+
+    A symbol's days may be spread over several files, as long as each day is in one of them.
+    """
+    paths = [path for path in sorted(volume_dir.glob("*.csv")) if not _is_price(path)]
     if not paths:
         raise ValueError(f"{volume_dir}: no volumes; files named <symbol>_*.csv are needed")
+    return _read(paths, n_bins)
+
+
+def read_prices(volume_dir: Path, n_bins: int = SESSION_BINS) -> list[Volumes]:
+    """The same of the files of prices; none is fine."""
+    return _read([path for path in sorted(volume_dir.glob("*.csv")) if _is_price(path)], n_bins)
+
+
+def _is_price(path: Path) -> bool:
+    return "price" in path.stem.partition("_")[2].lower()
+
+
+def _read(paths: list[Path], n_bins: int) -> list[Volumes]:
     read: dict[str, Volumes] = {}
     for path in paths:
         volumes = read_file(path, n_bins)
-        if volumes.symbol in read:
-            raise ValueError(f"{path.name}: {volumes.symbol} was read from another file already; one file a symbol is needed")
         first = next(iter(read.values()), volumes)
         if volumes.bin_starts != first.bin_starts:
             raise ValueError(f"{path.name}: bins differ from those of {first.symbol}; all symbols need the same bins")
-        read[volumes.symbol] = volumes
+        before = read.get(volumes.symbol)
+        read[volumes.symbol] = volumes if before is None else _joined(path.name, before, volumes)
     return [read[symbol] for symbol in sorted(read)]
+
+
+def _joined(name: str, one: Volumes, other: Volumes) -> Volumes:
+    twice = sorted(set(one.dates) & set(other.dates))
+    if twice:
+        raise ValueError(f"{name}: {other.symbol} of {twice[0]} was read from another file already; each day is needed once")
+    dates, bins = (*one.dates, *other.dates), np.vstack([one.bins, other.bins])
+    order = sorted(range(len(dates)), key=dates.__getitem__)
+    return Volumes(one.symbol, tuple(dates[n] for n in order), one.bin_starts, bins[order])
 
 
 def read_file(path: Path, n_bins: int = SESSION_BINS) -> Volumes:
@@ -111,9 +137,12 @@ def _volumes_of_bin(name: str, row: list[str], dates: tuple[date, ...]) -> list[
         raise ValueError(f"{name}: row {row[0]}: {len(cells)} cells; {len(dates)} are needed, one a day of the header")
     values: list[float] = []
     for column, day in enumerate(dates):
-        text = cells[column].strip() if column < len(cells) else ""
+        if column >= len(cells):
+            raise ValueError(f"{name}: row {row[0]}, column {day}: missing; a volume >= 0 is needed, or an empty cell where nobody knows")
+        text = cells[column].strip()
         if not text:
-            raise ValueError(f"{name}: row {row[0]}, column {day}: missing; a volume >= 0 is needed")
+            values.append(math.nan)
+            continue
         try:
             value = float(text)
         except ValueError:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from algoserver.learn.volumes import Volumes, read_file, read_volumes, volumes_sha256
+from algoserver.learn.volumes import Volumes, read_file, read_prices, read_volumes, volumes_sha256
 from algoserver.recorded import TAPE, VOLUME_DIR
 
 GOOD = """\
@@ -45,8 +45,7 @@ def test_days_are_rows_and_bins_are_columns(tmp_path: Path):
 
 
 WRONG = {
-    "missing cell": ("10,20.5", "10,", "row 09:45, column 2019-03-04: missing; a volume >= 0 is needed"),
-    "short row": ("10,20.5", "10", "row 09:45, column 2019-03-04: missing; a volume >= 0 is needed"),
+    "short row": ("10,20.5", "10", "row 09:45, column 2019-03-04: missing; a volume >= 0 is needed, or an empty cell where nobody knows"),
     "long row": ("10,20.5", "10,20,30", "row 09:45: 3 cells; 2 are needed, one a day of the header"),
     "negative": ("10,20.5", "-10,20.5", "row 09:45, column 2019-03-01: '-10'; a volume >= 0 is needed"),
     "nan": ("10,20.5", "10,nan", "row 09:45, column 2019-03-04: 'nan'; a volume >= 0 is needed"),
@@ -87,12 +86,31 @@ def test_a_directory_needs_at_least_one_file(tmp_path: Path):
         read_volumes(tmp_path)
 
 
-def test_a_symbol_has_one_file(tmp_path: Path):
-    written(tmp_path, GOOD)
-    written(tmp_path, GOOD, "ABC_more.csv")
+def test_an_empty_cell_is_a_bin_that_nobody_knows(tmp_path: Path):
+    read = read_file(written(tmp_path, GOOD.replace("10,20.5", ",20.5")), n_bins=4)
 
-    with pytest.raises(ValueError, match="ABC was read from another file already"):
+    assert np.isnan(read.bins[0, 1])
+    assert np.isfinite(read.bins).sum() == 7
+
+
+def test_a_symbol_s_days_may_be_in_several_files_each_once(tmp_path: Path):
+    written(tmp_path, GOOD)
+    written(tmp_path, GOOD.replace("2019-03-01", "2019-02-01").replace("2019-03-04", "2019-03-02"), "ABC_more.csv")
+    (read,) = read_volumes(tmp_path, n_bins=4)
+    assert [day.isoformat() for day in read.dates] == ["2019-02-01", "2019-03-01", "2019-03-02", "2019-03-04"]
+    assert read.bins[:, 0].tolist() == [100, 100, 200, 200]
+
+    written(tmp_path, GOOD, "ABC_again.csv")
+    with pytest.raises(ValueError, match="ABC of 2019-03-01 was read from another file already"):
         read_volumes(tmp_path, n_bins=4)
+
+
+def test_files_of_prices_are_no_volumes(tmp_path: Path):
+    written(tmp_path, GOOD)
+    written(tmp_path, GOOD.replace("20.5", "30.25"), "ABC_15min_price.csv")
+
+    assert read_volumes(tmp_path, n_bins=4)[0].bins[1, 1] == 20.5
+    assert read_prices(tmp_path, n_bins=4)[0].bins[1, 1] == 30.25
 
 
 def test_all_symbols_have_the_same_bins(tmp_path: Path):
