@@ -224,7 +224,7 @@ def train_volume(
     out: Annotated[Path, typer.Option("--out", help="Directory of models; the new one gets its own folder.")],
     through: Annotated[str, typer.Option("--through", help="Last day to learn from, YYYY-MM-DD; default: all.")] = "",
 ) -> None:
-    """Learn the day-ahead volume curve with LightGBM."""
+    """Learn the hybrid of Kalman filter and LightGBM that forecasts a day's volume, before it and bin after bin."""
     from algoserver.learn.train import train_volume as train
 
     try:
@@ -234,10 +234,11 @@ def train_volume(
     print(f"model {out / manifest.name}")
     print(f"trained through {manifest.trained_through} on {', '.join(manifest.symbols)}")
     scored = manifest.metrics
-    print(f"mean error over the last {scored['scored_days']:.0f} days: of a bin's volume (mape); of the day's, added over its bins (curve_error)")
-    for name, value in sorted(scored.items()):
-        if name != "scored_days":
-            print(f"{name:24} {value:6.2f} %")
+    print(f"error over the last {scored['scored_days']:.0f} days, out of sample, percent; bands are to hold 80 (docs/forecasts.md)")
+    figures = ("mape_day_ahead", "mape_one_bin", "coverage_day_ahead", "coverage_one_bin", "curve_error")
+    print(f"{'':8}" + "".join(f"{figure:>20}" for figure in figures))
+    for model in ("mean", "median", "kalman", "hybrid"):
+        print(f"{model:8}" + "".join(f"{scored[f'{figure}_{model}']:20.2f}" for figure in figures))
 
 
 @app.command()

@@ -1,11 +1,13 @@
-"""Answers RequestForecast with the day's volume curve, on a thread of its own.
+"""Answers RequestForecast with the day's volume, before it or with the bins so far, on a thread of its own.
 
-No model, no history, a model that does not load: the answer is an empty curve and why, and the core takes the static one.
+Hybrid, else the Kalman filter, else the median (also for a model that does not load): the answer names who served it and why nobody better did.
+Where none can, and without a model, the answer is an empty curve and why, and the core takes the static one of its configuration.
 """
 
 import queue
 import threading
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +29,6 @@ class Forecaster:
         self._name = model
         self._answer = answer
         self._model: CurveModel | None = None
-        self._through = ""
         self._problem = "" if model else "no model is configured"
         self._requests: queue.SimpleQueue[RequestForecast | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="forecast", daemon=True)
@@ -49,40 +50,41 @@ class Forecaster:
     def _predict(self, request: RequestForecast) -> ForecastReady:
         if not self._problem and self._model is None:
             self._load()
-        found = no_curve(request, self._name, self._problem) if self._model is None else predict(self._model, request, self._through)
+        found = no_curve(request, self._name, self._problem) if self._model is None else predict(self._model, request)
         if found.text:
-            structlog.get_logger().info("no forecast", symbol=request.symbol, reason=found.text)
+            structlog.get_logger().info("forecast by a fallback" if found.curve else "no forecast", symbol=request.symbol, reason=found.text)
         return found
 
     def _load(self) -> None:
         # Importing numpy and LightGBM takes a second: here, and not while the server starts.
-        from algoserver.learn.predict import MedianModel, VolumeModel
-        from algoserver.learn.store import read_manifest
+        from algoserver.learn.predict import HybridModel, MedianModel
 
         try:
             if self._name == MEDIAN:
                 self._model = MedianModel()
             else:
-                model = VolumeModel.load(Path(self._name))
-                self._through = read_manifest(Path(self._name)).trained_through
-                self._model = model
+                self._model = HybridModel.load(Path(self._name))
         except (ValueError, OSError) as e:
-            self._problem = f"the model does not load: {e}"
+            self._model = MedianModel(why=f"the model does not load: {e}")
 
 
-def predict(model: "CurveModel", request: RequestForecast, trained_through: str = "") -> ForecastReady:
-    """The model's curve, or an empty one and why. trained_through: the last day that the model was trained on, "" for none."""
-    from algoserver.learn.predict import to_ppm
+def predict(model: "CurveModel", request: RequestForecast) -> ForecastReady:
+    """The model's forecast, or an empty one and why."""
+    from algoserver.learn.predict import Asked, to_ppm
 
-    if not request.history:
-        return no_curve(request, model.version, "no recorded days")
+    dates = tuple(date.fromisoformat(day) for day in request.history_dates)
     try:
-        curve = tuple(to_ppm(model.curve(request.symbol, request.history, request.weekday)))
+        found = model.forecast(Asked(request.symbol, date.fromisoformat(request.date), dates, request.history, request.today))
+        curve = tuple(to_ppm(found.curve))
     except ValueError as e:
         return no_curve(request, model.version, str(e))
     # What the model knows ends with the older of its training and the history that it looks back on.
-    through = min(filter(None, (trained_through, request.history_dates[-1])))
-    return ForecastReady(symbol=request.symbol, date=request.date, model=model.version, curve=curve, trained_through=through)
+    through = min(filter(None, (model.trained_through, *request.history_dates[-1:])))
+    volume, low, high = (tuple(round(float(v)) for v in row) for row in (found.p50, found.p10, found.p90))
+    return ForecastReady(
+        symbol=request.symbol, date=request.date, model=found.model, curve=curve, trained_through=through, text=found.why,
+        now_bin=len(request.today), volume=volume, volume_p10=low, volume_p90=high,
+    )  # fmt: skip
 
 
 def no_curve(request: RequestForecast, model: str, text: str) -> ForecastReady:

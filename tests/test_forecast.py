@@ -2,6 +2,7 @@
 
 import queue
 
+import msgspec
 import pytest
 
 from algoserver.domain.commands import RequestForecast
@@ -39,16 +40,30 @@ def test_the_median_needs_no_file_and_its_curve_is_whole():
 )
 def test_a_forecast_knows_no_more_than_its_training_or_its_history(trained_through, known_through):
     """The older of the two."""
-    assert predict(MedianModel(), ASKED, trained_through).trained_through == known_through
+    assert predict(MedianModel(trained_through=trained_through), ASKED).trained_through == known_through
 
 
 @pytest.mark.parametrize(
     ("model", "request_", "text"),
-    [("", ASKED, "no model is configured"), ("/no/such/model", ASKED, "the model does not load: "), ("median20", NEW, "no recorded days")],
-    ids=["none", "lost", "new"],
+    [("", ASKED, "no model is configured"), ("/no/such/model", NEW, "no recorded days"), ("median20", NEW, "no recorded days")],
+    ids=["none", "lost and new", "new"],
 )
 def test_without_a_curve_the_answer_says_why(model, request_, text):
     """Each time it is asked, and what comes after is answered too."""
     first, second = answered(model, request_, request_)
     assert first == second
     assert (first.curve, first.text[: len(text)], first.symbol) == ((), text, request_.symbol)
+
+
+def test_a_model_that_does_not_load_leaves_the_median_in_its_place_and_the_answer_says_so():
+    (ready,) = answered("/no/such/model", ASKED)
+    (median,) = answered("median20", ASKED)
+    assert (ready.model, ready.curve) == ("median20", median.curve)
+    assert ready.text.startswith("the model does not load: /no/such/model")
+
+
+def test_bins_that_are_over_have_what_they_had():
+    """Asked again at noon: what traded, then the median; the whole curve is still one."""
+    (ready,) = answered("median20", msgspec.structs.replace(ASKED, today=(6_000, 2_000)))
+    assert (ready.now_bin, ready.volume, ready.volume_p10, ready.volume_p90) == (2, *[(6_000, 2_000, 1_000, 3_000)] * 3)
+    assert ready.curve == (500_000, 166_667, 83_333, 250_000)

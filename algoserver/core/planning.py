@@ -239,7 +239,8 @@ def day_curve(state: State, setup: PolicyLoaded, symbol: str, ts: int) -> tuple[
     age = ts - utc(forecast.trained_through.replace("-", "") + "-00:00:00")
     if age > setup.algo.forecast_age_ns_max:
         return setup.algo.static_curve, f"static curve (model {forecast.model} ends {forecast.trained_through}, too old)", STATIC
-    text = f"curve {forecast.model} through {forecast.trained_through}"
+    fallback = f" ({forecast.text})" if forecast.text else ""
+    text = f"curve {forecast.model} through {forecast.trained_through}{fallback}"
     return forecast.curve, text, f"{forecast.model} {forecast.trained_through}"
 
 

@@ -142,13 +142,17 @@ class RejectMessage(Command, frozen=True):
 
 
 class RequestForecast(Command, frozen=True):
-    """Ask for the volume curve of `symbol` on `date`; it carries its features, so that training and serving agree."""
+    """Ask for the volume curve of `symbol` on `date`; it carries its features, so that training and serving agree.
+
+    today: volume of the day's bins that are over; none before its open.
+    """
 
     symbol: str
     date: str
     weekday: int
     history_dates: tuple[str, ...]
     history: tuple[tuple[int, ...], ...]
+    today: tuple[int, ...] = ()
 
 
 class RaiseAlert(Command, frozen=True):

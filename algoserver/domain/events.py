@@ -270,7 +270,11 @@ class StatusChanged(Message, frozen=True, kw_only=True):
 
 
 class ForecastReady(Event, frozen=True, kw_only=True):
-    """A volume curve for a day. curve: ppm per bin, sum 1_000_000; empty if none could be made, and text says why."""
+    """A volume curve for a day. curve: ppm per bin, sum 1_000_000; empty if none could be made. model: who made it, text: why nobody better did.
+
+    now_bin: bins of the day that were over when it was made. volume: expected units per bin (of those: what traded), between volume_p10 and
+    volume_p90 in four days of five.
+    """
 
     symbol: str
     date: str
@@ -278,6 +282,10 @@ class ForecastReady(Event, frozen=True, kw_only=True):
     curve: tuple[int, ...]
     trained_through: str = ""
     text: str = ""
+    now_bin: int = 0
+    volume: tuple[int, ...] = ()
+    volume_p10: tuple[int, ...] = ()
+    volume_p90: tuple[int, ...] = ()
 
 
 class PolicyLoaded(Event, frozen=True, kw_only=True):

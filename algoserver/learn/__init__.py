@@ -1,5 +1,6 @@
 """The learning side: reads recorded data, writes models. The core sees of it only forecasts, as events.
 
-Read in this order: volumes (what was traded), features (what was known), fit (the trees), predict (the curve),
-evaluate (is it better than the median), store (the model's directory), train (all of it in a row).
+Read in this order: volumes (what was traded), splits and days (what to know of it), kalman (levels and season), rows (what was known before a bin),
+hybrid (the trees on the filter), bands (P10 and P90 that hold), walk (all of it without seeing ahead), scores (is it better than the median),
+store (the model's directory), train (all of it in a row), predict (who answers a request), median (who always can).
 """

@@ -59,7 +59,8 @@ class Known:
 
 @dataclass
 class Walk:
-    """The walk's settings. scored_days: the last ones, that count; before them as many as there are, up to a month and a half, calibrate the bands.
+    """The walk's settings. scored_days: the last ones, that count; before them as many as there are, up to warm_days_max, calibrate the
+    bands.
 
     leave_out: forecast each symbol by what was learnt of the others alone (its own filter stays). has_trees: forecast with the trees alone, too.
     told: hears how far it is. After the run `calibrations` and `levels` are those of the day after the last.
@@ -69,6 +70,7 @@ class Walk:
     scored_days: int = SCORED_DAYS
     leave_out: bool = False
     has_trees: bool = True
+    warm_days_max: int = bands.DAYS
     told: Callable[[str], None] = lambda _text: None
     calibrations: dict[str, Calibration] = field(default_factory=lambda: {name: Calibration() for name in FITTED})
     levels: dict[str, LevelParams] = field(default_factory=dict)
@@ -79,7 +81,7 @@ class Walk:
         if len(self.dates) < least:
             text = f"{BASE_DAYS} of history, {LEARN_DAYS} to learn from, {self.scored_days} to score"
             raise ValueError(f"{len(self.dates)} days; {least} are needed: {text}")
-        self.warm_days = min(bands.DAYS, len(self.dates) - least)
+        self.warm_days = min(self.warm_days_max, len(self.dates) - least)
 
     def run(self) -> Iterator[Scored]:
         """Every symbol and day that counts, in order of the days."""

@@ -11,10 +11,15 @@ from algoserver.learn import store
 from algoserver.learn.store import Manifest, ModelDamaged, load_model, model_version, read_manifest, save_model
 
 TEXT = "tree\nnum_class=1\n"
+FILES = {"p10.txt": TEXT, "filter.json": "{}"}
 
 
-def manifest_of(text: str = TEXT, created_at: str = "") -> Manifest:
-    version, sha256 = model_version(text)
+def other_files(text: str) -> dict[str, str]:
+    return FILES | {"p10.txt": text}
+
+
+def manifest_of(files: dict[str, str] = FILES, created_at: str = "") -> Manifest:
+    version, sha256 = model_version(files)
     return Manifest(
         kind="volume",
         version=version,
@@ -33,29 +38,31 @@ def manifest_of(text: str = TEXT, created_at: str = "") -> Manifest:
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path: Path):
-    manifest = save_model(tmp_path / "new" / "store", manifest_of(), TEXT)
+    manifest = save_model(tmp_path / "new" / "store", manifest_of(), FILES)
     model_dir = tmp_path / "new" / "store" / manifest.name
 
     assert manifest == manifest_of()
     assert manifest.name == f"volume-{manifest.model_sha256[:12]}"
-    assert load_model(model_dir) == (manifest, TEXT)
-    assert sorted(path.name for path in model_dir.iterdir()) == ["manifest.json", "model.txt"]
+    assert load_model(model_dir) == (manifest, FILES)
+    assert sorted(path.name for path in model_dir.iterdir()) == ["filter.json", "manifest.json", "p10.txt"]
     assert [path.name for path in model_dir.parent.iterdir()] == [manifest.name]
 
 
 def test_the_first_manifest_of_the_same_bytes_stays(tmp_path: Path):
-    first = save_model(tmp_path, manifest_of(created_at="monday"), TEXT)
-    again = save_model(tmp_path, manifest_of(created_at="tuesday"), TEXT)
+    first = save_model(tmp_path, manifest_of(created_at="monday"), FILES)
+    again = save_model(tmp_path, manifest_of(created_at="tuesday"), FILES)
 
     assert again == first
     assert read_manifest(tmp_path / first.name).created_at == "monday"
 
 
 def test_other_bytes_are_another_model(tmp_path: Path):
-    names = {save_model(tmp_path, manifest_of(text), text).name for text in (TEXT, TEXT + "\n")}
+    """Another text, another name, another file beside them."""
+    made = (FILES, other_files(TEXT + "\n"), {"p90.txt": TEXT, "filter.json": "{}"}, FILES | {"p90.txt": TEXT})
+    names = {save_model(tmp_path, manifest_of(files), files).name for files in made}
 
     assert {path.name for path in tmp_path.iterdir()} == names
-    assert len(names) == 2
+    assert len(names) == 4
 
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -65,7 +72,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(store, "_write", full)
 
     with pytest.raises(OSError, match="No space left"):
-        save_model(tmp_path, manifest_of(), TEXT)
+        save_model(tmp_path, manifest_of(), FILES)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -76,36 +83,55 @@ def test_of_two_writers_of_the_same_bytes_the_first_stays(tmp_path: Path, monkey
     def other_wins(path: Path) -> None:
         flush(path)
         monkeypatch.setattr(store, "_flush_dir", flush)
-        save_model(tmp_path, manifest_of(created_at="first"), TEXT)
+        save_model(tmp_path, manifest_of(created_at="first"), FILES)
 
     monkeypatch.setattr(store, "_flush_dir", other_wins)
 
-    assert save_model(tmp_path, manifest_of(created_at="second"), TEXT).created_at == "first"
+    assert save_model(tmp_path, manifest_of(created_at="second"), FILES).created_at == "first"
     assert [path.name for path in tmp_path.iterdir()] == [manifest_of().name]
 
 
 def test_a_manifest_of_other_bytes_is_our_own_error(tmp_path: Path):
     with pytest.raises(AssertionError):
-        save_model(tmp_path, manifest_of("other"), TEXT)
+        save_model(tmp_path, manifest_of(other_files("other")), FILES)
 
 
 @pytest.fixture
 def model_dir(tmp_path: Path) -> Path:
-    return tmp_path / save_model(tmp_path, manifest_of(), TEXT).name
+    return tmp_path / save_model(tmp_path, manifest_of(), FILES).name
 
 
 def test_a_changed_model_is_refused(model_dir: Path):
-    (model_dir / "model.txt").write_text(TEXT.replace("1", "2"))
+    (model_dir / "p10.txt").write_text(TEXT.replace("1", "2"))
 
-    with pytest.raises(ModelDamaged, match=r"model\.txt has sha256 .* the file was changed after training: restore it or train again"):
+    with pytest.raises(
+        ModelDamaged, match=r"its files \(filter\.json, p10\.txt\) have sha256 .* changed after training: restore them or train again"
+    ):
         load_model(model_dir)
 
 
-@pytest.mark.parametrize("name", ["model.txt", "manifest.json"])
-def test_a_missing_file_is_refused(model_dir: Path, name: str):
-    (model_dir / name).unlink()
+def test_a_file_more_or_less_is_refused(model_dir: Path):
+    (model_dir / "p90.txt").write_text(TEXT)
+    with pytest.raises(ModelDamaged, match="changed after training"):
+        load_model(model_dir)
+    (model_dir / "p90.txt").unlink()
+    load_model(model_dir)
+    (model_dir / "filter.json").unlink()
+    with pytest.raises(ModelDamaged, match="changed after training"):
+        load_model(model_dir)
 
-    with pytest.raises(ModelDamaged, match=rf"{name} can't be read \(No such file"):
+
+def test_what_is_no_text_is_refused(model_dir: Path):
+    (model_dir / "p10.txt").write_bytes(b"\xff\xfe")
+
+    with pytest.raises(ModelDamaged, match=r"p10\.txt can't be read \(not UTF-8\)"):
+        load_model(model_dir)
+
+
+def test_a_missing_manifest_is_refused(model_dir: Path):
+    (model_dir / "manifest.json").unlink()
+
+    with pytest.raises(ModelDamaged, match=r"manifest\.json can't be read \(No such file"):
         load_model(model_dir)
 
 
@@ -127,9 +153,9 @@ def test_an_unknown_key_of_a_manifest_is_an_error(model_dir: Path):
 
 def test_a_version_is_of_its_own_bytes(model_dir: Path):
     """A manifest with both hash and bytes exchanged keeps neither its version nor its directory's name."""
-    other = model_dir.parent / save_model(model_dir.parent, manifest_of("other"), "other").name
-    shutil.copy(other / "model.txt", model_dir / "model.txt")
-    forged = msgspec.structs.replace(manifest_of(), model_sha256=model_version("other")[1])
+    other = model_dir.parent / save_model(model_dir.parent, manifest_of(other_files("other")), other_files("other")).name
+    shutil.copy(other / "p10.txt", model_dir / "p10.txt")
+    forged = msgspec.structs.replace(manifest_of(), model_sha256=model_version(other_files("other"))[1])
     (model_dir / "manifest.json").write_bytes(msgspec.json.encode(forged))
 
     with pytest.raises(ModelDamaged, match=r"manifest\.json has version"):
