@@ -134,6 +134,8 @@ def _raise(book: AlertBook, run: str, ts: int, command: RaiseAlert, out: list[Co
     for ended in of.ends:
         for alert in _meant(book, EndAlert(subject=subject, code=ended)):
             _end(book, ts, alert, out)
+        if of.is_last_word:
+            _forget(book, subject, ended)
     known = find(book, book.known.get(subject, {}).get(code, ""))
     if known is not None and known.alert_id in book.past:
         known = _again(book, known, ts, of.severity)
@@ -230,9 +232,14 @@ def _put_away(book: AlertBook, alert: Alert) -> None:
 def _remember(book: AlertBook, alert: Alert) -> None:
     if len(book.past) >= PAST_MAX:
         oldest = book.past.pop(next(iter(book.past)))
-        codes = book.known.get(oldest.subject, {})
-        if codes.get(oldest.code) == oldest.alert_id:
-            del codes[oldest.code]
-            if not codes:
-                del book.known[oldest.subject]
+        if book.known.get(oldest.subject, {}).get(oldest.code) == oldest.alert_id:
+            _forget(book, oldest.subject, oldest.code)
     book.past[alert.alert_id] = alert
+
+
+def _forget(book: AlertBook, subject: str, code: str) -> None:
+    """The next of this code on this subject is another alert."""
+    codes = book.known.get(subject, {})
+    codes.pop(code, None)
+    if not codes:
+        book.known.pop(subject, None)

@@ -41,7 +41,10 @@ class Ending(StrEnum):
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """One code. ends: codes whose alerts on the same subject are over when this one is raised. ending: what else ends this one."""
+    """One code. ends: codes whose alerts on the same subject are over when this one is raised. ending: what else ends this one.
+
+    is_last_word: a person has ended them: what comes again after that is another alert, and told at once however often that is.
+    """
 
     code: str
     severity: Severity
@@ -50,6 +53,7 @@ class Kind(msgspec.Struct, frozen=True):
     to_do: str
     ending: Ending = Ending.NOTHING
     ends: tuple[str, ...] = ()
+    is_last_word: bool = False
 
 
 _C, _W, _I = Severity.CRITICAL, Severity.WARNING, Severity.INFO
@@ -61,7 +65,7 @@ KINDS = (
     Kind("killed", _C, _R, "a person has stopped a scope", "wait for kill_verified; release it when the cause is gone"),
     Kind("stopped_by_limit", _C, _R, "a limit has stopped a scope by itself", "find out why it was reached, then release it"),
     Kind("kill_verified", _I, _R, "no child is open in a stopped scope any more", "nothing"),
-    Kind("released", _I, _R, "a stopped scope may trade again", "nothing", ends=("killed", "stopped_by_limit", "order_to_trade")),
+    Kind("released", _I, _R, "a stopped scope may trade again", "nothing", ends=("killed", "stopped_by_limit", "order_to_trade"), is_last_word=True),
     Kind("stopping", _I, _O, "the server takes its children back, because it was told to end", "nothing"),
     Kind("started", _I, _O, "the server has opened the gate that it shut when it ended", "nothing"),
     Kind("order_to_trade", _W, _R, "an algo or venue has too many messages for what trades; at twice that it stops", "look at its orders"),

@@ -192,6 +192,15 @@ def test_a_release_ends_the_kill_and_a_halts_end_the_halt():
     assert [a.subject for a in live(day.state.alerts)] == ["XLIT2 AAPL"]
 
 
+def test_a_stop_that_comes_again_after_each_release_is_told_each_time():
+    """What a person has let go is another alert when it comes back: nothing stops in silence because it has stopped three times in a minute."""
+    book = AlertBook()
+    for n in range(6):
+        assert told(raised(book, n * SECOND, "stopped_by_limit", "algo:TWAP")) == [("told", "stopped_by_limit", 1)]
+        assert ("over", "stopped_by_limit", 1) in told(raised(book, n * SECOND + 1, "released", "algo:TWAP"))
+    assert len([a for a in book.past.values() if a.code == "stopped_by_limit"]) == 6
+
+
 def test_a_proposal_waits_until_another_person_decides():
     """Its maker's own approval is no decision; a second person's ends it, and what it releases."""
     day = Day()
