@@ -17,7 +17,7 @@ def recorded() -> list[Volumes]:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
-    """Directory and manifest of a model trained on everything recorded."""
+    """Directory and manifest of a model trained on everything recorded, measured on its last days only."""
     store_dir = tmp_path_factory.mktemp("models")
-    manifest = train_volume(VOLUME_DIR, store_dir, created_at="2019-06-29T00:00:00Z")
+    manifest = train_volume(VOLUME_DIR, store_dir, created_at="2019-06-29T00:00:00Z", scored_days=8)
     return store_dir / manifest.name, manifest

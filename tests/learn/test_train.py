@@ -17,6 +17,14 @@ from algoserver.learn.volumes import Volumes, volumes_sha256
 from algoserver.recorded import VOLUME_DIR
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
+    """Measured on the 24 days of the bars."""
+    store_dir = tmp_path_factory.mktemp("models")
+    manifest = train_volume(VOLUME_DIR, store_dir, created_at="2019-06-29T00:00:00Z")
+    return store_dir / manifest.name, manifest
+
+
 def test_the_manifest_says_what_the_model_is(trained: tuple[Path, Manifest], recorded: list[Volumes]):
     model_dir, manifest = trained
 
