@@ -7,13 +7,14 @@ Where the folder has prices (SYMBOL_*price*.csv, the same form), VWAP tracking i
 
 import argparse
 import json
+import math
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from algoserver.learn import bands
-from algoserver.learn.scores import HORIZONS, MODELS, metrics, paired, tally
+from algoserver.learn.scores import HORIZONS, MODELS, Tally, metrics, paired, tally
 from algoserver.learn.splits import splits
 from algoserver.learn.volumes import Volumes, read_prices, read_volumes
 from algoserver.learn.walk import SCORED_DAYS, Walk, known_logs
@@ -57,14 +58,17 @@ def main() -> int:
         print(f"bench_volume: {error}", file=sys.stderr)
         return 2
     told("done")
-    differences = {
-        h: {f"hybrid-{other}": dict(zip(("points", "standard_error"), paired(tallies, h, "hybrid", other), strict=True)) for other in MODELS[:-1]}
-        for h in HORIZONS
-    }
+    differences = {h: {f"hybrid-{other}": difference(tallies, h, other) for other in MODELS[:-1]} for h in HORIZONS}
     show(volumes, walk, found, differences)
     if args.json:
         print(json.dumps(summary(volumes, walk, args, bool(prices), differences) | found))
     return 0
+
+
+def difference(tallies: dict[str, Tally], horizon: str, other: str) -> dict[str, float | None]:
+    """The hybrid's MAPE less another's; one day has no standard error."""
+    points, error = paired(tallies, horizon, "hybrid", other)
+    return {"points": points, "standard_error": error if math.isfinite(error) else None}
 
 
 def warnings(volumes: list[Volumes], walk: Walk) -> list[str]:
@@ -84,7 +88,7 @@ def warnings(volumes: list[Volumes], walk: Walk) -> list[str]:
     return found
 
 
-def show(volumes: list[Volumes], walk: Walk, found: dict[str, dict[str, float]], differences: dict[str, dict[str, dict[str, float]]]) -> None:
+def show(volumes: list[Volumes], walk: Walk, found: dict[str, dict[str, float]], differences: dict[str, dict[str, dict[str, float | None]]]) -> None:
     """The table and the differences."""
     symbols = ", ".join(one.symbol for one in volumes)
     out = " (each by the others' model)" if walk.leave_out else ""
@@ -98,7 +102,7 @@ def show(volumes: list[Volumes], walk: Walk, found: dict[str, dict[str, float]],
         print("(the folder has no prices: tracking is that of the volume curve)")
     print("MAPE of the hybrid less another's, points, and its standard error over the days:")
     for h in HORIZONS:
-        told = ", ".join(f"{name[7:]} {d['points']:+.2f} ± {d['standard_error']:.2f}" for name, d in differences[h].items())
+        told = ", ".join(f"{name[7:]} {d['points']:+.2f} ± {d['standard_error'] or math.nan:.2f}" for name, d in differences[h].items())
         print(f"  {h:10} {told}")
 
 

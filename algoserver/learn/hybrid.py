@@ -91,8 +91,8 @@ def fit_hybrid(days: Sequence[tuple[DayRows, NDArray[np.float64]]], uses_filter:
     design = _design(features)
     lines, boosters = {}, {}
     rests: dict[str, NDArray[np.float64]] = {}
-    weights: dict[str, NDArray[np.float64]] = {"p50": np.ones(rest.size)}
-    lines["p50"] = _line(design, which, rest, weights["p50"], uses_filter)
+    weights: dict[str, NDArray[np.float64]] = {}
+    lines["p50"] = _line(design, which, rest, np.ones(rest.size), uses_filter)
     rests["p50"] = rest - _on_line(design, which, lines["p50"])
     lines["point"] = lines["p50"]
     for _ in range(2):
@@ -102,13 +102,14 @@ def fit_hybrid(days: Sequence[tuple[DayRows, NDArray[np.float64]]], uses_filter:
     rests["point"] = rest - _on_line(design, which, lines["point"])
     columns = features if uses_filter else features[:, : len(PLAIN_NAMES)]
     names = list(ROW_NAMES if uses_filter else PLAIN_NAMES)
-    data = lightgbm.Dataset(columns, label=rest, weight=weights["p50"], feature_name=names, params=dict(PARAMS)).construct()
+    # A dataset each: LightGBM does not take weights away again from one that is constructed.
+    data = {
+        of: lightgbm.Dataset(columns, label=rests[of], weight=weights.get(of), feature_name=names, params=dict(PARAMS)) for of in ("p50", "point")
+    }
     # Fewer rows than a leaf's minimum leave a single leaf: the quantile itself, which is what little data can say.
     for head in HEADS:
         params = {**PARAMS, "objective": "quantile", "alpha": QUANTILES[head]} if head in ("p10", "p90") else {**PARAMS, "objective": "l1"}
-        of = "point" if head == "point" else "p50"
-        data.set_label(rests[of]).set_weight(weights[of])
-        boosters[head] = lightgbm.train(params, data, num_boost_round=TREES)
+        boosters[head] = lightgbm.train(params, data["point" if head == "point" else "p50"], num_boost_round=TREES)
     return Hybrid(lines, boosters, uses_filter=uses_filter)
 
 

@@ -68,8 +68,8 @@ def test_the_hybrid_is_within_its_bars_out_of_sample(trained: tuple[Path, Manife
 
     assert found["mape_day_ahead_hybrid"] <= 37 < found["mape_day_ahead_kalman"]
     assert found["mape_one_bin_hybrid"] <= 27.5 < found["mape_one_bin_kalman"]
-    assert found["mape_p50_day_ahead_hybrid"] <= found["mape_p50_day_ahead_kalman"]
-    assert found["mape_p50_one_bin_hybrid"] <= found["mape_p50_one_bin_kalman"]
+    assert found["mape_day_ahead_hybrid"] + 1 < found["mape_p50_day_ahead_hybrid"] <= found["mape_p50_day_ahead_kalman"]
+    assert found["mape_one_bin_hybrid"] + 0.5 < found["mape_p50_one_bin_hybrid"] <= found["mape_p50_one_bin_kalman"]
     assert 75 <= found["coverage_day_ahead_hybrid"] <= 85
     assert 75 <= found["coverage_one_bin_hybrid"] <= 85
     assert found["curve_error_dynamic_hybrid"] < found["curve_error_hybrid"] < found["curve_error_median"]

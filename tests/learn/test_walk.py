@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from algoserver.learn.bands import Calibration, Stretch, stretch_heads
-from algoserver.learn.hybrid import HORIZONS, horizon
+from algoserver.learn.hybrid import HORIZONS, fit_hybrid, forecast_rows, horizon
+from algoserver.learn.kalman import filtered, fit
 from algoserver.learn.rows import ROW_NAMES
 from algoserver.learn.scores import dynamic_shares, metrics, paired, shares, tally, volume_matrix
 from algoserver.learn.volumes import Volumes
-from algoserver.learn.walk import Scored, Walk, known_logs
+from algoserver.learn.walk import Scored, Walk, known_days, known_logs
 
 DAYS = 45
 SCORED = 4
@@ -70,6 +71,23 @@ def test_every_model_is_scored_and_bands_are_in_order(walked: list[Scored]):
     points, error = paired(tallies, "day_ahead", "hybrid", "mean")
     assert points == pytest.approx(found["hybrid"]["mape_day_ahead"] - found["mean"]["mape_day_ahead"])
     assert error > 0
+
+
+def test_half_of_what_is_learnt_from_lies_above_p50_a_tenth_outside_each_band_and_most_above_the_point(recorded: list[Volumes]):
+    """On the rows that were learnt from, where quantiles must be what their names say; the point is where relative errors are least."""
+    one = recorded[1]
+    logs = known_logs(one)
+    run = filtered(fit(logs, iterations=10), logs)
+    days = [(known.rows, known.logs) for known in known_days(run, logs, one.dates)]
+    model = fit_hybrid(days)
+    made = [(forecast_rows(model, rows), of_day[rows.target]) for rows, of_day in days]
+    goal = np.concatenate([goal for _, goal in made])
+    above = {head: np.concatenate([heads[head] for heads, _ in made]) for head in ("point", "p10", "p50", "p90")}
+
+    assert {head: round(float((goal > of).mean()), 1) for head, of in above.items() if head != "point"} == {"p10": 0.9, "p50": 0.5, "p90": 0.1}
+    assert 0.55 < (goal > above["point"]).mean() < 0.75
+    errors = {head: np.abs(np.exp(of - goal) - 1).mean() for head, of in above.items()}
+    assert errors["point"] < 0.98 * errors["p50"]
 
 
 def test_a_symbol_left_out_is_forecast_by_what_was_learnt_of_the_others(recorded: list[Volumes], walked: list[Scored]):
