@@ -9,9 +9,7 @@ from collections.abc import Callable
 from heapq import heappop
 from typing import Any
 
-from algoserver.core import alerts, amend, executions, foreign, halts, links, market, mass, operator, proposals, reconcile, requests, stops
-from algoserver.core.market import Market
-from algoserver.core.planning import ask_forecast
+from algoserver.core import alerts, amend, executions, forecasts, foreign, halts, links, market, mass, operator, proposals, reconcile, requests, stops
 from algoserver.core.reports import alert, tell_fills
 from algoserver.core.state import Audited, State, run_id, touch
 from algoserver.core.working import work
@@ -99,14 +97,7 @@ def _policy(state: State, event: events.PolicyLoaded, out: list[Command]) -> Non
     state.venues_up = {v.name: state.venues_up.get(v.name, False) for v in event.venues}
     links.await_all(state, event.ts)
     reconcile.load(state)
-    state.forecasts_asked.clear()  # a request of the last process may never have been answered
-    for symbol in state.instruments:
-        state.markets.setdefault(symbol, Market(symbol))
-        ask_forecast(state, event, symbol, event.ts, out)
-
-
-def _forecast(state: State, event: events.ForecastReady, out: list[Command]) -> None:
-    state.forecasts[event.symbol] = event
+    forecasts.introduce(state, event, out)
 
 
 def _garbled(state: State, event: events.Garbled, out: list[Command]) -> None:
@@ -152,7 +143,7 @@ BOOK: dict[type[events.Event], Callable[[State, Any, list[Command]], None]] = {
     events.QuoteUpdated: _quote,
     events.TradePrinted: _trade,
     events.StatusChanged: halts.status_changed,
-    events.ForecastReady: _forecast,
+    events.ForecastReady: forecasts.ready,
     events.PolicyLoaded: _policy,
     events.OperatorCommanded: operator.operator_commanded,
     events.ActionProposed: proposals.proposed,

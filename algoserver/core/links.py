@@ -65,7 +65,7 @@ def session_down(state: State, event: SessionDown, out: list[Command]) -> None:
         alert(out, code, event.session, f"{event.reason}; {len(children)} open children there are unknown and count as open{then}")
     elif event.session.endswith(FEED_SUFFIX):
         for market in state.markets.values():
-            forget(market, event.session.removesuffix(FEED_SUFFIX))
+            forget(market, event.session.removesuffix(FEED_SUFFIX), event.ts)
     elif event.session.endswith(COPY_SUFFIX):
         if not event.is_restart:
             reconcile.session_down(state, event.session, event.reason, out)

@@ -6,7 +6,7 @@ Rule: it remembers only what a decision reads. Consolidated prices are computed 
 import msgspec
 
 from algoserver.core.tally import Tally
-from algoserver.domain.types import Side
+from algoserver.domain.types import DAY, Side
 
 
 class Quote(msgspec.Struct, gc=False):
@@ -23,6 +23,7 @@ class Market(msgspec.Struct):
     """One instrument's market. volume counts every print at every venue, ours too. doubt: why prices are not believed.
 
     resumed_ts: when a halt ended; that nothing was heard before is no sign of a broken feed.
+    bins: volume of the day `bin_day` by bins of bin_ns from open_ns on; counted_ts: since when no print has been missed.
     """
 
     symbol: str
@@ -32,6 +33,11 @@ class Market(msgspec.Struct):
     volume: Tally = msgspec.field(default_factory=Tally)
     doubt: str = ""
     resumed_ts: int = 0
+    open_ns: int = 0
+    bin_ns: int = 0
+    bin_day: int = 0
+    bins: list[int] = []
+    counted_ts: int = 0
 
 
 def on_quote(market: Market, venue: str, bid_px: int, bid_qty: int, ask_px: int, ask_qty: int, ts: int) -> None:
@@ -44,6 +50,12 @@ def on_trade(market: Market, last_px: int, last_qty: int, ts: int) -> None:
     market.last_px = last_px
     market.last_ts = ts
     market.volume.add(ts, last_qty)
+    day = ts // DAY
+    if day != market.bin_day:
+        market.bin_day, market.bins = day, [0] * len(market.bins)
+    at = (ts - day * DAY - market.open_ns) // market.bin_ns if market.bin_ns else -1
+    if 0 <= at < len(market.bins):
+        market.bins[at] += last_qty
 
 
 def best(market: Market) -> tuple[int, int]:
@@ -88,6 +100,22 @@ def reference(market: Market) -> tuple[int, int]:
     return ((bid + ask) // 2, confirmed_ts) if bid and ask else (market.last_px, market.last_ts)
 
 
-def forget(market: Market, venue: str) -> None:
-    """A venue's session is gone: its prices are no prices."""
+def forget(market: Market, venue: str, ts: int) -> None:
+    """A venue's session is gone: its prices are no prices, and its prints are not counted."""
     market.quotes.pop(venue, None)
+    market.counted_ts = ts
+
+
+def count_bins(market: Market, open_ns: int, bin_ns: int, count: int, ts: int) -> None:
+    """Count the day's volume by these bins from now on, if it is not by them already."""
+    if (market.open_ns, market.bin_ns, len(market.bins)) != (open_ns, bin_ns, count):
+        market.open_ns, market.bin_ns, market.bins, market.counted_ts = open_ns, bin_ns, [0] * count, ts
+
+
+def bins_over(market: Market, ts: int) -> tuple[int, ...]:
+    """Volume of the bins that are over; none before the first has ended, after the close, or where a print since the open was missed."""
+    day = ts // DAY
+    over = (ts - day * DAY - market.open_ns) // market.bin_ns if market.bin_ns else 0
+    if not 0 < over < len(market.bins) or market.counted_ts > day * DAY + market.open_ns or market.bin_day != day:
+        return ()
+    return tuple(market.bins[:over])

@@ -16,7 +16,6 @@ from algoserver.core.bounds import NAMES, bounds
 from algoserver.core.orders import ParentOrder, leaves_qty
 from algoserver.core.state import State, profile
 from algoserver.core.tally import Tally
-from algoserver.domain.commands import Command, RequestForecast
 from algoserver.domain.events import ParentRequested, PolicyLoaded
 from algoserver.domain.params import BY_NAME, USES, AlgoParams, Use, given
 from algoserver.domain.types import (
@@ -30,7 +29,6 @@ from algoserver.domain.types import (
     Strategy,
     TimeInForce,
     clock_text,
-    date_text,
     ppm_text,
     qty_text,
     utc,
@@ -132,7 +130,7 @@ def plan(state: State, parent: ParentOrder, window: Window, forgiven: int = 0) -
     if instrument is None:
         algo = ALGOS[Strategy.TWAP]  # needs no curve
     elif parent.strategy == IS:
-        full = msgspec.structs.replace(full, haste_ppm=_haste(state, parent, full))
+        full = msgspec.structs.replace(full, haste_ppm=haste(state, parent, full))
     elif parent.strategy == Strategy.CLOSE:
         rate = close.pace(max_pct_vol, parent.params.urgency)
         full = msgspec.structs.replace(full, needed_ppm=close.needed_ppm(left, rate, instrument.adv))
@@ -157,7 +155,7 @@ def plan(state: State, parent: ParentOrder, window: Window, forgiven: int = 0) -
     )
 
 
-def _haste(state: State, parent: ParentOrder, window: Window) -> int:
+def haste(state: State, parent: ParentOrder, window: Window) -> int:
     """(kappa T)^2 = lambda sigma^2 T^2 / eta in ppm, T the window's share of a day's expected volume.
 
     With the impact of trading at a share p of the volume taken as .36 sigma S p (Almgren, Thum, Hauptmann and Li 2005: .142 p^.6 sigma S,
@@ -172,19 +170,6 @@ def _haste(state: State, parent: ParentOrder, window: Window) -> int:
     share = max(1, expected_share(window))
     haste: int = aversion_e9 * day_value * instrument.volatility_ppm * share**2 * 100 // 36 // (SECOND * PX_ONE * PPM_ONE**2)
     return haste
-
-
-def ask_forecast(state: State, setup: PolicyLoaded, symbol: str, ts: int, out: list[Command]) -> None:
-    """Ask for the day's curve unless it is here. The answer serves the next parent; this one has its plan."""
-    date = date_text(ts)
-    if state.forecasts_asked.get(symbol) == date:
-        return
-    state.forecasts_asked[symbol] = date
-    for i in setup.instruments:
-        if i.instrument.symbol == symbol:
-            # 1970-01-01 was a Thursday; Monday is 0.
-            weekday = (ts // DAY + 3) % 7
-            out.append(RequestForecast(symbol=symbol, date=date, weekday=weekday, history_dates=i.history_dates, history=i.history))
 
 
 def plan_text(parent: ParentOrder, work: Work, setup: PolicyLoaded) -> str:

@@ -38,6 +38,15 @@ class ForeignOrder(msgspec.Struct):
     canceled_by: str = ""
 
 
+class Asked(msgspec.Struct, gc=False):
+    """A request for a forecast: date YYYY-MM-DD, how many bins of it were over, when. is_settled: answered, or told to be late."""
+
+    date: str
+    now_bin: int
+    ts: int
+    is_settled: bool = False
+
+
 class Proposal(msgspec.Struct, frozen=True):
     """What a person wants done and may not do alone, as in ActionProposed. base: digest of the policy that was in force then."""
 
@@ -100,7 +109,7 @@ class State(msgspec.Struct):
 
     by_cl_ord_id: "session cl_ord_id" -> parent_id, cancels' ids too; "" for a mass cancel's. sessions: name -> is it up.
     heard: session -> MsgSeqNum last heard. halts: venue -> symbol, "" for all of them -> why no order may go there.
-    foreign: "venue cl_ord_id" -> an order there that is not ours. forecasts_asked: symbol -> date of the last request.
+    foreign: "venue cl_ord_id" -> an order there that is not ours. forecasts_asked: symbol -> the last request.
     due: heap of (ts, parent_id), of turns and of fills to tell. touched: parents that this step must look at; empty between steps.
     works: of parents that are at work. proposals: what waits for a second person. policies: those that were applied, the last is in force.
     audited: how far the audit must reach. stale: children that survived their venue's session and are taken back. awaited: venues, and
@@ -123,7 +132,7 @@ class State(msgspec.Struct):
     foreign: dict[str, ForeignOrder] = {}
     markets: dict[str, Market] = {}
     forecasts: dict[str, ForecastReady] = {}
-    forecasts_asked: dict[str, str] = {}
+    forecasts_asked: dict[str, Asked] = {}
     gate: Gate = msgspec.field(default_factory=Gate)
     parents: dict[str, ParentOrder] = {}
     children: dict[str, ChildOrder] = {}

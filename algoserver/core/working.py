@@ -5,7 +5,23 @@ Read work() as the life of a parent: over -> stopped -> waiting -> ended -> at w
 
 import msgspec
 
-from algoserver.core import amend, auction, breakers, dark, exposure, foreign, halts, orders, placement, planning, risk, router, stops, watch
+from algoserver.core import (
+    amend,
+    auction,
+    breakers,
+    dark,
+    exposure,
+    forecasts,
+    foreign,
+    halts,
+    orders,
+    placement,
+    planning,
+    risk,
+    router,
+    stops,
+    watch,
+)
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Demand, Due, Open, Window, Work, demand, market_volume, slice_at
 from algoserver.core.bounds import Bounds, algo_name, algo_scope, bounds
@@ -98,6 +114,7 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     wanted = _demand(parent, own, lit, hidden, auction.away_qty(resting), market, setup, instrument, ts)
     if own.slice_start_ts != slice_start_ts:
         watch.warn_if_late(state, setup, parent, own, ts, out)
+        forecasts.ask_rest(state, setup, parent, ts, out)
     wake(state, parent.parent_id, min(wanted.next_ts, parent.end_ts if parent.end_ts > ts else wanted.next_ts))
     if watch.is_doubted(limits, instrument, market, ts, out):
         over = placement.hold(lit, wanted, instrument, ts).cancels + tuple(dark.too_much(hidden, wanted.dark_room, instrument, ts))

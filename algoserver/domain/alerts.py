@@ -37,6 +37,7 @@ class Ending(StrEnum):
     SESSION = "the session is up again"
     BELIEF = "an order looks again and believes the prices"
     DECISION = "another person has decided"
+    ANSWER = "the next forecast of the symbol comes"
     COPY = "the other session tells the same"
 
 
@@ -124,6 +125,7 @@ KINDS = (
     Kind("price_moved", _W, _T, "a price has moved too far since the order came; it is paused", "look at it, then resume", Ending.PAUSE),
     Kind("auction_missed", _W, _T, "a venue did not take an order for its opening auction", "nothing: the plan has the rest of the day"),
     Kind("not_sent", _W, _R, "more orders a second of the wall's clock than a venue may have; the rest stayed here", "find out what sends so fast"),
+    Kind("forecast_late", _W, _O, "a forecast of the running day did not come; plans go on as they are", "look at the model", Ending.ANSWER),
     Kind("can_not_complete", _W, _T, "the cap of the volume still expected is less than what is left", "raise MaxPctVol, or its end", Ending.ORDER),
     Kind("trade_disputed", _C, _F, "a client does not know an execution (35=Q)", "compare it with the client"),
     Kind("no_such_order", _I, _O, "a person named an order that is unknown", "name it by its OrderID"),

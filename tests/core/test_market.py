@@ -44,6 +44,6 @@ def test_a_forgotten_venue_has_no_prices():
     """Twice forgotten is forgotten."""
     market = Market("AAPL")
     markets.on_quote(market, "A", 100, 5, 110, 5, 1)
-    markets.forget(market, "A")
-    markets.forget(market, "A")
+    markets.forget(market, "A", 2)
+    markets.forget(market, "A", 2)
     assert markets.best(market)[0] == 0
