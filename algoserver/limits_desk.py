@@ -13,10 +13,12 @@ from algoserver.answers import ROWS_MAX, Answer
 from algoserver.core import exposure, stops
 from algoserver.core.bounds import FIRM, Bounds, Summed, algo_name, bounds, summed_of
 from algoserver.core.exposure import GatedParent, Usage
+from algoserver.core.market import mid
 from algoserver.core.orders import ParentOrder
+from algoserver.core.rates import recent
 from algoserver.core.risk import Override
 from algoserver.core.state import State, profile
-from algoserver.domain.changes import ALLOWED, FIRM_ALONE, value_text
+from algoserver.domain.changes import ALLOWED, FIRM_ALONE, TRADED_FREE, value_text
 from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.limits import BY_FIELD, LIMITS, UNSET, Limit
 from algoserver.domain.policy import Layer, Permits
@@ -149,6 +151,8 @@ def _rows(asked: Asked) -> Iterator[Answer]:
         row = {"limit": alone.key, "value": text, "unit": "s" if alone.unit == SECOND else "count", "layer": FIRM}
         uses = list(_messages(asked, alone.key)) or [("", "", "")]
         yield from ({**row, "of": of, "used": used, "share": share, "meaning": alone.meaning} for of, used, share in uses)
+    free = {"limit": TRADED_FREE.key, "value": ppm_text(policy.traded_free_ppm), "unit": "share", "layer": FIRM, "of": "", "used": "", "share": ""}
+    yield {**free, "meaning": TRADED_FREE.meaning}
 
 
 def _messages(asked: Asked, key: str) -> Iterator[tuple[str, str, str]]:
@@ -263,8 +267,26 @@ def _repeats(asked: Asked, limit: Limit) -> tuple[str, int | None]:
     if asked.instrument is None or not asked.algo:
         return "", None
     found = asked.state.gate.counts.get(pair)
-    is_running = found is not None and asked.state.ts - found.since_ts < asked.held.repeats_window_ns
-    return pair, found.times if found and is_running else 0
+    return pair, recent(found, asked.held.repeats_window_ns, asked.state.ts) if found else 0
+
+
+def _moved(asked: Asked, limit: Limit) -> tuple[str, int | None]:
+    """How far the price is from where it was when the order came, or was resumed."""
+    market = asked.state.markets.get(asked.parent.symbol) if asked.parent else None
+    since = (asked.parent.resumed_px or asked.parent.arrival_px) if asked.parent else 0
+    now = mid(market) if market else 0
+    return "order", abs(now - since) * PPM_ONE // since if since and now else None
+
+
+def _traded(asked: Asked, limit: Limit) -> tuple[str, int | None]:
+    """Our share of a symbol's volume in the window, with what is shown, as the gate counts it; what is always free is not taken off."""
+    if asked.instrument is None:
+        return "", None
+    gate, symbol, market = asked.state.gate, asked.instrument.symbol, asked.state.markets.get(asked.instrument.symbol)
+    since_ts, own = asked.state.ts - asked.held.traded_window_ns, gate.traded.get(symbol)
+    ours = (own.since(since_ts, include_second=True) if own else 0) + gate.shown.get(symbol, 0)
+    volume = market.volume.since(since_ts, include_second=False) if market else 0
+    return f"symbol:{symbol}", -(-ours * PPM_ONE // volume) if volume else None
 
 
 def _of_algo(asked: Asked, limit: Limit) -> tuple[str, int | None]:
@@ -296,6 +318,8 @@ OWN: dict[str, Callable[[Asked, Limit], tuple[str, int | None]]] = {
     "parent_adv_ppm_max": _of_volume,
     "participation_ppm_max": _wished,
     "parents_per_second_max": _parents,
+    "price_move_ppm_max": _moved,
+    "traded_ppm_max": _traded,
     "repeats_max": _repeats,
     "rejects_max": _of_algo,
     "order_to_trade_max": _of_algo,

@@ -5,7 +5,7 @@ A table stands between `<!-- generated: NAME -->` and `<!-- end: NAME -->`, as i
 
 from collections.abc import Callable
 
-from algoserver.domain.changes import ALLOWED, FIRM_ALONE, MODES
+from algoserver.domain.changes import ALLOWED, FIRM_ALONE, MODES, TRADED_FREE
 from algoserver.domain.limits import LAYERS, LIMITS
 from algoserver.policies import KNOWN, NOT_A_VENUES, REQUIRED
 from algoserver.rules import table
@@ -42,7 +42,7 @@ def alone() -> str:
     """Numbers that have no tighter side for a part of the firm, or that belong to nobody's part."""
     changed = {"more": "more of it", "less": "less of it", "any": "any other value"}
     rows = [(f"`{a.key}`", changed[a.kind], a.meaning) for a in FIRM_ALONE]
-    rows += [("`traded_free`", "more of it", "fraction of the average daily volume that traded_max always leaves free")]
+    rows += [(f"`{TRADED_FREE.key}`", "more of it", TRADED_FREE.meaning)]
     rows += [("`self_match`", MODES["self_match"][0], f"{' or '.join(MODES['self_match'])}; {MODES_MEAN['self_match']}")]
     return table(("key", "a raise is", "meaning"), rows)
 

@@ -13,7 +13,7 @@ import structlog
 from algoserver.config import Config
 from algoserver.core.engine import step
 from algoserver.core.orders import is_open
-from algoserver.core.state import State
+from algoserver.core.state import State, run_id
 from algoserver.domain.commands import CancelChild
 from algoserver.domain.events import ChildCanceled, ChildFilled, ChildRejected, ChildStatusReported, Event
 from algoserver.fix import venue_codec
@@ -40,6 +40,8 @@ def take_back(config: Config, state_dir: Path, venue_port: int = 0) -> int:
         ends[venue.name] = endpoint, session
         endpoint.start()
     instruments = {i.instrument.symbol: i.instrument for i in config.setup.instruments}
+    # The journal is not written, so the moment tells this start's cancels from an earlier one's: a venue takes an id once.
+    start = run_id(time.time_ns())
     deadline, attempt, again = time.monotonic() + PATIENCE_S, 0, 0.0
     while wanted and time.monotonic() < deadline:
         if time.monotonic() >= again:
@@ -49,7 +51,7 @@ def take_back(config: Config, state_dir: Path, venue_port: int = 0) -> int:
                     continue  # the configuration has lost it; who runs this is told at the end
                 endpoint, session = ends[child.venue]
                 cancel = CancelChild(
-                    child_id=child.child_id, cancel_id=f"{child.child_id}.s{attempt}", venue=child.venue, symbol=child.symbol,
+                    child_id=child.child_id, cancel_id=f"{child.child_id}.s{start}.{attempt}", venue=child.venue, symbol=child.symbol,
                     side=child.side, order_qty=child.order.order_qty, qty_decimals=state.parents[child.parent_id].qty_decimals,
                 )  # fmt: skip
                 if endpoint.is_logged_on(session):

@@ -10,7 +10,7 @@ from algoserver.core import admission, exposure, risk
 from algoserver.core import market as markets
 from algoserver.core.bounds import algo_name, bounds, keys_of
 from algoserver.core.market import Market
-from algoserver.core.rates import count, rate, spend
+from algoserver.core.rates import count, note, rate, spend
 from algoserver.core.risk import Gate, Override
 from algoserver.domain.changes import ALLOWED, FIRM_ALONE, MODES
 from algoserver.domain.commands import SendChild
@@ -175,7 +175,7 @@ def drawn_books(rng: random.Random) -> tuple[Gate, Market, int]:
         spend(rate(gate.rates, f"parents:{parent.client}", ts), 3)
         for key in parent.keys:
             spend(rate(gate.rates, f"children:{key}", ts), 3)
-        count(gate.counts, parent.keys[4], 10 * SECOND, ts).times += 1
+        note(count(gate.counts, parent.keys[4], 10 * SECOND, ts), ts)
     ts += rng.choice((1, SECOND, 20 * SECOND))
     if rng.random() < 0.8:
         markets.on_quote(market, "XLIT1", MID - CENT, 100, MID + CENT, 100, ts)

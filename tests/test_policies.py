@@ -15,7 +15,7 @@ from algoserver.core import admission, exposure
 from algoserver.core import market as markets
 from algoserver.core.bounds import keys_of
 from algoserver.core.market import Market
-from algoserver.core.rates import Count
+from algoserver.core.rates import count, note
 from algoserver.core.risk import Gate
 from algoserver.core.tally import Tally
 from algoserver.domain.changes import diff
@@ -190,7 +190,8 @@ def test_a_windows_change_is_a_raise_either_way():
     assert found == {"ours": ["", "traded_max"], "theirs": ["traded_max", ""]}
     text = FREE.replace("repeats_max = 3_000", "repeats_max = 2")
     gate, market = _working(now)
-    gate.counts["algo:TWAP@AAPL"] = Count(OPEN_TS, 2)
+    for _ in range(2):
+        note(count(gate.counts, "algo:TWAP@AAPL", 15 * SECOND, OPEN_TS), OPEN_TS)
     assert [_looked_at(text.replace("repeats_window_s = 60", f"repeats_window_s = {s}"), gate, market, now) for s in (10, 15)] == ["", "repeats_max"]
     for key, seconds in (("traded_window_s", 300), ("repeats_window_s", 60)):
         short, long = (parse_policy(FILE.replace(f"{key} = {seconds}", f"{key} = {s}").encode(), "policy.toml") for s in (10, 15))

@@ -12,7 +12,7 @@ from algoserver import policy_desk
 from algoserver.control import answer
 from algoserver.core.alerts import AlertBook
 from algoserver.core.state import State, dump, load
-from algoserver.domain.changes import FIRM_ALONE, Change
+from algoserver.domain.changes import FIRM_ALONE, TRADED_FREE, Change
 from algoserver.domain.events import ActionProposed, ConfigDrifted, OperatorCommanded
 from algoserver.domain.limits import LIMITS
 from algoserver.domain.policy import OverrideTerms
@@ -226,6 +226,9 @@ def test_explain_lists_each_limit_with_its_layer_and_what_is_used():
     assert [r["share"] for r in said["limits"] if r["limit"] == "position_max"] == ["0.5"]
     assert rows_of(said, "repeats_max") == [("3000", "firm", "algo:TWAP@AAPL", "1")]
     assert rows_of(said, "rejects_max") == [("50", "firm", "algo:TWAP", "0"), ("50", "firm", "venue:XLIT1", "0")]
+    assert rows_of(said, "price_move_max") == [("0.1", "firm", "order", "0")]
+    assert rows_of(said, "traded_max") == [("0.5", "firm", "symbol:AAPL", "0.05")]
+    assert rows_of(said, "traded_free") == [("0.0002", "firm", "", "")]
     assert rows_of(said, "reference_age_s_max") == [("60", "firm", "", "")]
     assert rows_of(said, "venue_messages_per_day_max") == [("5000000", "firm", "venue:XLIT1", "1")]
     permits = {r["permit"]: (r["allowed"], r["layers"]) for r in said["permits"]}
@@ -242,7 +245,7 @@ def test_explain_knows_every_limit_that_the_policy_can_set():
     day = opened(FILE + SYMBOL)
     day.resting()
     said = asked(day, "policy.explain", "P1")
-    assert {r["limit"] for r in said["limits"]} == {x.key for x in LIMITS} | {a.key for a in FIRM_ALONE}
+    assert {r["limit"] for r in said["limits"]} == {x.key for x in LIMITS} | {a.key for a in (*FIRM_ALONE, TRADED_FREE)}
     assert all(r["meaning"] for r in said["limits"])
 
 

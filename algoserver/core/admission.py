@@ -48,9 +48,9 @@ def admit(
 
     stand_in_px: risk.stand_in().
     """
-    why = gate.stops and stopped(gate, bounds.scopes)
-    if why:
-        return no("killed", f"{why}; send the order again after release", OTHER)
+    what, _ = stopped(gate, bounds.scopes) if gate.stops else ("", "")
+    if what:
+        return no("killed", f"{what}; send the order again after release", OTHER)
     denied = _permitted(bounds, event) or steps(instrument, event.order_qty, event.price, event.ord_type, "order_qty")
     reference = denied or reference_px(bounds, market, event.ts, stand_in_px)
     if not isinstance(reference, int):
@@ -92,9 +92,9 @@ def admit_amended(
             # It always may, but others wait for it: a flood of replaces that change nothing is a flood.
             spend(rate(gate.rates, f"parents:{event.session}", event.ts), bounds.parents_per_second_max)
         return denied
-    why = gate.stops and stopped(gate, bounds.scopes)
-    if why:
-        return no("killed", f"{why}; send the replace again after release", OTHER)
+    what, _ = stopped(gate, bounds.scopes) if gate.stops else ("", "")
+    if what:
+        return no("killed", f"{what}; send the replace again after release", OTHER)
     denied = _permitted(bounds, event)
     reference = denied or reference_px(bounds, market, event.ts, stand_in_px)
     if not isinstance(reference, int):

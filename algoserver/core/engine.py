@@ -9,7 +9,23 @@ from collections.abc import Callable
 from heapq import heappop
 from typing import Any
 
-from algoserver.core import alerts, amend, executions, forecasts, foreign, halts, links, market, mass, operator, proposals, reconcile, requests, stops
+from algoserver.core import (
+    alerts,
+    amend,
+    executions,
+    exposure,
+    forecasts,
+    foreign,
+    halts,
+    links,
+    market,
+    mass,
+    operator,
+    proposals,
+    reconcile,
+    requests,
+    stops,
+)
 from algoserver.core.reports import alert, tell_fills
 from algoserver.core.state import Audited, State, run_id, touch
 from algoserver.core.working import work
@@ -79,7 +95,10 @@ def _touch_due(state: State, ts: int, out: list[Command]) -> None:
 def _quote(state: State, event: events.QuoteUpdated, out: list[Command]) -> None:
     known = state.markets.get(event.symbol)
     if known is not None:
-        market.on_quote(known, event.venue, event.bid_px, event.bid_qty, event.ask_px, event.ask_qty, event.ts)
+        own = (0, 0)
+        if state.gate.shown.get(event.symbol):  # else nothing of what is quoted is ours
+            own = exposure.resting_at(state.gate, event.venue, event.symbol, event.bid_px, event.ask_px)
+        market.on_quote(known, event.venue, event.bid_px, event.bid_qty, event.ask_px, event.ask_qty, event.ts, *own)
 
 
 def _trade(state: State, event: events.TradePrinted, out: list[Command]) -> None:

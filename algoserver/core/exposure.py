@@ -80,7 +80,7 @@ class GatedChild(msgspec.Struct, gc=False):
 
 
 class Books(msgspec.Struct):
-    """parents, children by id; usage by scope; resting: "venue symbol side" -> price -> children.
+    """parents, children by id; usage by scope; resting: "venue symbol side" -> price -> quantity.
 
     traded, shown by symbol: our own quantity in time, and what is in lit books or on its way there.
     """
@@ -191,6 +191,11 @@ def crosses_own(books: Books, venue: str, symbol: str, side: Side, price: int) -
     return best if (price - best) * side.sign >= 0 else 0
 
 
+def resting_at(books: Books, venue: str, symbol: str, bid_px: int, ask_px: int) -> tuple[int, int]:
+    """How much of ours rests at these prices of a venue's book, or is on its way there."""
+    return books.resting.get(_ladder(venue, symbol, True), {}).get(bid_px, 0), books.resting.get(_ladder(venue, symbol, False), {}).get(ask_px, 0)
+
+
 def _ladder(venue: str, symbol: str, is_buy: bool) -> str:
     return f"{venue} {symbol} {'B' if is_buy else 'S'}"
 
@@ -235,10 +240,10 @@ def _set_leaves(books: Books, parent: GatedParent, child: GatedChild, leaves: in
         books.shown[parent.symbol] = books.shown.get(parent.symbol, 0) + more
     parent.open += more
     child.leaves, child.value = leaves, value
-    if opened and child.ladder:
+    if child.ladder:
         prices = books.resting.setdefault(child.ladder, {})
-        count = prices.get(child.price, 0) + opened
-        if count:
-            prices[child.price] = count
+        quantity = prices.get(child.price, 0) + more
+        if quantity:
+            prices[child.price] = quantity
         else:
             del prices[child.price]

@@ -10,13 +10,19 @@ from algoserver.domain.types import DAY, Side
 
 
 class Quote(msgspec.Struct, gc=False):
-    """Best bid and ask of a venue, 0 where empty; ts of the update."""
+    """Best bid and ask of a venue, 0 where empty; ts of the update.
+
+    others_bid_px, others_ask_px: the best that is not ours alone, by the last quote that showed it; others_ts: when others last quoted a side.
+    """
 
     bid_px: int
     bid_qty: int
     ask_px: int
     ask_qty: int
     ts: int
+    others_bid_px: int
+    others_ask_px: int
+    others_ts: int
 
 
 class Market(msgspec.Struct):
@@ -40,9 +46,26 @@ class Market(msgspec.Struct):
     counted_ts: int = 0
 
 
-def on_quote(market: Market, venue: str, bid_px: int, bid_qty: int, ask_px: int, ask_qty: int, ts: int) -> None:
-    """Remember a venue's best prices."""
-    market.quotes[venue] = Quote(bid_px, bid_qty, ask_px, ask_qty, ts)
+def on_quote(
+    market: Market, venue: str, bid_px: int, bid_qty: int, ask_px: int, ask_qty: int, ts: int, own_bid_qty: int = 0, own_ask_qty: int = 0
+) -> None:  # fmt: skip
+    """Remember a venue's best prices. own_bid_qty, own_ask_qty: how much of them is ours.
+
+    A side that is ours alone hides what is behind it: what others showed last stays theirs, unless that would stand before ours. Then they have
+    gone and the side is empty, for the reference must not follow our own quotes.
+    """
+    others_bid_px, others_ask_px, others_ts = bid_px, ask_px, ts if bid_px or ask_px else 0
+    if own_bid_qty or own_ask_qty:
+        known = market.quotes.get(venue)
+        theirs = (known.others_bid_px, known.others_ask_px, known.others_ts) if known else (0, 0, 0)
+        is_bid_ours, is_ask_ours = 0 < own_bid_qty >= bid_qty, 0 < own_ask_qty >= ask_qty
+        if is_bid_ours:
+            others_bid_px = theirs[0] if theirs[0] <= bid_px else 0
+        if is_ask_ours:
+            others_ask_px = theirs[1] if theirs[1] >= ask_px else 0
+        if (is_bid_ours or not bid_px) and (is_ask_ours or not ask_px):
+            others_ts = theirs[2]
+    market.quotes[venue] = Quote(bid_px, bid_qty, ask_px, ask_qty, ts, others_bid_px, others_ask_px, others_ts)
 
 
 def on_trade(market: Market, last_px: int, last_qty: int, ts: int) -> None:
@@ -82,7 +105,7 @@ def far(market: Market, side: Side) -> int:
 
 
 def mid(market: Market) -> int:
-    """Middle of the consolidated book, rounded down; the last trade if a side is empty; 0 if nothing is known."""
+    """Middle of the consolidated book of others, rounded down; the last trade if a side is empty; 0 if nothing is known."""
     return reference(market)[0]
 
 
@@ -91,12 +114,12 @@ def reference(market: Market) -> tuple[int, int]:
     bid = ask = 0
     confirmed_ts = market.last_ts
     for quote in market.quotes.values():  # best() once more, with the times: every parent asks twice
-        if quote.bid_px > bid:
-            bid = quote.bid_px
-        if quote.ask_px and (not ask or quote.ask_px < ask):
-            ask = quote.ask_px
-        if quote.ts > confirmed_ts and (quote.bid_px or quote.ask_px):  # a dark venue's book is empty and confirms nothing
-            confirmed_ts = quote.ts
+        if quote.others_bid_px > bid:
+            bid = quote.others_bid_px
+        if quote.others_ask_px and (not ask or quote.others_ask_px < ask):
+            ask = quote.others_ask_px
+        if quote.others_ts > confirmed_ts:  # a dark venue's book is empty and confirms nothing
+            confirmed_ts = quote.others_ts
     return ((bid + ask) // 2, confirmed_ts) if bid and ask else (market.last_px, market.last_ts)
 
 

@@ -7,6 +7,8 @@ import msgspec
 
 from algoserver.domain.types import DAY, SECOND
 
+SLOTS = 60  # of a window that slides: a minute slides by a second
+
 
 class Rate(msgspec.Struct, gc=False):
     """A bucket that holds one second's messages. spent_ns: market time until it is full again. And a count, until the UTC day ends."""
@@ -18,10 +20,12 @@ class Rate(msgspec.Struct, gc=False):
 
 
 class Count(msgspec.Struct, gc=False):
-    """How often something happened since since_ts."""
+    """How often something happened in a window that slides by width_ns: in each of its slots, by their numbers, oldest first. times: in all."""
 
-    since_ts: int = 0
+    width_ns: int
     times: int = 0
+    slots: list[int] = []
+    parts: list[int] = []
 
 
 def rate(rates: dict[str, Rate], key: str, ts: int) -> Rate:
@@ -58,10 +62,40 @@ def spend(found: Rate, per_second_max: int) -> None:
 
 
 def count(counts: dict[str, Count], key: str, window_ns: int, ts: int) -> Count:
-    """A counter of the running window; a new window begins when the last is over."""
-    found = counts.get(key)
+    """What was counted in the window that ends now, and of the slot before it: a little more is held against us, never less."""
+    found, width_ns = counts.get(key), window_ns // SLOTS or 1
     if found is None:
-        found = counts[key] = Count(ts)
-    elif ts - found.since_ts >= window_ns:
-        found.since_ts, found.times = ts, 0
+        found = counts[key] = Count(width_ns)
+    elif found.width_ns != width_ns:
+        # When in its slot it was is not known: all of it counts as of the end of the last.
+        ended_ts = min(ts, (found.slots[-1] + 1) * found.width_ns - 1) if found.slots else ts
+        found.width_ns, found.slots, found.parts = width_ns, [ended_ts // width_ns], [found.times]
+    gone = _gone(found, window_ns, ts)
+    if gone:
+        found.times -= sum(found.parts[:gone])
+        del found.slots[:gone], found.parts[:gone]
     return found
+
+
+def note(found: Count, ts: int) -> None:
+    """Once more."""
+    slot = ts // found.width_ns
+    if found.slots and found.slots[-1] == slot:
+        found.parts[-1] += 1
+    else:
+        found.slots.append(slot)
+        found.parts.append(1)
+    found.times += 1
+
+
+def recent(found: Count, window_ns: int, ts: int) -> int:
+    """What count() would find, to read."""
+    return found.times - sum(found.parts[: _gone(found, window_ns, ts)])
+
+
+def _gone(found: Count, window_ns: int, ts: int) -> int:
+    """How many slots are before the window."""
+    first, gone = (ts - window_ns) // found.width_ns, 0
+    while gone < len(found.slots) and found.slots[gone] < first:
+        gone += 1
+    return gone

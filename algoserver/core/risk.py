@@ -15,7 +15,7 @@ from algoserver.core import market as markets
 from algoserver.core.bounds import BEYOND, Bounds, Summed
 from algoserver.core.exposure import Books, GatedParent
 from algoserver.core.market import Market
-from algoserver.core.rates import Count, Rate, count, rate, spend
+from algoserver.core.rates import Count, Rate, count, note, rate, spend
 from algoserver.domain.commands import SendChild
 from algoserver.domain.limits import UNSET
 from algoserver.domain.policy import RiskPolicy, SessionHours
@@ -99,13 +99,13 @@ class Gate(Books):
         return firm.children_open if firm else 0
 
 
-def stopped(gate: Gate, scopes: tuple[str, ...]) -> str:
-    """Which stop, if any, hits one of these scopes, and why."""
+def stopped(gate: Gate, scopes: tuple[str, ...]) -> tuple[str, str]:
+    """Which stop, if any, hits one of these scopes: in words for anybody, and by whom and why, which is not for clients."""
     for scope in scopes:
         stop = gate.stops.get(scope)
         if stop is not None:
-            return f"{'the firm' if scope == FIRM else scope} is stopped ({stop.text})"
-    return ""
+            return f"{'the firm' if scope == FIRM else scope} is stopped", stop.text
+    return "", ""
 
 
 def stand_in(instrument: Instrument, hours: SessionHours, ts: int) -> int:
@@ -133,9 +133,9 @@ def check(
     parent = gate.parents.get(parent_id)
     if bounds is None:
         return no("no_policy", "no policy is loaded", OTHER)
-    why = gate.stops and stopped(gate, (*bounds.scopes, f"venue:{child.venue}"))
-    if why:
-        return no("killed", why, OTHER)
+    what, why = stopped(gate, (*bounds.scopes, f"venue:{child.venue}")) if gate.stops else ("", "")
+    if what:
+        return no("killed", f"{what} ({why})", OTHER)
     if parent is None:
         return no("no_parent", f"child {child.child_id} has no admitted parent", OTHER)
     if child.child_id in gate.children:
@@ -275,7 +275,7 @@ def _take_child_tokens(gate: Gate, bounds: Bounds, parent: GatedParent, child: S
         if repeats.times >= bounds.repeats_max:
             text = f"{repeats.times} children of {pair.removeprefix('algo:')} in {bounds.repeats_window_ns // SECOND} s: repeats_max"
             return no("repeats_max", f"{text} {bounds.where('repeats_max')}", EXCEEDS_LIMIT, bounds.repeats_max, repeats.times + 1, pair)
-        repeats.times += 1
+        note(repeats, ts)
     at_venue.spent_ns += bounds.venue_token_ns
     at_venue.sent_today += 1
     for found, bucket in taken:

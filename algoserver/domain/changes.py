@@ -40,6 +40,8 @@ FIRM_ALONE = (
     Alone("traded_window_s", "traded_window_ns", SECOND, "any", "seconds that traded_max looks back over"),
     Alone("order_to_trade_min", "order_to_trade_min", 1, "more", "orders and cancels of a day before order_to_trade_max is judged"),
 )
+# A fraction, and so none of those.
+TRADED_FREE = Alone("traded_free", "traded_free_ppm", 1, "more", "fraction of the average daily volume that traded_max always leaves free")
 
 
 class Change(NamedTuple):
@@ -90,7 +92,7 @@ def _rows(policy: RiskPolicy) -> dict[tuple[str, str], _Row]:
     for alone in FIRM_ALONE:
         value = getattr(policy, alone.field) // alone.unit
         rows[FIRM, alone.key] = _Row(str(value), value, alone.kind)
-    rows[FIRM, "traded_free"] = _Row(ppm_text(policy.traded_free_ppm), policy.traded_free_ppm, "more")
+    rows[FIRM, TRADED_FREE.key] = _Row(ppm_text(policy.traded_free_ppm), policy.traded_free_ppm, TRADED_FREE.kind)
     rows[FIRM, "self_match"] = _mode("self_match", policy.self_match)
     for where, limits, permits, clients in (
         (FIRM, policy, policy.permits, ()), *((x.scope, x.limits, x.permits, x.clients) for x in policy.layers)

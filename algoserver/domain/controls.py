@@ -33,10 +33,12 @@ MACHINE = "test_whatever_the_street_does_the_books_hold"
 
 CONTROLS = (
     Control(
-        1, "price collar", "OS", "Parents and children against the mid, or the last trade; without a fresh one nothing leaves.", (RISK, ADMISSION),
+        1, "price collar", "OS", "Parents and children against the mid of others, or the last trade; without a fresh one nothing leaves. What we "
+        "quote ourselves does not move it.", (RISK, ADMISSION, "core/market.py"),
         ("price_collar", "no_reference", "stale_reference", "beyond_limit", "no_limit_price"),
-        ("test_control_1_the_collar_holds_at_equality_for_parents_and_children", "test_control_1_no_reference_price_lets_nothing_out", ROGUE),
-        "The reference has our own quotes in it.",
+        ("test_control_1_our_own_quotes_do_not_move_the_reference", "test_control_1_the_reference_can_not_be_walked_step_by_step",
+         "test_control_1_the_collar_holds_at_equality_for_parents_and_children", "test_control_1_no_reference_price_lets_nothing_out", ROGUE),
+        "What is behind our own quote at a venue is not known: what others showed there last counts, while it is behind ours.",
     ),
     Control(
         2, "order value", "OCF", "Parents at their limit or the market, children at their limit; a sale below the market at the market.",
@@ -65,8 +67,9 @@ CONTROLS = (
     ),
     Control(
         6, "repeated execution", "AS", "So many children of an algo in a symbol in repeats_window_s; then both stop until a person releases them. "
-        "The window runs on, it does not slide: twice the limit may leave around its end.", (RISK, STOPS), ("repeats_max",),
-        (KNIGHT, KNIGHT_WIRE, "test_repeats_stop_the_algo_in_the_symbol_and_a_release_counts_anew",
+        "The window slides.", (RISK, "core/rates.py", STOPS), ("repeats_max",),
+        ("test_control_6_no_window_has_more_wherever_it_begins", KNIGHT, KNIGHT_WIRE,
+         "test_repeats_stop_the_algo_in_the_symbol_and_a_release_counts_anew",
          "test_control_6_an_algo_that_repeats_itself_is_off_until_it_is_released"),
     ),
     Control(

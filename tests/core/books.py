@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from algoserver.core.alerts import COMEBACKS_MAX, live
 from algoserver.core.engine import step
-from algoserver.core.orders import ParentOrder, is_open, leaves_qty
+from algoserver.core.orders import ParentOrder, is_known, is_open, leaves_qty
 from algoserver.core.state import State, dump, load
 from algoserver.domain import commands, events
 from algoserver.domain.alerts import ALERTS, is_told_only, kind
@@ -32,7 +32,8 @@ TIGHT = msgspec.structs.replace(
     POLICY, child_qty_max=300, child_value_max=50_000 * PX_ONE, venue_messages_per_second_max=5, collar_ppm=0, children_open_max=4
 )
 ONE = (InstrumentSetup(AAPL),)
-KINDS = (*(Venue(name) for name in LIT), Venue(DARK, "dark"))
+COPIED = LIT[1]  # whose drop copy is heard
+KINDS = (*(Venue(name, has_copy=name == COPIED) for name in LIT), Venue(DARK, "dark"))
 # A client whose fills of seven seconds go up as one report, and who may use one venue alone.
 BUNDLED = (ClientProfile(CLIENTS[0], fills_ns=7 * SECOND),)
 ONE_VENUE = (ClientProfile(CLIENTS[0], fills_ns=SECOND, venues=("XLIT1",)),)
@@ -262,6 +263,7 @@ class Books(RuleBasedStateMachine):
         self.the_clients_have_heard_all()
         self.the_gates_books_are_the_childrens()
         self.exposure_is_at_most_the_order()
+        self.what_only_one_has_told_is_counted()
         self.no_child_outlives_its_parent_unasked()
         self.nobody_is_forgotten()
 
@@ -308,6 +310,12 @@ class Books(RuleBasedStateMachine):
             parent = self.state.parents[parent_id]
             assert (gated.order_qty, gated.price) == (parent.order.order_qty, parent.price)
         assert gate.open_children == sum(leaves_qty(c.order) > 0 for c in self.state.children.values())
+
+    def what_only_one_has_told_is_counted(self) -> None:
+        told = [one for one in self.state.half_told.values() if one.is_alerted]
+        found = self.state.copied[COPIED]
+        assert (found.not_copied, found.not_heard) == (sum(one.is_booked for one in told), sum(not one.is_booked for one in told))
+        assert all(is_known(self.state.children[one.child_id].order, one.exec_id) for one in self.state.half_told.values() if one.is_booked)
 
     def exposure_is_at_most_the_order(self) -> None:
         for p in self.state.parents.values():

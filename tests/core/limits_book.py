@@ -209,7 +209,7 @@ class LimitBook:
                 assert self._since(scope, SECOND, state.ts) <= 2 * most, f"more children a second than {scope} may have"
         most, pair = self._tightest("repeats_max", scopes), f"algo:{child.algo}@{child.symbol}"
         if most != UNSET and self.policy is not None:
-            assert self._since(f"repeats {pair}", self.policy.repeats_window_ns, state.ts) <= 2 * most, "it repeats itself without end"
+            assert self._since(f"repeats {pair}", self.policy.repeats_window_ns, state.ts) <= most, "it repeats itself without end"
 
     def _share_holds(self, state: State, child: commands.SendChild, scopes: tuple[str, ...]) -> None:
         most = self._tightest("traded_ppm_max", scopes)

@@ -22,7 +22,7 @@ from algoserver.domain import commands, events
 from algoserver.domain.params import AlgoParams
 from algoserver.domain.policy import OverrideTerms, RiskPolicy
 from algoserver.domain.types import MINUTE, PX_ONE, SECOND, ExecType, OnHalt, OrdStatus, OrdType, Side, TimeInForce, date_text
-from tests.core.books import CLIENTS, DARK, HAPPENED, LIT, POLICIES, SETUPS, SYMBOLS, Books
+from tests.core.books import CLIENTS, COPIED, DARK, HAPPENED, LIT, POLICIES, SETUPS, SYMBOLS, Books
 from tests.core.day import FLAT_26
 from tests.core.limits_book import RELEASED
 
@@ -51,6 +51,7 @@ class Street(Books):
     def market_opens(self, setup: int) -> None:
         self.tell(SETUPS[setup])
         self.tell(events.SessionUp(session=DARK))
+        self.tell(events.SessionUp(session=f"{COPIED}.dc"))
         for symbol in SYMBOLS:
             for venue in LIT:
                 self.quoted(venue, symbol, 199_99, 3, 5_000)
@@ -235,7 +236,16 @@ class Street(Books):
         self.exec_count += 1
         exec_id = f"E{self.exec_count}"
         self.venue_execs.setdefault(c.child_id, []).append(exec_id)
-        self.tell(events.ChildFilled(session=c.venue, child_id=c.child_id, exec_id=exec_id, last_px=c.price, last_qty=quantity))
+        filled = events.ChildFilled(session=c.venue, child_id=c.child_id, exec_id=exec_id, last_px=c.price, last_qty=quantity)
+        copy = events.CopyReported(
+            session=f"{c.venue}.dc", child_id=c.child_id, exec_id=exec_id, exec_type="F", symbol=c.symbol, side=c.side, last_px=c.price,
+            last_qty=quantity,
+        )  # fmt: skip
+        # A drop copy is first, second, silent, or wrong; and it knows of what the order session does not tell.
+        told = {0: (copy, filled), 1: (filled,), 2: (filled, msgspec.structs.replace(copy, last_px=1)), 3: (filled, copy, copy)}
+        alone = msgspec.structs.replace(copy, exec_id=f"{exec_id}.alone")
+        for event in (*told[self.exec_count % 4], *((alone,) if not self.exec_count % 16 else ())) if c.venue == COPIED else (filled,):
+            self.tell(event)
 
     @precondition(lambda self: self.sent)
     @rule(many=st.integers(1, 4))
@@ -481,7 +491,8 @@ class Street(Books):
             self.tell(events.OperatorCommanded(operator="bob", verb="withdraw", target=name))
         if then in ("approve", "again", "late"):
             self.tell(events.OperatorCommanded(operator="bob", verb="approve", target=name))
-            if verb == "override":  # of the two that come now one is meant
+            if verb == "override":  # of the two that come now one is meant, where nothing else stops it
+                self.all_is_released()
                 for _ in range(2):
                     self.asks(CLIENTS[0], 100 + len(self.state.parents), 1001, "AAPL", 25_000, Side.BUY, 0, TimeInForce.DAY, 0, 600, 0, 2)
 
@@ -590,7 +601,8 @@ EVENTS = [kind.__name__ for kind in get_args(events.ANY)]
 # Limits that must have bound, and what persons must have done: a limit that is never met proves nothing.
 BOUND_MIN = 1
 BOUND = (
-    "gate_children_open_max", "gate_open_value_max", "gate_net_value_max", "gate_position_max", "gate_gross_value_max", "gate_repeats_max",
+    "fill_not_heard", "fill_not_copied", "copy_differs", "gate_children_open_max", "gate_open_value_max", "gate_net_value_max",
+    "gate_position_max", "gate_gross_value_max", "gate_repeats_max",
     "gate_traded_max", "gate_self_match", "gate_message_rate", "stopped_by_limit", "price_moved", "order_to_trade", "killed", "kill_verified",
     "released", "release by two", "policy by one", "policy by two", "override by two", "overridden", "approval_refused", "withdrawn",
     "on_disconnect pause", "on_disconnect cancel", RELEASED,

@@ -111,7 +111,7 @@ def test_control_6_an_algo_that_repeats_itself_is_off_until_it_is_released(stree
     """Four children of POV in AAPL, then the algo is stopped there, for later orders too; TWAP is not meant."""
     assert len(commits(street, client, "repeats one", t847=2, t849="0.1")) == 4
     client.order("repeats two", t847=2, t849="0.1")
-    assert client.next()["58"].startswith("killed: algo:POV@AAPL is stopped (repeats_max: ")
+    assert client.next()["58"].startswith("killed: algo:POV@AAPL is stopped; send the order again ")
     assert len(commits(street, client, "conservation again", 100)) == 1
 
 
@@ -124,7 +124,7 @@ def test_control_25_a_scoped_kill_takes_back_its_scope_and_shuts_it(street: Scri
         street.venue.next("F")
     other = street.client("CLIENT2")
     other.order("open three")
-    assert other.next()["58"].startswith("killed: client:CLIENT2 is stopped ")
+    assert other.next()["58"] == "killed: client:CLIENT2 is stopped; send the order again after release"  # not by whom, nor why
     other.close()
     assert len(commits(street, client, "conservation after", 100)) == 1
 
@@ -157,5 +157,5 @@ def test_control_21_a_venue_that_refuses_everything_is_stopped(stopping: Scripte
         stopping.venue.report(m, "8", "8", 0, 0)
     settled(client, "wall")
     client.order("rejected")
-    assert client.next()["58"].startswith("killed: algo:TWAP is stopped (rejects_max: ")
+    assert client.next()["58"].startswith("killed: algo:TWAP is stopped; send the order again ")
     client.close()

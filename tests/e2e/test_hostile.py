@@ -203,7 +203,8 @@ def test_on_a_full_disk_nothing_is_acknowledged_that_is_not_kept(tmp_path):
 
 
 def test_a_damaged_journal_refuses_to_start_and_safe_mode_takes_the_children_back(tmp_path):
-    """The refusal names file and byte; safe mode cancels what the last good state has open, and ends when it is confirmed."""
+    """The refusal names file and byte; safe mode cancels what the last good state has open, and ends when it is confirmed. One that is started
+    again cancels under other ids: a venue takes an id once."""
     scripted = Scripted(tmp_path / "street")
     client = scripted.client()
     client.order("OPEN", (957, 2), (958, "MaxPctVol"), (960, "1"), (958, "IWouldPrice"), (960, "300"))
@@ -224,8 +225,16 @@ def test_a_damaged_journal_refuses_to_start_and_safe_mode_takes_the_children_bac
     said = refused_start(*arguments, "--port", str(scripted.port))
     assert segment.name in said
     assert "--safe-mode" in said
-    safe = subprocess.Popen([sys.executable, "-m", "algoserver", *arguments, "--safe-mode"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "algoserver", *arguments, "--safe-mode"]
+    safe = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    scripted.venue.next("F")
+    safe.kill()
+    safe.wait()
+    before = {m["11"] for m in scripted.venue.received if m["35"] == "F"}
+    safe = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     cancel = scripted.venue.next("F")
+    while cancel["11"] in before:
+        cancel = scripted.venue.next("F")
     assert cancel["41"] == child["11"]
     scripted.venue.report(child, "4", "4", 0, 0)
     out, _ = safe.communicate(timeout=60)
