@@ -21,10 +21,12 @@ from algoserver.learn.walk import SCORED_DAYS, Walk, known_logs
 
 COLUMNS = (
     ("mape_day_ahead", "MAPE day"), ("mape_one_bin", "MAPE bin"), ("mape_p50_day_ahead", "P50 day"), ("mape_p50_one_bin", "P50 bin"),
+    ("mape_lowered_day_ahead", "low day"), ("mape_lowered_one_bin", "low bin"),
     ("mae_day_ahead", "MAE day"), ("mae_one_bin", "MAE bin"), ("coverage_day_ahead", "cover day"), ("coverage_one_bin", "cover bin"),
     ("curve_error", "curve"), ("curve_error_dynamic", "dynamic"), ("vwap_bp", "VWAP bp"), ("vwap_bp_dynamic", "dyn. bp"),
 )  # fmt: skip
-UNITS = "percent; MAE in units, VWAP in bp. P50: MAPE of the median; curve: error of the planned shares, before the day and bin after bin"
+UNITS = """percent; MAE in units, VWAP in bp. P50: MAPE of the median, low: of the median less its variance
+curve: error of the planned shares, before the day and bin after bin"""
 
 
 def main() -> int:

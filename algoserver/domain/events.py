@@ -273,7 +273,7 @@ class ForecastReady(Event, frozen=True, kw_only=True):
     """A volume curve for a day. curve: ppm per bin, sum 1_000_000; empty if none could be made. model: who made it, text: why nobody better did.
 
     now_bin: bins of the day that were over when it was made. volume: expected units per bin (of those: what traded), between volume_p10 and
-    volume_p90 in four days of five.
+    volume_p90 in four of five.
     """
 
     symbol: str

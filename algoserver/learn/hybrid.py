@@ -46,6 +46,7 @@ PARAMS: dict[str, str | int | float | bool] = {
 }
 # Rows of two days ahead of bins in the middle of the day say nearly the same: of those every sixth is learnt from.
 THIN = 6
+DAYS_MAX = 1_500  # of all symbols together: some 150,000 rows, which a fit needs some seconds for
 # The regression: absolute errors by reweighting (IRLS), a ridge so strong that a symbol's twenty days can't bend it far.
 RIDGE, SWEEPS, ERROR_MIN = 200.0, 6, 0.05
 LINE_NAMES = (
@@ -84,7 +85,8 @@ def fit_hybrid(days: Sequence[tuple[DayRows, NDArray[np.float64]]], uses_filter:
 
     if not days:
         raise ValueError("no day to learn from")
-    parts = [_learnt(rows, logs, uses_filter) for rows, logs in days]
+    # Of many symbols every second day, or third: a day more says little where there are thousands.
+    parts = [_learnt(rows, logs, uses_filter) for rows, logs in days[:: 1 + len(days) // DAYS_MAX]]
     features, now, target, start, goal = (np.concatenate(of) for of in zip(*parts, strict=True))
     rest = goal - start
     which = horizon(now, target)

@@ -3,7 +3,8 @@
 mean, median: of the last 20 days, per bin; the same all day. kalman: the filter alone. lightgbm: the trees alone. hybrid: what is served.
 
 MAPE: mean over (symbol, day, bin) of |forecast - volume| / volume, percent; a bin that did not trade is left out. Day ahead: made before the day;
-one bin: before each bin opens. MAE: the same of |forecast - volume|, units. Coverage: share of bins inside [P10, P90], percent.
+one bin: before each bin opens. mape_p50: of the median; mape_lowered: of the median lowered by its variance, which is to the filter what `point` is
+to the hybrid. MAE: the same of |forecast - volume|, units. Coverage: share of bins inside [P10, P90], percent.
 Curve error: mean over (symbol, day) of the sum over bins of |planned share - share|, percent of the day's volume. Planned from the forecast made
 before the day (`curve`) or, bin after bin, from what was forecast then of the rest (`dynamic`). VWAP error: mean over (symbol, day) of the distance
 in basis points between the day's VWAP and the price of buying along the planned shares, where the folder has prices.
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algoserver.learn.days import HALF_DAY_BINS, US_BINS, is_half_day
-from algoserver.learn.walk import Scored
+from algoserver.learn.walk import Z90, Scored
 
 MODELS = ("mean", "median", "kalman", "lightgbm", "hybrid")
 HORIZONS = ("day_ahead", "one_bin")
@@ -30,6 +31,7 @@ class Tally:
 
     ape: dict[str, list[NDArray[np.float64]]] = field(default_factory=lambda: {h: [] for h in HORIZONS})
     ape_p50: dict[str, list[NDArray[np.float64]]] = field(default_factory=lambda: {h: [] for h in HORIZONS})
+    ape_lowered: dict[str, list[NDArray[np.float64]]] = field(default_factory=lambda: {h: [] for h in HORIZONS})
     error: dict[str, list[NDArray[np.float64]]] = field(default_factory=lambda: {h: [] for h in HORIZONS})
     inside: dict[str, list[NDArray[np.bool_]]] = field(default_factory=lambda: {h: [] for h in HORIZONS})
     curve: list[float] = field(default_factory=list)
@@ -63,7 +65,8 @@ def metrics(tallies: Mapping[str, Tally]) -> dict[str, dict[str, float]]:
     for name in (m for m in MODELS if m in tallies):
         of = tallies[name]
         figures = {}
-        for what, entries, scale in (("mape", of.ape, 100), ("mape_p50", of.ape_p50, 100), ("mae", of.error, 1), ("coverage", of.inside, 100)):
+        kinds = (("mape", of.ape, 100), ("mape_p50", of.ape_p50, 100), ("mape_lowered", of.ape_lowered, 100), ("mae", of.error, 1))
+        for what, entries, scale in (*kinds, ("coverage", of.inside, 100)):
             for h in HORIZONS:
                 figures[f"{what}_{h}"] = scale * float(np.concatenate(entries[h]).mean())
         figures |= {"curve_error": float(np.mean(of.curve)), "curve_error_dynamic": float(np.mean(of.dynamic))}
@@ -89,9 +92,16 @@ def _add(of: Tally, one: Scored, heads: dict[str, NDArray[np.float64]], traded: 
         distance = np.abs(made["point"][known] - volume)
         of.ape[h].append(distance / volume)
         of.ape_p50[h].append(np.abs(made["p50"][known] - volume) / volume)
+        of.ape_lowered[h].append(np.abs(_lowered(made["p50"], made["p10"], made["p90"])[known] - volume) / volume)
         of.error[h].append(distance)
         of.inside[h].append((made["p10"][known] <= volume) & (volume <= made["p90"][known]))
         of.ape_by_day[h].setdefault(one.day, []).append(float((distance / volume).mean()))
+
+
+def _lowered(p50: NDArray[np.float64], p10: NDArray[np.float64], p90: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where relative errors are least if volume is lognormal about its median: lower by the variance of its log, here that of the bands."""
+    deviation = np.log(np.maximum(p90, 1.0) / np.maximum(p10, 1.0)) / (2 * Z90)
+    return p50 * np.exp(-(deviation**2))
 
 
 def _add_curve(of: Tally, one: Scored, p50: NDArray[np.float64], traded: NDArray[np.bool_], price: NDArray[np.float64] | None) -> None:

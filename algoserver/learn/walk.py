@@ -25,6 +25,8 @@ from algoserver.learn.volumes import Volumes
 SCORED_DAYS = 24
 REFIT_DAYS = 8
 LEARN_DAYS = 20
+# More than half a year back the market was another; and a folder of years must not need hours.
+LEARN_DAYS_MAX = 150
 DAYS_MIN = BASE_DAYS + LEARN_DAYS
 Z90 = 1.2815515655446004  # of a normal distribution
 
@@ -141,8 +143,8 @@ class Walk:
 
 
 def known_days(run: Filtered, logs: NDArray[np.float64], dates: Sequence[date]) -> list[Known]:
-    """Every day that has a month before it."""
-    return [known_day(run, logs, number, dates[number]) for number in range(BASE_DAYS, len(logs))]
+    """Every day that has a month before it, of the last ones that are learnt from."""
+    return [known_day(run, logs, number, dates[number]) for number in range(max(BASE_DAYS, len(logs) - LEARN_DAYS_MAX), len(logs))]
 
 
 def known_day(run: Filtered, logs: NDArray[np.float64], number: int, day: date) -> Known:
