@@ -79,7 +79,7 @@ def _trade(folder: Path, stack: contextlib.ExitStack, progress: Console) -> dict
     if (folder / "server").exists():
         raise Failed(f"{folder} holds an earlier run; give an empty directory")
     progress.print(f"Learning AAPL's volume curve from the recorded days to {DAY_BEFORE} ...", highlight=False)
-    model = train_volume(VOLUME_DIR, folder / "models", DAY_BEFORE, scored_days=8)
+    model = train_volume(VOLUME_DIR, folder / "models", DAY_BEFORE, scored_days=0)
     wall_epoch = utc_text(time.time_ns() + LEAD_S * SECOND)
     clock = ["--speed", str(SPEED), "--market-epoch", START, "--wall-epoch", wall_epoch]
     venue_port, client_port = free_port(), free_port()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from algoserver import __version__
+from algoserver.learn.bands import Stretch
 from algoserver.learn.predict import HybridModel
 from algoserver.learn.rows import ROW_NAMES
 from algoserver.learn.store import Manifest, read_manifest
@@ -81,23 +82,35 @@ def test_a_model_through_a_day_does_not_know_the_days_after_and_its_bytes_are_of
     other_dir.mkdir()
     for path in VOLUME_DIR.glob("*.csv"):
         header, *rows = (line.split(",") for line in path.read_text().splitlines())
-        first = 1 + next(n for n, day in enumerate(header[1:]) if day > "2019-04-05")
+        first = 1 + next(n for n, day in enumerate(header[1:]) if day > "2019-03-15")
         lines = [header, *([*row[:first], *("12345" for _ in row[first:])] for row in rows)]
         (other_dir / path.name).write_text("\n".join(",".join(line) for line in lines))
 
-    true = train_volume(VOLUME_DIR, tmp_path / "true", through="2019-04-07", scored_days=8)  # a Sunday
+    true = train_volume(VOLUME_DIR, tmp_path / "true", through="2019-03-17", scored_days=2)  # a Sunday
     code = "import sys; from pathlib import Path; from algoserver.learn.train import train_volume; "
-    code += "train_volume(Path(sys.argv[1]), Path(sys.argv[2]), through='2019-04-05', scored_days=8)"
+    code += "train_volume(Path(sys.argv[1]), Path(sys.argv[2]), through='2019-03-15', scored_days=2)"
     root = Path(__file__).resolve().parents[2]
     command = [sys.executable, "-c", code, str(other_dir), str(tmp_path / "other")]
     subprocess.run(command, check=True, timeout=200, env=os.environ | {"PYTHONHASHSEED": "5"}, cwd=root)
 
-    assert true.trained_through == "2019-04-05"
+    assert true.trained_through == "2019-03-15"
     assert [path.name for path in (tmp_path / "other").iterdir()] == [true.name]
     for path in (tmp_path / "true" / true.name).iterdir():
         assert (tmp_path / "other" / true.name / path.name).read_bytes() == path.read_bytes()
     assert HybridModel.load(tmp_path / "true" / true.name).version == true.version
     assert capfd.readouterr() == ("", "")
+
+
+def test_without_scored_days_it_learns_the_same_and_says_nothing_of_its_worth(tmp_path: Path, recorded: list[Volumes]):
+    """Nothing is measured, the bands are not stretched; 20 days of history and one to learn from are enough."""
+    manifest = train_volume(VOLUME_DIR, tmp_path, through=recorded[0].dates[20].isoformat(), scored_days=0)
+    model = HybridModel.load(tmp_path / manifest.name)
+
+    assert manifest.metrics == {"scored_days": 0.0}
+    assert manifest.curve_error_by_date == {}
+    assert {stretch for of in model.stretches.values() for stretch in of.values()} == {Stretch()}
+    with pytest.raises(ValueError, match="no day to learn from"):
+        train_volume(VOLUME_DIR, tmp_path, through=recorded[0].dates[19].isoformat(), scored_days=0)
 
 
 @pytest.mark.parametrize(
