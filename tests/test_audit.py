@@ -15,7 +15,8 @@ from algoserver.audit import GENESIS, Audit, digest, examine
 from algoserver.core.state import Audited, load
 from algoserver.domain.events import OperatorCommanded
 from algoserver.porter import Porter
-from tests.test_people import TERMS, Firm, firm  # noqa: F401  # the fixture
+from tests.desk import Firm
+from tests.test_people import TERMS
 
 KEYS = [
     "sha256", "n", "time", "person", "how", "role", "verb", "target", "reason", "result", "text", "seq", "before", "after", "prev",
@@ -37,7 +38,7 @@ def busy(at: Firm) -> None:
     at.by("tim", "order", "pause", "P1", "--reason", "news")
 
 
-def test_every_command_has_its_line_and_a_question_has_none(firm):  # noqa: F811
+def test_every_command_has_its_line_and_a_question_has_none(firm):
     """Who, how, in which role, what, why, with what result, and what it changed."""
     firm.by("vic", "status")
     firm.by("tim", "order", "cancel", "P1", "--dry-run")
@@ -58,7 +59,7 @@ def test_every_command_has_its_line_and_a_question_has_none(firm):  # noqa: F811
     assert shown == found[-2:]
 
 
-def test_one_flipped_byte_anywhere_is_found_and_its_line_named(firm):  # noqa: F811
+def test_one_flipped_byte_anywhere_is_found_and_its_line_named(firm):
     """Every byte of the file, one bit each; and through algoctl, exit 1."""
     busy(firm)
     file = firm.state_dir / "audit.jsonl"
@@ -79,7 +80,7 @@ def test_one_flipped_byte_anywhere_is_found_and_its_line_named(firm):  # noqa: F
 
 @pytest.mark.parametrize("is_restarted", [False, True])
 @pytest.mark.parametrize("kept", [0, 3, 5])
-def test_a_tail_that_was_cut_off_is_missed(firm, monkeypatch, kept, is_restarted):  # noqa: F811
+def test_a_tail_that_was_cut_off_is_missed(firm, monkeypatch, kept, is_restarted):
     """While the server runs, and after a restart: the journal's events know how far it must reach."""
     monkeypatch.setattr(porters, "SETTLE_S_MAX", 0.1)
     busy(firm)
@@ -91,7 +92,7 @@ def test_a_tail_that_was_cut_off_is_missed(firm, monkeypatch, kept, is_restarted
     assert (refused.exit_code, "cut off" in refused.stderr) == (1, True), refused.stdout
 
 
-def test_a_line_taken_out_or_put_in_breaks_the_chain(firm):  # noqa: F811
+def test_a_line_taken_out_or_put_in_breaks_the_chain(firm):
     """Whole lines are no better than bytes."""
     busy(firm)
     written = (firm.state_dir / "audit.jsonl").read_bytes().splitlines(keepends=True)
@@ -99,7 +100,7 @@ def test_a_line_taken_out_or_put_in_breaks_the_chain(firm):  # noqa: F811
     assert examine(b"".join(written[:3] + written[2:])).wrong.startswith("line 4 does not follow line 3")
 
 
-def test_a_torn_last_line_is_cut_off_and_a_lost_one_is_written_again(firm):  # noqa: F811
+def test_a_torn_last_line_is_cut_off_and_a_lost_one_is_written_again(firm):
     """Kill -9 between the journal and the audit: the start finds the command and says what it does not know."""
     busy(firm)
     file = firm.state_dir / "audit.jsonl"
@@ -116,7 +117,7 @@ def test_a_torn_last_line_is_cut_off_and_a_lost_one_is_written_again(firm):  # n
     assert len(lines(firm.state_dir)) == 6
 
 
-def test_a_full_disk_stops_no_kill_and_everything_else(firm):  # noqa: F811
+def test_a_full_disk_stops_no_kill_and_everything_else(firm):
     """The kill is done and says that it is not written; what was missed is written when there is room."""
     firm.by("tim", "order", "pause", "P1")
     size = (firm.state_dir / "audit.jsonl").stat().st_size
@@ -155,7 +156,7 @@ def test_of_what_waits_for_a_disk_the_oldest_is_kept(tmp_path, monkeypatch):
     assert audit.verify(0, "") == (3, "")
 
 
-def test_a_disk_that_hangs_keeps_no_kill_back(firm, monkeypatch):  # noqa: F811
+def test_a_disk_that_hangs_keeps_no_kill_back(firm, monkeypatch):
     """The answer says that it is not written yet."""
     monkeypatch.setattr(porters, "AUDIT_S_MAX", 0.1)
     is_over = threading.Event()
@@ -165,7 +166,7 @@ def test_a_disk_that_hangs_keeps_no_kill_back(firm, monkeypatch):  # noqa: F811
     assert (killed.exit_code, "the audit's disk does not answer" in killed.stderr) == (0, True)
 
 
-def test_what_operators_change_is_in_the_digest_and_nothing_else(firm):  # noqa: F811
+def test_what_operators_change_is_in_the_digest_and_nothing_else(firm):
     """Stops, overrides, proposals and the order; not the market."""
     state = firm.day.state
     empty = digest(state, "")

@@ -5,78 +5,15 @@ import os
 import pty
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from algoserver import door
-from algoserver.audit import Audit
-from algoserver.control import answer, perform
 from algoserver.ctl import app
 from algoserver.domain.events import ForeignOrderReported
 from algoserver.domain.types import OrdStatus
-from algoserver.operators import Operators
-from algoserver.porter import Porter
-from tests.core.day import Day
-
-
-class Street:
-    """A Day behind a door, as a server would stand there."""
-
-    def __init__(self, state_dir: Path, operators: Operators | None = None) -> None:
-        self.state_dir = state_dir
-        self.operators = operators or Operators([])
-        self.audit = Audit(state_dir)
-        self.day = Day()
-        self.child = self.day.resting()
-        self._slow: tuple[str, bool] | None = None
-        self._is_over = threading.Event()
-        self.asked: list[dict[str, Any]] = []
-        self._lock = threading.Lock()
-        self.porter = Porter(self.operators, self.audit, self.ask)
-        self.door = door.Door(state_dir, self.porter.ask)
-
-    def ask(self, request: dict[str, Any], operator: str, late: Any = None) -> dict[str, Any]:
-        """Server.ask in small."""
-        if self._slow == (request["verb"], request.get("dry_run", False)):
-            self._is_over.wait(60)
-        with self._lock:
-            self.asked.append(request)
-            asked = answer(self.day.state, request, operator, is_alone=self.operators.is_alone, now=self.day.now)
-            return perform(self.day.state, asked, self.audit.head, self.day.feed)
-
-    @contextmanager
-    def slow(self, verb: str, is_dry_run: bool = False) -> Iterator[None]:
-        """Meanwhile, answer such a request only when it is over: who asks will not wait so long."""
-        self._slow = verb, is_dry_run
-        yield
-        self._slow = None
-        self._is_over.set()
-
-    def ctl(self, *arguments: str, **more: Any) -> Result:
-        """algoctl without a terminal."""
-        # As wide as a desk's screen: a narrow table would cut what the tests look for.
-        return CliRunner(env={"COLUMNS": "240"}).invoke(app, ["--state", str(self.state_dir), *arguments], **more)
-
-    def json(self, *arguments: str) -> dict[str, Any]:
-        """What it writes when piped."""
-        done = self.ctl(*arguments)
-        assert done.exit_code == 0, done.stderr
-        return json.loads(done.stdout)
-
-
-@pytest.fixture
-def street(tmp_path: Path) -> Iterator[Street]:
-    """P1, a buy of 1,000 AAPL resting in one child at XLIT1."""
-    opened = Street(tmp_path)
-    opened.door.start()
-    yield opened
-    opened.door.stop()
+from tests.desk import Street
 
 
 def on_terminal(street: Street, typed: str, *arguments: str) -> tuple[int, str, str]:

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from tests.test_ctl import Street, street  # noqa: F401  # a fixture
+from tests.desk import Street
 
 pytestmark = pytest.mark.usefixtures("street")
 
 
-def troubled(street: Street) -> None:  # noqa: F811
+def troubled(street: Street) -> None:
     """A venue is down, a client disputes a trade, and an order was paused and resumed."""
     street.day.down("XLIT2")
     street.day.fill(street.child, 1_200)
@@ -17,7 +17,7 @@ def troubled(street: Street) -> None:  # noqa: F811
     street.day.canceled(street.child)
 
 
-def test_what_is_not_done_with_is_listed_the_worst_first(street):  # noqa: F811
+def test_what_is_not_done_with_is_listed_the_worst_first(street):
     """By owner on demand; --all has what is over too, with its end; each says what it means and what to do."""
     troubled(street)
     listed = street.json("alert", "ls")
@@ -31,7 +31,7 @@ def test_what_is_not_done_with_is_listed_the_worst_first(street):  # noqa: F811
     assert (table.exit_code, "venue_down" in table.stdout, table.stderr) == (0, True, "")
 
 
-def test_an_acknowledgement_is_an_event_with_its_person_and_reason(street):  # noqa: F811
+def test_an_acknowledgement_is_an_event_with_its_person_and_reason(street):
     """By the id in full or by its end; status counts what still waits."""
     troubled(street)
     [known] = street.json("alert", "ls")["alerts"]
@@ -46,7 +46,7 @@ def test_an_acknowledgement_is_an_event_with_its_person_and_reason(street):  # n
     assert street.json("status")["alerts"] == 0
 
 
-def test_what_can_not_be_acknowledged_says_why(street):  # noqa: F811
+def test_what_can_not_be_acknowledged_says_why(street):
     """Unknown, without a reason, twice, over; an owner that is none. Nothing becomes an event."""
     troubled(street)
     [known] = street.json("alert", "ls")["alerts"]
@@ -66,7 +66,7 @@ def test_what_can_not_be_acknowledged_says_why(street):  # noqa: F811
     assert (again.exit_code, "acknowledged already, by " in again.stderr) == (5, True)
 
 
-def test_a_pause_shows_its_reason_to_the_operator(street):  # noqa: F811
+def test_a_pause_shows_its_reason_to_the_operator(street):
     """The person, and why; the client hears of neither."""
     street.json("order", "pause", "P1", "--reason", "news about the stock")
     [row] = street.json("order", "ls", "--open")["orders"]

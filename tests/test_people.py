@@ -1,20 +1,19 @@
 """Who may do what, and what two persons decide: through algoctl on a real socket, with two tokens."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from algoserver import control
 from algoserver.cli import app as server_app
 from algoserver.control import QUESTIONS
 from algoserver.core import stops
 from algoserver.core.proposals import LAPSES_NS
-from algoserver.credentials import new_token, token_hash
+from algoserver.credentials import token_hash
 from algoserver.domain.commands import RaiseAlert
 from algoserver.domain.types import MINUTE
 from algoserver.door import Caller
@@ -23,43 +22,11 @@ from algoserver.porter import Porter
 from algoserver.rules import placed
 from algoserver.settings import BadConfig
 from tests.core.day import POLICY, Day, policy_loaded
-from tests.test_ctl import Street
+from tests.desk import PERSONS, TOKENS, Street
 
 ROOT = Path(__file__).resolve().parents[1]
-TOKENS = {name: new_token() for name in ("ann", "bob", "tim", "vic", *ROLES)}
-PERSONS = [
-    OperatorEntry(name="ann", roles=["risk"], token=token_hash(TOKENS["ann"])),
-    OperatorEntry(name="bob", roles=["operator", "risk"], token=token_hash(TOKENS["bob"])),
-    OperatorEntry(name="tim", roles=["trader"], token=token_hash(TOKENS["tim"])),
-    OperatorEntry(name="vic", roles=["viewer"], token=token_hash(TOKENS["vic"])),
-]
 SMALL = msgspec.structs.replace(POLICY, parent_qty_max=1_000)
 TERMS = ("--client", "CLIENT1", "--symbol", "AAPL", "--side", "buy", "--qty", "3000", "--minutes", "10", "--reason", "client called")
-
-
-class Firm(Street):
-    """A street whose persons are named: each comes with his token."""
-
-    def by(self, name: str, *arguments: str) -> Result:
-        """algoctl of a person, in JSON."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("ALGOCTL_TOKEN", TOKENS.get(name, name))
-            return self.ctl(*arguments)
-
-    def waiting(self) -> list[dict[str, Any]]:
-        """What waits for a second person."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("ALGOCTL_TOKEN", TOKENS["vic"])
-            return self.json("approval", "ls")["approvals"]
-
-
-@pytest.fixture
-def firm(tmp_path: Path) -> Iterator[Firm]:
-    """Ann and Bob of risk, Tim who trades, Vic who looks; the order of test_ctl rests."""
-    opened = Firm(tmp_path, Operators(PERSONS))
-    opened.door.start()
-    yield opened
-    opened.door.stop()
 
 
 def test_a_release_needs_two_persons_and_a_kill_one(firm):
