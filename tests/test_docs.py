@@ -34,6 +34,7 @@ RUN_ALONE = {
     ".venv/bin/algoserver demo --json": 0,
 }
 LEARN = next(c for c in COMMANDS if "train volume" in c)
+EXPORT = next(c for c in COMMANDS if "server export" in c)
 REPLAY = next(c for c in COMMANDS if "replay" in c)
 PASSWORD = next(c for c in COMMANDS if c.endswith("algoserver password"))
 DOCTOR = ".venv/bin/algoserver doctor"
@@ -52,7 +53,7 @@ PICTURES = next(c for c in COMMANDS if "algo_runs" in c)
 
 def test_every_command_of_the_readme_is_run_by_a_test():
     """A command that is added there and not here fails."""
-    known = {*ELSEWHERE, *STREET, OMS, CTL, CERTIFY, *RUN_ALONE, LEARN, REPLAY, ATDL, TAPE, PASSWORD, DOCTOR, MANIFEST, PICTURES, *BENCHES}
+    known = {*ELSEWHERE, *STREET, OMS, CTL, CERTIFY, *RUN_ALONE, LEARN, REPLAY, EXPORT, ATDL, TAPE, PASSWORD, DOCTOR, MANIFEST, PICTURES, *BENCHES}
     assert set(COMMANDS) == known
 
 
@@ -75,6 +76,9 @@ def test_the_street_trades_an_order_and_replays(tmp_path):
         assert (certified.returncode, page.exists()) == (0, True), certified.stdout + certified.stderr
         listed = json.loads(run(f".venv/bin/algoctl --state {state} -o json order ls", 30).stdout)
         assert listed["orders"][0]["cum_qty"] == "2000"
+        taken = run(EXPORT.replace("state/export", str(tmp_path / "export")).replace("state/server", state), 60)
+        assert taken.returncode == 0, taken.stderr
+        assert '"cum_qty":"2000"' in (tmp_path / "export" / "parents.jsonl").read_text()
     replayed = run(REPLAY.replace("state/server", state), 60)
     assert (replayed.returncode, "all equal" in replayed.stdout) == (0, True), replayed.stderr
 
