@@ -3,11 +3,14 @@
 Rule 1: a line is on disk before its answer leaves. What can't be written is kept and written first when the disk takes it again.
 Rule 2: a line is its own sha256, then what it is of; `prev` is the sha256 of the line before. One flipped byte is found by its line.
 Rule 3: a command's event carries the chain's head, so the journal knows how far the audit must reach: a tail that is cut off is found out.
+Rule 4: refusals are no events. The head is kept in a file of its own too, `audit.head` or where [control] audit_head says, after each line. A start
+that finds less than that writes a line about it, and from then on the audit is never whole again.
 """
 
 import hashlib
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +18,12 @@ import msgspec
 import structlog
 
 from algoserver.core.state import State
+from algoserver.domain.types import OURS, utc_text
 from algoserver.journal.snapshots import fsync_directory
 
 FILE_NAME = "audit.jsonl"
+HEAD_NAME = "audit.head"
+CUT = "audit.cut"  # verb of the line that a start writes where lines are missing
 GENESIS = "0" * 64  # what the first line follows
 HEAD, AFTER_HEAD = b'{"sha256":"', b'",'
 TAIL_MAX = 1_000  # lines that one answer shows
@@ -25,13 +31,17 @@ WAITING_MAX = 1_000  # lines that wait for a disk
 
 
 class Extent(NamedTuple):
-    """A chain that was read: lines that are whole, the last one's hash, the bytes they take, seqs of the events; wrong: "" or where it breaks."""
+    """A chain that was read: lines that are whole, the last one's hash, the bytes they take, seqs of the events; wrong: "" or where it breaks.
+
+    cut: number of the first line that says that lines before it are missing; 0: none does.
+    """
 
     lines: int
     head: str
     size: int
     seqs: set[int]
     wrong: str
+    cut: int = 0
 
 
 def digest(state: State, target: str) -> str:
@@ -45,8 +55,9 @@ def digest(state: State, target: str) -> str:
 class Audit:
     """The file of one server. Any thread may write. damage: what was wrong with the file at the start, "" if nothing."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, head_file: Path | None = None) -> None:
         self._path = state_dir / FILE_NAME
+        self._head_file = head_file or state_dir / HEAD_NAME
         self._lock = threading.Lock()
         self._log = structlog.get_logger()
         self._waiting: list[dict[str, Any]] = []
@@ -67,6 +78,14 @@ class Audit:
             # Go on behind what is there: to cut it off would destroy evidence.
             last = raw[:whole].splitlines()
             self.head, self._lines = hash_in(last[-1]), len(last)
+        missing = "" if self.damage else reaches(raw[:whole], self._head_file)
+        self._head_fd = os.open(self._head_file, os.O_RDWR | os.O_CREAT, 0o600)
+        fsync_directory(self._head_file.parent)
+        if missing:
+            self.damage = missing
+            self._log.error("audit_cut", text=missing)
+            now = {"time": utc_text(time.time_ns()), "person": OURS, "how": "start", "role": "", "verb": CUT, "target": self._path.name, "reason": ""}
+            self.write({**now, "result": "found", "text": missing, "seq": 0, "before": "", "after": ""})
 
     def knows(self, seq: int) -> bool:
         """Whether the command of this event has its line."""
@@ -103,6 +122,8 @@ class Audit:
             read = examine(raw)
             if read.wrong:
                 return read.lines, read.wrong
+            if read.cut:
+                return read.lines, f"line {read.cut} says that a tail before it was cut off or written anew: keep it as evidence, begin another"
             if (read.head, read.lines) != (self.head, self._lines):
                 return read.lines, f"it ends with line {read.lines}, but line {self._lines} was written: its tail was cut off or changed"
             if head not in ("", GENESIS) and head.encode() not in raw:
@@ -117,7 +138,8 @@ class Audit:
         with self._lock:
             self._flush()
             os.close(self._fd)
-            self._fd = -1
+            os.close(self._head_fd)
+            self._fd = self._head_fd = -1
 
     def _flush(self) -> str:
         if not self._waiting:
@@ -138,6 +160,12 @@ class Audit:
             return f"{self._path.name} can't be written: {error.strerror or error}"
         self._seqs.update(entry["seq"] for entry in self._waiting)
         self.head, self._lines, self._size, self._waiting = head, number, self._size + len(text), []
+        try:
+            # In place and in one sector: it is whole or as it was. Behind by a line is right, a line ahead never is.
+            os.pwrite(self._head_fd, b"%012d %b\n" % (number, head.encode()), 0)
+            os.fsync(self._head_fd)
+        except OSError as error:
+            self._log.error("audit_head_not_kept", error=str(error))
         return ""
 
     def _take_back(self) -> None:
@@ -149,7 +177,7 @@ class Audit:
 
 def examine(raw: bytes) -> Extent:
     """Follow the chain from its first line to its end, or to where it breaks."""
-    head, size = GENESIS, 0
+    head, size, cut = GENESIS, 0, 0
     seqs: set[int] = set()
     lines = raw.split(b"\n")
     torn = lines.pop()
@@ -157,13 +185,31 @@ def examine(raw: bytes) -> Extent:
         body = b"{" + line[len(HEAD) + 64 + len(AFTER_HEAD) :]
         found = hashlib.sha256(body).hexdigest()
         if line != HEAD + found.encode() + AFTER_HEAD + body[1:]:
-            return Extent(number - 1, head, size, seqs, f"line {number} is not what was written: its sha256 differs")
+            return Extent(number - 1, head, size, seqs, f"line {number} is not what was written: its sha256 differs", cut)
         entry = msgspec.json.decode(body, type=dict[str, Any])
         if entry["prev"] != head or entry["n"] != number:
-            return Extent(number - 1, head, size, seqs, f"line {number} does not follow line {number - 1}: one was taken out, put in or written anew")
+            wrong = f"line {number} does not follow line {number - 1}: one was taken out, put in or written anew"
+            return Extent(number - 1, head, size, seqs, wrong, cut)
         head, size = found, size + len(line) + 1
         seqs.add(entry["seq"])
-    return Extent(len(lines), head, size, seqs, f"line {len(lines) + 1} is torn: it has no end" if torn else "")
+        if not cut and entry["verb"] == CUT and entry["how"] == "start":
+            cut = number
+    return Extent(len(lines), head, size, seqs, f"line {len(lines) + 1} is torn: it has no end" if torn else "", cut)
+
+
+def reaches(raw: bytes, head_file: Path) -> str:
+    """What a sound chain lacks of what its head file knows; "" if nothing. One without a head file is of an earlier version, or was robbed of it."""
+    try:
+        number, _, head = head_file.read_text().strip().partition(" ")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    lines = raw.splitlines()
+    if not number.isdigit() or len(head) != len(GENESIS):
+        return f"{head_file} is not what was written" if number else ""
+    if len(lines) < int(number):
+        return f"it ends with line {len(lines)}, but {head_file} knows line {int(number)}: its tail was cut off"
+    is_there = int(number) == 0 or hash_in(lines[int(number) - 1]) == head
+    return "" if is_there else f"line {int(number)} is another than {head_file} knows: its tail was written anew"
 
 
 def hash_in(line: bytes) -> str:

@@ -137,10 +137,14 @@ class ManifestConfig(Entry, frozen=True, kw_only=True):
 
 
 class ControlConfig(Entry, frozen=True, kw_only=True):
-    """operators: the persons' file, relative to this one; "": nobody is named. group: Unix group that the operator's socket is for."""
+    """operators: the persons' file, relative to this one; "": nobody is named. group: Unix group that the operator's socket is for.
+
+    audit_head: file that knows how far the audit reaches, relative to this one; "": audit.head in the state directory.
+    """
 
     operators: str = ""
     group: str = ""
+    audit_head: str = ""
 
 
 class ServerConfig(Entry, frozen=True, kw_only=True):

@@ -75,7 +75,8 @@ class Server:
         check_recovered(config, self.state)
         self._sent_seq = self._journal.sent_seq
         self._log.info("recovered", events=recovered.events, seq=self.state.seq, torn_bytes=self._journal.torn_bytes)
-        self.audit = Audit(state_dir)
+        head_file = config.server.control.audit_head
+        self.audit = Audit(state_dir, config.path(head_file) if head_file else None)
         self.commanded = recovered.commanded
         self._remembered = Remembered(state_dir)
         self._instruments = {i.instrument.symbol: i.instrument for i in config.setup.instruments}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from algoserver import porter as porters
-from algoserver.audit import GENESIS, Audit, digest, examine
+from algoserver.audit import CUT, GENESIS, Audit, digest, examine, hash_in
 from algoserver.core.state import Audited, load
 from algoserver.domain.events import OperatorCommanded
 from algoserver.porter import Porter
@@ -87,9 +87,52 @@ def test_a_tail_that_was_cut_off_is_missed(firm, monkeypatch, kept, is_restarted
     file = firm.state_dir / "audit.jsonl"
     file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:kept]))
     if is_restarted:
+        (firm.state_dir / "audit.head").unlink()
         firm.porter._audit = firm.audit = Audit(firm.state_dir)
     refused = firm.by("vic", "audit", "verify")
     assert (refused.exit_code, "cut off" in refused.stderr) == (1, True), refused.stdout
+
+
+@pytest.mark.parametrize("how", ["cut", "emptied", "written anew"])
+def test_refusals_that_are_cut_off_between_two_runs_are_found_and_never_forgotten(firm, how):
+    """No event knows of them, the head beside the audit does. A line says so, and every later start finds that line."""
+    busy(firm)
+    for _ in range(3):
+        assert firm.by("vic", "kill").exit_code == 4
+    file = firm.state_dir / "audit.jsonl"
+    kept = {"cut": 7, "emptied": 0, "written anew": 8}[how]
+    lines_kept = file.read_bytes().splitlines(keepends=True)[:kept]
+    firm.audit.close()
+    file.write_bytes(b"".join(lines_kept))
+    if how == "written anew":
+        forged = Audit(firm.state_dir / "..", firm.state_dir / "other.head")
+        forged._path, forged._fd = file, os.open(file, os.O_RDWR | os.O_APPEND)
+        forged.head, forged._lines, forged._size = hash_in(lines_kept[-1]), kept, len(b"".join(lines_kept))
+        assert forged.write({**lines(firm.state_dir)[-1], "person": "nobody"} | {"n": 9}) == ""
+        forged.close()
+    for _ in range(2):
+        firm.porter._audit = firm.audit = Audit(firm.state_dir)
+        refused = firm.by("vic", "audit", "verify")
+        assert (refused.exit_code, "cut off" in refused.stderr) == (1, True), refused.stdout
+        assert [line["verb"] for line in lines(firm.state_dir)].count(CUT) == 1
+        assert firm.by("tim", "kill").exit_code == 0
+        firm.audit.close()
+
+
+def test_the_head_may_be_kept_elsewhere(tmp_path):
+    """On another disk, say: who may write here can't change it there."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    entry = {"person": "p", "how": "token", "role": "", "verb": "kill", "target": "", "reason": "", "result": "denied", "text": "", "seq": 0}
+    audit = Audit(tmp_path / "a", tmp_path / "b" / "head")
+    for _ in range(3):
+        assert audit.write(entry) == ""
+    audit.close()
+    assert [p.name for p in sorted((tmp_path / "a").iterdir())] == ["audit.jsonl"]
+    (tmp_path / "a" / "audit.jsonl").unlink()
+    again = Audit(tmp_path / "a", tmp_path / "b" / "head")
+    assert "knows line 3: its tail was cut off" in again.damage
+    again.close()
 
 
 def test_a_line_taken_out_or_put_in_breaks_the_chain(firm):
@@ -104,7 +147,10 @@ def test_a_torn_last_line_is_cut_off_and_a_lost_one_is_written_again(firm):
     """Kill -9 between the journal and the audit: the start finds the command and says what it does not know."""
     busy(firm)
     file = firm.state_dir / "audit.jsonl"
-    file.write_bytes(file.read_bytes()[:-40])
+    raw = file.read_bytes()
+    file.write_bytes(raw[:-40])
+    # The kill came before the head of that line was kept.
+    (firm.state_dir / "audit.head").write_text(f"{5:012d} {hash_in(raw.splitlines()[4])}\n")
     again = Audit(firm.state_dir)
     assert len(lines(firm.state_dir)) == 5
     mark = firm.day.state.audited
