@@ -94,11 +94,12 @@ def _touch_due(state: State, ts: int, out: list[Command]) -> None:
 
 def _quote(state: State, event: events.QuoteUpdated, out: list[Command]) -> None:
     known = state.markets.get(event.symbol)
-    if known is not None:
-        own = (0, 0)
-        if state.gate.shown.get(event.symbol):  # else nothing of what is quoted is ours
-            own = exposure.resting_at(state.gate, event.venue, event.symbol, event.bid_px, event.ask_px)
-        market.on_quote(known, event.venue, event.bid_px, event.bid_qty, event.ask_px, event.ask_qty, event.ts, *own)
+    if known is None:
+        return
+    own_bid_qty = own_ask_qty = 0
+    if state.gate.shown.get(event.symbol):  # else nothing of what is quoted is ours
+        own_bid_qty, own_ask_qty = exposure.resting_at(state.gate, event.venue, event.symbol, event.bid_px, event.ask_px)
+    market.on_quote(known, event.venue, event.bid_px, event.bid_qty, event.ask_px, event.ask_qty, event.ts, own_bid_qty, own_ask_qty)
 
 
 def _trade(state: State, event: events.TradePrinted, out: list[Command]) -> None:

@@ -193,7 +193,8 @@ def crosses_own(books: Books, venue: str, symbol: str, side: Side, price: int) -
 
 def resting_at(books: Books, venue: str, symbol: str, bid_px: int, ask_px: int) -> tuple[int, int]:
     """How much of ours rests at these prices of a venue's book, or is on its way there."""
-    return books.resting.get(_ladder(venue, symbol, True), {}).get(bid_px, 0), books.resting.get(_ladder(venue, symbol, False), {}).get(ask_px, 0)
+    bids, asks = books.resting.get(f"{venue} {symbol} B"), books.resting.get(f"{venue} {symbol} S")  # _ladder(): every quote asks
+    return bids.get(bid_px, 0) if bids else 0, asks.get(ask_px, 0) if asks else 0
 
 
 def _ladder(venue: str, symbol: str, is_buy: bool) -> str:

@@ -55,10 +55,10 @@ def on_quote(
     gone and the side is empty, for the reference must not follow our own quotes.
     """
     others_bid_px, others_ask_px, others_ts = bid_px, ask_px, ts if bid_px or ask_px else 0
-    if own_bid_qty or own_ask_qty:
+    is_bid_ours, is_ask_ours = 0 < own_bid_qty >= bid_qty, 0 < own_ask_qty >= ask_qty
+    if is_bid_ours or is_ask_ours:
         known = market.quotes.get(venue)
         theirs = (known.others_bid_px, known.others_ask_px, known.others_ts) if known else (0, 0, 0)
-        is_bid_ours, is_ask_ours = 0 < own_bid_qty >= bid_qty, 0 < own_ask_qty >= ask_qty
         if is_bid_ours:
             others_bid_px = theirs[0] if theirs[0] <= bid_px else 0
         if is_ask_ours:
