@@ -72,8 +72,8 @@ def predict(model: "CurveModel", request: RequestForecast) -> ForecastReady:
     """The model's forecast, or an empty one and why."""
     from algoserver.learn.predict import Asked, to_ppm
 
-    dates = tuple(date.fromisoformat(day) for day in request.history_dates)
     try:
+        dates = tuple(date.fromisoformat(day) for day in request.history_dates)
         found = model.forecast(Asked(request.symbol, date.fromisoformat(request.date), dates, request.history, request.today))
         curve = tuple(to_ppm(found.curve))
     except ValueError as e:

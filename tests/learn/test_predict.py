@@ -1,5 +1,6 @@
 """A forecast is one, the same after every reload, by the best that can and with its reason, and exact when it becomes ints."""
 
+import queue
 import subprocess
 import sys
 from datetime import date, timedelta
@@ -11,6 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from algoserver.domain.commands import RequestForecast
+from algoserver.domain.events import ForecastReady
+from algoserver.forecast import Forecaster, predict
 from algoserver.learn.predict import Asked, CurveModel, Forecast, HybridModel, MedianModel, to_ppm
 from algoserver.learn.store import Manifest, ModelDamaged, save_model
 from algoserver.learn.train import fit_all
@@ -186,6 +190,31 @@ def test_a_history_longer_than_needed_changes_next_to_nothing(model: HybridModel
 def test_what_can_t_be_volumes_is_refused(model: HybridModel, question: Asked, message: str):
     with pytest.raises(ValueError, match=message):
         model.forecast(question)
+
+
+def test_the_server_s_forecaster_serves_the_model_before_the_day_and_in_it(trained: Trained, model: HybridModel, recorded: list[Volumes]):
+    """From whole units as they come through the journal: a curve of a million parts, and the volume between its bands, in order."""
+    one = recorded[0]
+    history = tuple(tuple(round(volume) for volume in day) for day in one.bins[-60:].tolist())
+    dates = tuple(day.isoformat() for day in one.dates[-60:])
+    first = RequestForecast(symbol="AAPL", date="2019-07-01", weekday=0, history_dates=dates, history=history)
+    later = msgspec.structs.replace(first, today=(6_000_000, 3_000_000, 2_000_000))
+    lost = msgspec.structs.replace(first, history_dates=("yesterday", *dates[1:]))
+    said: queue.SimpleQueue[ForecastReady] = queue.SimpleQueue()
+    forecaster = Forecaster(str(trained[0]), said.put)
+    for request in (first, later, lost, first):
+        forecaster.ask(request)
+    before, during, none, again = (said.get(timeout=120) for _ in range(4))
+    forecaster.stop()
+
+    assert before == again == predict(model, first)
+    assert (before.model, before.text, before.trained_through, before.now_bin) == (model.version, "", "2019-06-28", 0)
+    assert (during.now_bin, during.volume[:3], during.volume_p10[:3]) == (3, later.today, later.today)
+    assert (none.curve, none.text) == ((), "Invalid isoformat string: 'yesterday'")
+    for ready in (before, during):
+        assert sum(ready.curve) == 1_000_000
+        assert all(low < middle < high for low, middle, high in list(zip(ready.volume_p10, ready.volume, ready.volume_p90, strict=True))[3:])
+    assert before.volume[3:] != during.volume[3:]
 
 
 def test_a_tampered_model_is_refused(trained: Trained, tmp_path: Path):
