@@ -9,11 +9,14 @@ from algoserver.backtest import _event, _request
 from algoserver.domain.commands import AskChildStatus, CancelChild, SendChild
 from algoserver.domain.types import MINUTE, SECOND, Instrument, OrdType, Side, TimeInForce, px
 from algoserver.fix import venue_codec
-from algoserver.sim import codec
+from algoserver.sim import codec, codec_reports
 from algoserver.sim.config import HaltConfig
 from algoserver.sim.exchange import Exchange
-from algoserver.sim.reports import AnyReport, Replaced
+from algoserver.sim.reports import AnyReport, MassCancelReport, PendingNew, Replaced, Restated, TradeCancel, TradeCorrect
 from tests.sim.street import AAPL, T0, cancel, new, scenario, status
+
+# We never replace, nor ask for what a venue would restate, or have a dealer look at; busts and corrections are faults.
+NEVER = {Replaced, MassCancelReport, PendingNew, Restated, TradeCancel, TradeCorrect}
 
 
 def every_answer() -> tuple[list[AnyReport], Mapping[str, Instrument]]:
@@ -35,11 +38,11 @@ def every_answer() -> tuple[list[AnyReport], Mapping[str, Instrument]]:
 
 
 def test_the_core_hears_what_it_would_hear_over_fix():
-    """Every kind of answer but a replace, which we never ask for; a halt's reason and a trade's market too."""
+    """Every kind of answer to what we ask for at lit and dark venues without faults; a halt's reason and a trade's market too."""
     answers, instruments = every_answer()
-    assert {type(a) for a in answers} == set(AnyReport.__args__) - {Replaced}
+    assert {type(a) for a in answers} == set(AnyReport.__args__) - NEVER
     for answer in answers:
-        assert venue_codec.decode_venue(codec.report(answer, instruments), answer.venue, instruments) == _event(answer), answer
+        assert venue_codec.decode_venue(codec_reports.report(answer, instruments), answer.venue, instruments) == _event(answer), answer
 
 
 @pytest.mark.parametrize(

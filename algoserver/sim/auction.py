@@ -2,9 +2,11 @@
 
 Rule 1: the price trades the most; of those the one that leaves the least behind; of those the one nearest the reference.
 Rule 2: market orders first, then the better price, then who came first. A fill is always at the auction's price.
-Rule 3: what meets in the call are the orders that were sent for it, the crowd's and the clients'. The continuous book is
-not part of it: this venue's at-the-close orders do not meet resting day orders.
+Rule 3: what meets in the opening and the closing call are the orders that were sent for it, the crowd's and the clients'. The
+continuous book is not part of it: this venue's at-the-close orders do not meet resting day orders. But what rested over night, as
+orders good till a date do, is in the opening call, and all that rests is in a reopening one (auctions.py).
 Rule 4: a halt takes no order out of a call; an auction that falls into one is not held, and its orders are over.
+Rule 5: an order takes part with all of its quantity, an iceberg too, and stays its client's: he is told of his fill.
 """
 
 from typing import NamedTuple
@@ -12,7 +14,7 @@ from typing import NamedTuple
 from algoserver.domain.types import DAY, OrdType, TimeInForce
 from algoserver.sim.blotter import ClientOrder
 from algoserver.sim.book import Fill, Order
-from algoserver.sim.config import Scenario
+from algoserver.sim.config import Scenario, SessionHours
 
 # A market order is one with a limit that nobody reaches.
 AT_ANY_PRICE = {1: 10**18, -1: 0}
@@ -65,12 +67,12 @@ class Calls:
     def __init__(self, config: Scenario) -> None:
         opens, closes = config.session.window(0)
         self._opens_at = opens % DAY
-        self._venues = [] if closes - opens >= DAY else sorted(v.name for v in config.venues if v.auctions)
+        self.venues = [] if closes - opens >= DAY else sorted(v.name for v in config.venues if v.auctions)
         self._calls: dict[tuple[str, str, TimeInForce], Call] = {}
 
     def refusal(self, venue: str, symbol: str, tif: TimeInForce, is_open: bool) -> tuple[int, str] | None:
         """OrdRejReason (103) and text for an order that an auction can't take, now or here."""
-        if tif.is_auction and venue not in self._venues:
+        if tif.is_auction and venue not in self.venues:
             return 11, f"TimeInForce {tif.value}: {venue} has no call auctions"
         if tif is TimeInForce.AT_OPEN and is_open:
             return 2, f"the opening auction in {symbol} is over"
@@ -88,15 +90,21 @@ class Calls:
 
     def due(self, ts: int, tif: TimeInForce) -> list[str]:
         """Venues that hold the auction at `ts`. A market that is started in the middle of a day has missed its opening."""
-        return self._venues if tif is TimeInForce.AT_CLOSE or ts % DAY == self._opens_at else []
+        return self.venues if tif is TimeInForce.AT_CLOSE or ts % DAY == self._opens_at else []
 
-    def hold(
-        self, venue: str, symbol: str, tif: TimeInForce, crowd: list[Order], reference: int, is_held: bool
-    ) -> tuple[Uncross, list[ClientOrder]]:
-        """What comes of an auction, and the clients' orders that waited for it."""
-        call = self._calls.pop((venue, symbol, tif), None) or Call()
-        waiting: list[ClientOrder] = [o.owner for o in call.orders]
-        return call.uncross(crowd, reference) if is_held else Uncross(reference, 0, 0, []), waiting
+    def waiting(self, venue: str, symbol: str, tif: TimeInForce) -> list[Order]:
+        """What was sent for an auction and is still there."""
+        call = self._calls.get((venue, symbol, tif))
+        return call.orders if call else []
+
+    def take(self, venue: str, symbol: str, tif: TimeInForce) -> Call:
+        """The call that is held now."""
+        return self._calls.pop((venue, symbol, tif), None) or Call()
+
+    def next_call(self, hours: SessionHours, ts: int) -> tuple[TimeInForce, int]:
+        """The next opening or closing auction after `ts`, and when it is held."""
+        opens, closes = hours.window(ts)
+        return (TimeInForce.AT_OPEN, opens) if ts < opens else (TimeInForce.AT_CLOSE, closes)
 
 
 def clearing_price(orders: list[Order], reference: int) -> tuple[int, int, int]:

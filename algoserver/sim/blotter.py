@@ -3,6 +3,8 @@
 Rule 1: OrderIDs and ExecIDs are counted up behind `prefix`. A market that continues another takes its reports by
 `restore`, a market that begins anew takes a new prefix: no ExecID ever names two events.
 Rule 2: a rejected order consumes its ClOrdID; a refused cancel or replace does not.
+Rule 3: `rank` grows with every arrival in a queue: a market that continues another puts orders back in that order.
+Rule 4: a fill can be taken back or corrected whatever the order's state; a live order's quantity is open again, an ended one stays ended.
 """
 
 from collections.abc import Iterable, MutableSequence
@@ -12,31 +14,44 @@ import msgspec
 
 from algoserver.domain.types import OrdStatus, OrdType, Side, TimeInForce
 from algoserver.sim.book import Fill
+from algoserver.sim.fees import Fees
 from algoserver.sim.reports import (
+    PLAIN,
     AnyReport,
     Canceled,
     CancelReject,
     Expired,
+    MassCancelReport,
     NewOrderSingle,
     OrderCancelReplaceRequest,
     OrderCancelRequest,
+    OrderMassCancelRequest,
     OrderStatus,
     OrderStatusRequest,
     Rejected,
     Replaced,
     Report,
+    Restated,
+    Terms,
     Trade,
+    TradeCancel,
+    TradeCorrect,
 )
 
-LIVE = (OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED)
+LIVE = (OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED, OrdStatus.PENDING_NEW)
+TRIGGERED = "triggered: the stop was met"  # Text (58) of the report that says so
+DUPLICATE = 6  # OrdRejReason (103)
 ENDED: dict[type[Report], OrdStatus] = {Canceled: OrdStatus.CANCELED, Expired: OrdStatus.EXPIRED}
 Change = OrderCancelRequest | OrderCancelReplaceRequest
 R = TypeVar("R", bound=Report)
 E = TypeVar("E", Canceled, Expired)
 
 
-class ClientOrder(msgspec.Struct, kw_only=True):
-    """A client's order at a venue. resting: its entry in the book while it is live. notional: sum of px * qty filled."""
+class ClientOrder(msgspec.Struct, kw_only=True, eq=False):
+    """A client's order at a venue. resting: its entry in the book while it is live. notional: sum of px * qty filled.
+
+    is_triggered: its stop was met. ts: of its latest report before a restart. rank: see rule 3.
+    """
 
     venue: str
     client: str
@@ -49,6 +64,10 @@ class ClientOrder(msgspec.Struct, kw_only=True):
     px: int
     tif: TimeInForce
     min_qty: int = 0
+    terms: Terms = PLAIN
+    is_triggered: bool = False
+    ts: int = 0
+    rank: int = 0
     cum_qty: int = 0
     notional: int = 0
     status: OrdStatus = OrdStatus.NEW
@@ -67,18 +86,19 @@ class ClientOrder(msgspec.Struct, kw_only=True):
 class Blotter:
     """See the rules above."""
 
-    def __init__(self, prefix: str = ""):
+    def __init__(self, prefix: str = "", fees: Fees | None = None):
         self._prefix = prefix
-        self._order_count = self._exec_count = 0
+        self._fees = fees
+        self._order_count = self._exec_count = self._rank = 0
         self._orders: dict[tuple[str, str, str], ClientOrder] = {}
+        self._fills: dict[str, tuple[ClientOrder, int, int]] = {}  # by ExecID: order, quantity and price as they stand
 
     def find(self, venue: str, client: str, cl_ord_id: str) -> ClientOrder | None:
         return self._orders.get((venue, client, cl_ord_id))
 
     def live(self, venue: str, client: str) -> list[ClientOrder]:
-        """A client's orders at a venue that may trade, each once, oldest first."""
-        found = {o.order_id: o for o in self._orders.values() if (o.venue, o.client) == (venue, client) and o.status in LIVE}
-        return list(found.values())
+        """A client's live orders at a venue, the oldest first."""
+        return list({o.order_id: o for (v, c, _), o in self._orders.items() if (v, c) == (venue, client) and o.status in LIVE}.values())
 
     def admit(self, request: NewOrderSingle, status: OrdStatus = OrdStatus.NEW) -> ClientOrder:
         """Open an order under the next OrderID."""
@@ -95,10 +115,17 @@ class Blotter:
             px=request.px,
             tif=request.tif,
             min_qty=request.min_qty,
+            terms=request.terms,
             status=status,
         )
+        self.moved(order)
         self._orders[request.venue, request.client, request.cl_ord_id] = order
         return order
+
+    def moved(self, order: ClientOrder) -> None:
+        """It stands behind everybody now."""
+        self._rank += 1
+        order.rank = self._rank
 
     def rename(self, order: ClientOrder, request: Change) -> None:
         """Give an order the ClOrdID of the cancel or replace that was accepted. It answers to the old one too."""
@@ -125,17 +152,60 @@ class Blotter:
             px=order.px,
             tif=order.tif,
             min_qty=order.min_qty,
+            terms=order.terms,
             **more,
         )
 
-    def fill(self, order: ClientOrder, ts: int, fill: Fill, last_liquidity_ind: int) -> Trade:
+    def fill(self, order: ClientOrder, ts: int, fill: Fill, last_liquidity_ind: int, last_capacity: str = "1") -> Trade:
         """Book a fill of a live order."""
+        assert order.status in LIVE
+        assert order.cum_qty + fill.qty <= order.order_qty
+        return self.late_fill(order, ts, fill, last_liquidity_ind, last_capacity)
+
+    def late_fill(self, order: ClientOrder, ts: int, fill: Fill, last_liquidity_ind: int, last_capacity: str = "1") -> Trade:
+        """Book a fill of an order that may be over: the quantity changes, an ended order's state does not (D35)."""
         order.cum_qty += fill.qty
         order.notional += fill.px * fill.qty
-        assert order.status in LIVE
-        assert order.cum_qty <= order.order_qty
-        order.status = OrdStatus.FILLED if order.cum_qty == order.order_qty else OrdStatus.PARTIALLY_FILLED
-        return self.report(Trade, order, ts, last_qty=fill.qty, last_px=fill.px, last_liquidity_ind=last_liquidity_ind)
+        self._settle(order)
+        fee = self._fees.of(order.venue, order.symbol, fill.qty, last_liquidity_ind) if self._fees else 0
+        traded = self.report(
+            Trade, order, ts, last_qty=fill.qty, last_px=fill.px, last_liquidity_ind=last_liquidity_ind, fee=fee, last_capacity=last_capacity
+        )
+        self._fills[traded.exec_id] = order, fill.qty, fill.px
+        return traded
+
+    def fill_of(self, exec_id: str) -> tuple[ClientOrder, int, int] | None:
+        """Order, quantity and price of a fill that stands; None of one that never was or was taken back."""
+        return self._fills.get(exec_id)
+
+    def fills(self) -> list[str]:
+        """ExecIDs of the fills that stand, the latest last."""
+        return list(self._fills)
+
+    def bust(self, ts: int, exec_id: str) -> TradeCancel:
+        """Take a fill back."""
+        order, qty, px = self._fills.pop(exec_id)
+        order.cum_qty -= qty
+        order.notional -= px * qty
+        self._settle(order)
+        return self.report(TradeCancel, order, ts, exec_ref_id=exec_id, last_qty=qty, last_px=px)
+
+    def correct(self, ts: int, exec_id: str, qty: int, px: int) -> TradeCorrect:
+        """Change a fill's quantity and price."""
+        order, was_qty, was_px = self._fills.pop(exec_id)
+        order.cum_qty += qty - was_qty
+        order.notional += px * qty - was_px * was_qty
+        assert 0 <= order.cum_qty <= order.order_qty
+        self._settle(order)
+        corrected = self.report(TradeCorrect, order, ts, exec_ref_id=exec_id, last_qty=qty, last_px=px)
+        self._fills[corrected.exec_id] = order, qty, px
+        return corrected
+
+    def _settle(self, order: ClientOrder) -> None:
+        """The status that the quantity of an order that was not ended otherwise makes."""
+        if order.status in (*LIVE, OrdStatus.FILLED):
+            is_over = order.cum_qty >= order.order_qty
+            order.status = OrdStatus.FILLED if is_over else OrdStatus.PARTIALLY_FILLED if order.cum_qty else OrdStatus.NEW
 
     def end(self, kind: type[E], order: ClientOrder, ts: int, **more: Any) -> E:
         """End a live order with what it has. It rests nowhere any more."""
@@ -151,7 +221,7 @@ class Blotter:
     def reject_duplicate(self, ts: int, request: NewOrderSingle, known: ClientOrder) -> Rejected:
         """F.1.a: the second order is refused, the report shows the first."""
         text = f"ClOrdID {request.cl_ord_id} is already in use"
-        return self.report(Rejected, known, ts, ord_rej_reason=6, text=text)
+        return self.report(Rejected, known, ts, ord_rej_reason=DUPLICATE, text=text)
 
     def changeable(self, ts: int, request: Change, out: MutableSequence[Any]) -> ClientOrder | None:
         """The live order that a cancel or replace means; None after a CancelReject."""
@@ -188,6 +258,14 @@ class Blotter:
             )
         )
 
+    def mass_canceled(self, ts: int, request: OrderMassCancelRequest, affected: int, text: str = "") -> MassCancelReport:
+        """Answer a mass cancel. text: why it was refused."""
+        self._order_count += 1
+        return MassCancelReport(
+            venue=request.venue, client=request.client, ts=ts, order_id=f"{self._prefix}O{self._order_count}", cl_ord_id=request.cl_ord_id,
+            kind=request.kind, response="0" if text else request.kind, affected=affected, text=text,
+        )  # fmt: skip
+
     def unknown(self, request: OrderStatusRequest, ts: int) -> OrderStatus:
         """Answer about an order that was never seen (Appendix D, G.1.a)."""
         return OrderStatus(
@@ -207,10 +285,13 @@ class Blotter:
         )
 
     def restore(self, past: Iterable[AnyReport]) -> list[ClientOrder]:
-        """Take over the orders of a market that died, from its reports in order. Returns those that were live, oldest first."""
+        """Take over the orders of a market that died, from its reports in order. Returns those that were live, by rank."""
         by_id: dict[str, ClientOrder] = {}
         for report in past:
             if isinstance(report, CancelReject):
+                continue
+            if isinstance(report, MassCancelReport):
+                self._order_count = max(self._order_count, int(report.order_id[len(self._prefix) + 1 :]))
                 continue
             self._exec_count = max(self._exec_count, int(report.exec_id[len(self._prefix) + 1 :]))
             if isinstance(report, OrderStatus):
@@ -219,17 +300,32 @@ class Blotter:
             if order is None:
                 self._order_count = max(self._order_count, int(report.order_id[len(self._prefix) + 1 :]))
                 order = by_id[report.order_id] = _first_seen(report)
-            elif isinstance(report, Rejected):
+                self.moved(order)
+            elif isinstance(report, Rejected) and report.ord_rej_reason == DUPLICATE:
                 continue  # a duplicate of this order was refused: nothing happened to the order itself
+            if isinstance(report, Replaced) and not keeps_place(order, report):
+                self.moved(order)
+            self._remember(order, report)
             order.cl_ord_id, order.order_qty = report.cl_ord_id, report.order_qty
             order.ord_type, order.px, order.tif = report.ord_type, report.px, report.tif
-            order.min_qty = report.min_qty
+            order.min_qty, order.terms, order.ts = report.min_qty, report.terms, report.ts
             order.status, order.cum_qty = report.ord_status, report.cum_qty
-            order.notional = report.avg_px * report.cum_qty
             if isinstance(report, Replaced | Canceled) and report.orig_cl_ord_id:
                 order.orig_cl_ord_id = report.orig_cl_ord_id
             self._orders[order.venue, order.client, order.cl_ord_id] = order
-        return [o for o in by_id.values() if o.status in LIVE]
+        return sorted((o for o in by_id.values() if o.status in LIVE), key=lambda o: o.rank)
+
+    def _remember(self, order: ClientOrder, report: Report) -> None:
+        """Its fills, one by one, and whether its stop was met."""
+        if isinstance(report, TradeCancel | TradeCorrect):
+            _, qty, px = self._fills.pop(report.exec_ref_id)
+            order.notional -= qty * px
+        if isinstance(report, Trade | TradeCorrect):
+            order.notional += report.last_qty * report.last_px
+            self._fills[report.exec_id] = order, report.last_qty, report.last_px
+        if isinstance(report, Replaced) and report.terms.stop_px != order.terms.stop_px:
+            order.is_triggered = False
+        order.is_triggered |= isinstance(report, Restated) and report.text == TRIGGERED
 
     def _next_exec_id(self) -> str:
         self._exec_count += 1
@@ -249,4 +345,11 @@ def _first_seen(report: Report) -> ClientOrder:
         px=report.px,
         tif=report.tif,
         min_qty=report.min_qty,
+        terms=report.terms,
     )
+
+
+def keeps_place(order: ClientOrder, wish: NewOrderSingle | OrderCancelReplaceRequest | Replaced) -> bool:
+    """Whether a replace changes nothing but the quantity, downwards: only then the order keeps its place."""
+    same = (wish.ord_type, wish.px, wish.tif, wish.min_qty, wish.terms) == (order.ord_type, order.px, order.tif, order.min_qty, order.terms)
+    return same and wish.order_qty <= order.order_qty

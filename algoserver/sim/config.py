@@ -11,6 +11,7 @@ import msgspec
 
 from algoserver.domain.types import DAY, SECOND, Instrument, px, qty, utc
 from algoserver.settings import ClockConfig, Entry, HoursConfig, read, time_of_day
+from algoserver.sim.selftrade import Mode
 
 
 class SessionHours(HoursConfig, frozen=True, kw_only=True):
@@ -23,31 +24,63 @@ class SessionHours(HoursConfig, frozen=True, kw_only=True):
         return (opens, closes) if ts < closes else (opens + DAY, closes + DAY)
 
 
+class DealerConfig(Entry, frozen=True):
+    """How a dealer quotes and looks: see dealer.py. Sizes in the instrument's units, times in market milliseconds."""
+
+    half_spread_ticks: int = 1
+    quote_qty: int = 1_000
+    valid_ms: int = 2_000
+    hold_ms: int = 50
+    tolerance_ticks: int = 0
+
+    def __post_init__(self) -> None:
+        if self.half_spread_ticks < 0 or self.tolerance_ticks < 0 or self.hold_ms < 0:
+            raise ValueError("`half_spread_ticks`, `tolerance_ticks` and `hold_ms` must not be negative")
+        if self.quote_qty < 1 or self.valid_ms < 1:
+            raise ValueError("`quote_qty` and `valid_ms` must be at least 1")
+
+
 class VenueConfig(Entry, frozen=True):
     """name: SenderCompID of the venue. share: a lit venue's part of the background volume; all shares sum to 1.
 
-    auctions: whether a lit venue opens and closes the day with a call auction, unless the market is always open.
+    auctions: whether a lit venue opens and closes the day with a call auction, unless the market is always open, and reopens with one.
     A dark venue has hidden orders of the crowd instead. hidden: their quantity, both sides together, as a share of the recorded
     volume. hidden_trades: mean size of one, in background trades (trade_qty). hidden_s: market seconds that one waits, mean.
-    cancel_on_disconnect: a client's orders end with his session.
+    firm_up_ms: how long an invited indication has to firm up, market time, 0 for a dark venue that takes none.
+    self_trade: selftrade.py. iceberg_jitter: how much a new tip may differ, fraction of the display (lit.py).
+    maker_fee, taker_fee, auction_fee: money per whole unit of quantity, negative for a rebate (fees.py).
     """
 
     name: str
     share: float = 0.0
-    kind: Literal["lit", "dark"] = "lit"
+    kind: Literal["lit", "dark", "dealer"] = "lit"
     auctions: bool = False
     hidden: float = 0.0
     hidden_trades: float = 4.0
     hidden_s: float = 30.0
-    cancel_on_disconnect: bool = False
+    firm_up_ms: int = 0
+    self_trade: Mode = "allow"
+    iceberg_jitter: float = 0.0
+    maker_fee: str = "0"
+    taker_fee: str = "0"
+    auction_fee: str = "0"
+    dealer: DealerConfig | None = None
 
     def __post_init__(self) -> None:
-        if (self.kind == "lit") != (self.share > 0) or (self.kind == "lit" and self.hidden):
-            raise ValueError("a lit venue has a positive `share` and no `hidden`, a dark one no `share`")
-        if self.kind == "dark" and self.auctions:
-            raise ValueError("a dark venue has no `auctions`")
-        if self.hidden < 0 or self.hidden_trades <= 0 or self.hidden_s <= 0:
-            raise ValueError("`hidden` must not be negative, `hidden_trades` and `hidden_s` must be positive")
+        if (self.kind == "lit") != (self.share > 0) or (self.kind != "dark" and (self.hidden or self.firm_up_ms)):
+            raise ValueError("a lit venue has a positive `share`, any other no `share`; `hidden` and `firm_up_ms` are a dark one's")
+        if self.kind != "lit" and (self.auctions or self.iceberg_jitter):
+            raise ValueError("only a lit venue has `auctions` and `iceberg_jitter`")
+        if self.hidden < 0 or self.hidden_trades <= 0 or self.hidden_s <= 0 or self.firm_up_ms < 0:
+            raise ValueError("`hidden` and `firm_up_ms` must not be negative, `hidden_trades` and `hidden_s` must be positive")
+        if not 0 <= self.iceberg_jitter < 1:
+            raise ValueError("`iceberg_jitter` is a fraction, 0 to below 1")
+        if (self.kind == "dealer") != (self.dealer is not None):
+            raise ValueError("a dealer has a table `dealer`, nobody else has")
+        if self.kind == "dealer" and self.self_trade != "allow":
+            raise ValueError("`self_trade` is not a dealer's: nobody but he trades with his clients")
+        for fee in (self.maker_fee, self.taker_fee, self.auction_fee):
+            px(fee)
 
 
 class FlowConfig(Entry, frozen=True):
@@ -83,6 +116,19 @@ class TapeConfig(Entry, frozen=True):
     repeat: bool = False
 
 
+class LuldConfig(Entry, frozen=True):
+    """Limit up, limit down (luld.py). band: fraction of the reference, each way. The others: market seconds."""
+
+    band: float
+    window_s: int = 300
+    limit_s: int = 15
+    pause_s: int = 300
+
+    def __post_init__(self) -> None:
+        if not 0 < self.band < 1 or self.window_s < 1 or self.limit_s < 0 or self.pause_s < 1:
+            raise ValueError("`band` is a fraction between 0 and 1, `window_s` and `pause_s` are at least 1, `limit_s` is not negative")
+
+
 class InstrumentConfig(Entry, frozen=True):
     """One listing, on every venue of the scenario."""
 
@@ -93,10 +139,13 @@ class InstrumentConfig(Entry, frozen=True):
     qty_decimals: int = 0
     flow: FlowConfig | None = None
     tape: TapeConfig | None = None
+    luld: LuldConfig | None = None
 
     def __post_init__(self) -> None:
         if (self.flow is None) == (self.tape is None):
             raise ValueError("needs either `flow` or `tape`")
+        if self.luld is not None and self.tape is not None:
+            raise ValueError("`luld` needs `flow`: a tape trades when it was recorded")
         if self.instrument().tick <= 0 or self.instrument().lot <= 0 or self.instrument().round_lot % self.instrument().lot:
             raise ValueError("`tick` and `lot` must be positive, `round_lot` a multiple of `lot`")
         if self.flow is not None and px(self.flow.price) % px(self.tick):
@@ -136,15 +185,39 @@ class CopyConfig(Entry, frozen=True):
     client: str
 
 
+class ClientConfig(Entry, frozen=True):
+    """What a venue does about a client's session. name: its TargetCompID. venue: "" for every one.
+
+    cancel_on_disconnect: when the session goes down, its live orders are canceled. messages_per_s: application messages in any
+    second of market time, 0 for no bound; cancels always pass.
+    """
+
+    name: str
+    venue: str = ""
+    cancel_on_disconnect: bool = False
+    messages_per_s: int = 0
+
+    def __post_init__(self) -> None:
+        if self.messages_per_s < 0:
+            raise ValueError("`messages_per_s` must not be negative")
+
+
 class Scenario(Entry, frozen=True):
-    """A whole market. book_interval_ms: market time between two book updates of a subscription."""
+    """A whole market. book_interval_ms: market time between two book updates of a subscription.
+
+    imbalance_s: market seconds before an auction from which on what it would come to is published, every five seconds; 0: never.
+    on_restart: what becomes of clients' live orders when the simulator starts again; kept, they stand in the books as they did.
+    """
 
     seed: int
     venues: list[VenueConfig]
     instruments: list[InstrumentConfig]
     halts: list[HaltConfig] = msgspec.field(default_factory=list)
+    clients: list[ClientConfig] = msgspec.field(default_factory=list)
     drop_copies: list[CopyConfig] = msgspec.field(default_factory=list)
     book_interval_ms: int = 100
+    imbalance_s: int = 0
+    on_restart: Literal["keep", "cancel"] = "keep"
     clock: ClockConfig = msgspec.field(default_factory=ClockConfig)
     session: SessionHours = msgspec.field(default_factory=SessionHours)
 
@@ -156,12 +229,14 @@ class Scenario(Entry, frozen=True):
         if abs(sum(v.share for v in self.venues) - 1) > 1e-9:
             raise ValueError("the `share` of all lit `venues` must sum to 1")
         if len(self.lit_venues) < len(names) and any(px(i.tick) % 2 for i in self.instruments):
-            raise ValueError("a dark venue trades at half ticks: each `tick` must be an even number of 0.00000001")
+            raise ValueError("a dark venue and a dealer look at half ticks: each `tick` must be an even number of 0.00000001")
+        if self.book_interval_ms < 1 or self.imbalance_s < 0:
+            raise ValueError("`book_interval_ms` must be at least 1, `imbalance_s` must not be negative")
+        if any(c.venue and c.venue not in names for c in self.clients):
+            raise ValueError("`venue` of `clients` must be one of `venues`")
         copies = [c.session for c in self.drop_copies]
         if len(set(copies)) < len(copies) or any(c.client in copies for c in self.drop_copies):
             raise ValueError("`drop_copies`: each `session` once, and none of another copy")
-        if self.book_interval_ms < 1:
-            raise ValueError("`book_interval_ms` must be at least 1")
         flowing = [i.symbol for i in self.instruments if i.flow]
         if any(h.symbol not in flowing for h in self.halts):
             raise ValueError("`symbol` of `halts` must be an instrument with `flow`: a tape trades when it was recorded")
@@ -172,6 +247,11 @@ class Scenario(Entry, frozen=True):
     def lit_venues(self) -> list[VenueConfig]:
         """Those with a book, which the background flow trades at."""
         return [v for v in self.venues if v.kind == "lit"]
+
+    def client(self, venue: str, name: str) -> ClientConfig:
+        """What is said about a client at a venue; the entry that names the venue before the one for all."""
+        entries = {c.venue: c for c in self.clients if c.name == name}
+        return entries.get(venue) or entries.get("") or ClientConfig(name=name)
 
 
 def load(path: Path) -> Scenario:

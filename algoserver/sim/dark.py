@@ -11,6 +11,7 @@ lit venues print. When they come, their sides, sizes and patience are drawn from
 so neither they nor the lit books depend on who rests here, and what a client took of one is gone.
 Rule 5: nothing is published but trades. When the mid moves, orders whose limit now allows it meet, buys first.
 Rule 6: a replace keeps its place only if it changes nothing but the quantity, downwards.
+Rule 7: orders of one client pass each other by, unless the venue lets them meet (ST-5).
 """
 
 import random
@@ -19,10 +20,9 @@ from functools import partial
 from heapq import heappop, heappush
 from typing import Any
 
-from algoserver.domain.types import SECOND, Instrument, OrdType, TimeInForce, qty_text
+from algoserver.domain.types import SECOND, Instrument, TimeInForce
 from algoserver.sim.book import Book, Fill, Level, Match, Order
 from algoserver.sim.config import FlowConfig, Scenario, SessionHours, VenueConfig
-from algoserver.sim.reports import NewOrderSingle, OrderCancelReplaceRequest
 from algoserver.sim.source import FOREVER
 from algoserver.sim.volume import VolumePath, recorded_bins
 
@@ -42,8 +42,9 @@ class Hidden(Order):
 class DarkBook:
     """One instrument at one dark venue. mid: tells the price at which it trades now, 0 for none."""
 
-    def __init__(self, mid: Callable[[], int]):
+    def __init__(self, mid: Callable[[], int], may_self_trade: bool = True):
         self._mid = mid
+        self._may_self_trade = may_self_trade
         self._queues = {1: Level(1, 0), -1: Level(-1, 0)}
         self._met_px = 0  # the mid at which everybody who rests has looked for somebody
         self._clients = 0  # how many of those who rest are clients: most of the time none
@@ -54,11 +55,15 @@ class DarkBook:
         assert order.level is None
         fills = self._meet(order)
         if order.leaves and tif is TimeInForce.DAY:
-            queue = order.level = self._queues[order.sign]
-            queue.orders.append(order)
-            queue.qty += order.leaves
-            self._clients += order.owner is not None
+            self.rest(order)
         return fills
+
+    def rest(self, order: Hidden) -> None:
+        """Let an order wait, without looking for somebody."""
+        queue = order.level = self._queues[order.sign]
+        queue.orders.append(order)
+        queue.qty += order.leaves
+        self._clients += order.owner is not None
 
     def cancel(self, order: Hidden) -> int:
         """Take a resting order out; returns the quantity that was open."""
@@ -105,7 +110,7 @@ class DarkBook:
         others = self._queues[-order.sign].orders
         while order.leaves and px and _allows(order, px):
             # From the front each time: a trade may have brought what is left below MinQty, and then smaller orders fit.
-            other = next((o for o in others if isinstance(o, Hidden) and _fit(order, o, px)), None)
+            other = next((o for o in others if isinstance(o, Hidden) and self._fit(order, o, px)), None)
             if other is None:
                 break
             qty = min(order.leaves, other.leaves)
@@ -116,6 +121,15 @@ class DarkBook:
                 self._take(order, qty)
             fills.append(Fill(other, px, qty))
         return fills
+
+    def _fit(self, one: Hidden, other: Hidden, px: int) -> bool:
+        qty = min(one.leaves, other.leaves)
+        is_enough = all(qty >= min(o.min_qty, o.leaves) for o in (one, other))
+        if not is_enough or not _allows(other, px):
+            return False
+        if one.owner is None or other.owner is None:
+            return one.owner is not other.owner  # the crowd does not meet itself
+        return self._may_self_trade or one.owner.client != other.owner.client
 
     def _take(self, order: Order, qty: int) -> None:
         """The only place where a resting quantity is taken off."""
@@ -195,7 +209,7 @@ class Dark:
         self._came = 0
         for venue in config.venues:
             for entry in config.instruments if venue.kind == "dark" else ():
-                book = DarkBook(partial(_trading_mid, entry.symbol, halted, list(books[entry.symbol].values())))
+                book = DarkBook(partial(_trading_mid, entry.symbol, halted, list(books[entry.symbol].values())), venue.self_trade == "allow")
                 self._books[venue.name, entry.symbol] = book
                 self._of.setdefault(entry.symbol, []).append((venue.name, book))
                 if entry.flow is not None and venue.hidden > 0:
@@ -250,29 +264,5 @@ def mid(books: list[Book]) -> int:
     return (max(bids) + min(asks)) // 2
 
 
-def misfit(request: NewOrderSingle | OrderCancelReplaceRequest, instrument: Instrument, is_dark: bool) -> tuple[int, str] | None:
-    """What is wrong with a request's kind for this venue: OrdRejReason (103) and what to change."""
-    if not is_dark:
-        if request.min_qty:
-            return 11, "MinQty (110) is not supported by this venue"
-        if request.ord_type is OrdType.PEGGED:
-            return 11, "OrdType 'P' is not supported by this venue: 1 and 2 are"
-        return None
-    if request.ord_type is OrdType.MARKET:
-        return 11, "OrdType '1' is not supported by this venue: P (pegged to the mid, 18=M) and 2 are"
-    if request.tif not in (TimeInForce.DAY, TimeInForce.IOC):
-        return 11, f"TimeInForce {request.tif.value!r} is not supported by this venue: 0 and 3 are"
-    if not 0 <= request.min_qty <= request.order_qty or request.min_qty % instrument.lot:
-        d = instrument.qty_decimals
-        return 13, f"MinQty (110) {qty_text(request.min_qty, d)} is not a multiple of lot {qty_text(instrument.lot, d)} up to OrderQty"
-    return None
-
-
 def _allows(order: Hidden, px: int) -> bool:
     return not order.px or (px - order.px) * order.sign <= 0
-
-
-def _fit(one: Hidden, other: Hidden, px: int) -> bool:
-    qty = min(one.leaves, other.leaves)
-    is_enough = all(qty >= min(o.min_qty, o.leaves) for o in (one, other))
-    return is_enough and _allows(other, px) and (one.owner is not None or other.owner is not None)

@@ -3,10 +3,13 @@
 Rule 1: one thread drains the inbox, moves the market to the clock's time, writes the ledger and only then sends.
 Rule 2: after a kill, each session expects the message after the last one in the ledger, so the engine asks for what
 was received but not processed. A message that was processed is known by its number and ignored when it comes again.
-Rule 3: orders that were live at the kill are canceled ("venue restarted"). Their reports are sent again first with
-PossResend (97=Y), so that a receiver who missed one is complete; he knows the others by ExecID.
+Rule 3: orders that were live at the kill stand again as they did; what may not have left is sent again with PossResend (97=Y).
+Where the scenario says so they are canceled instead ("venue restarted"), and all their reports are sent again before that, so that a
+receiver who missed one is complete; he knows the others by ExecID. Halts, prices and sequence numbers go on too.
 Rule 4: a drop copy hears what its client hears, behind him, and may say nothing.
 Rule 5: market data is only for who is logged on: a session that goes down has no subscriptions any more.
+COD-1: when a session with cancel_on_disconnect goes down, its client's live orders at that venue are canceled, those for auctions too.
+THR-1: over messages_per_s, D is rejected (103=99), G refused (102=99), anything else answered by j; F and q always pass (throttle.py).
 """
 
 import queue
@@ -21,17 +24,36 @@ from algoserver.clock import Clock
 from algoserver.fix.endpoint import DICTIONARIES, Endpoint, stored_exec_ids
 from algoserver.log import open_log
 from algoserver.settings import ClockConfig
-from algoserver.sim import codec
+from algoserver.sim import codec, codec_reports
 from algoserver.sim.config import load
 from algoserver.sim.exchange import Exchange
+from algoserver.sim.halts import Mark
 from algoserver.sim.ledger import Ledger, Line
-from algoserver.sim.marketdata import MarketData, session_status
-from algoserver.sim.reports import Answer, AnyReport, Canceled, CancelReject, OrderStatus, SecurityStatus, TradePrint
+from algoserver.sim.marketdata import MarketData
+from algoserver.sim.reports import (
+    Answer,
+    AnyReport,
+    Canceled,
+    CancelReject,
+    Expired,
+    Imbalance,
+    MassCancelReport,
+    NewOrderSingle,
+    OrderCancelReplaceRequest,
+    OrderMassCancelRequest,
+    OrderStatus,
+    Request,
+    SecurityStatus,
+    TradePrint,
+)
+from algoserver.sim.throttle import Throttle
 
 MS = 1_000_000
 TURN_MIN_S = 0.002  # market events are gathered this long (wall): a turn costs more than the events in it
 TURN_MAX_S = 0.5  # how late a signal or a stepped clock may be noticed
 STOP = ("stop", "", "")
+MARK_NS = 10_000_000_000  # market time between two notes of where prices are
+THROTTLED = "throttled: more than {} messages a second"
 
 
 class Face:
@@ -48,35 +70,40 @@ class Face:
         self._copies = copies or {}  # session's CompID -> whose reports
         self._now = 0
         self._owed: dict[str, list[str]] = {}  # by session: bodies to send at its first logon after a restart
+        self._throttle = Throttle(exchange.config)
+        self._mark = Mark()
+        self._mark_ts = 0
         self._log = structlog.get_logger()
 
     def restore(self) -> None:
         """Bring back what the ledger knows. Before the endpoint starts."""
         self._now = self._clock.now()
         ledger = self._ledger
-        canceled = self._exchange.restore(self._now, ledger.reports)
-        lines = [Line(reports=list(canceled))] if canceled else []
+        if ledger.mark is not None:
+            self._exchange.remember(ledger.mark, self._now)
+        ended = self._exchange.restore(self._now, ledger.reports)
+        lines = [Line(reports=list(ended))] if ended else []
         if not ledger.is_new:
             for session in self._endpoint.sessions:
                 self._endpoint.rewind(session, ledger.last_seq.get(session, 0) + 1)
-                lines.append(self._owe(session, canceled))
+                lines.append(self._owe(session, ended))
             ledger.write(lines)
         ledger.reports = []
-        self._exchange.advance(self._now)
+        # The first turn starts the market: what it then does to orders that stand again is told like anything else.
 
-    def _owe(self, session: str, canceled: list[Canceled]) -> Line:
-        """Note what a session is to be told at its next logon: what it may have missed, then the cancels."""
+    def _owe(self, session: str, ended: list[Canceled | Expired]) -> Line:
+        """Note what a session is to be told at its next logon: what it may have missed, then what ended meanwhile."""
         ledger = self._ledger
-        live = {r.order_id for r in canceled}
+        live = {r.order_id for r in ended}
         stored = stored_exec_ids(self._endpoint.store_dir, session)
         owed = ledger.owed.get(session, [])
         # They leave in this order, the last for the first time: all left, and the kill came before the ledger's note of it.
         if owed and owed[-1] in stored:
             owed = []
         missed = {*owed, *(e for e in ledger.unconfirmed if e not in stored)}
-        mine = [r for r in ledger.reports if not isinstance(r, CancelReject | OrderStatus) and session in self._hearers(r)]
+        mine = [r for r in ledger.reports if not isinstance(r, CancelReject | MassCancelReport | OrderStatus) and session in self._hearers(r)]
         past = [r for r in mine if r.order_id in live or r.exec_id in missed]
-        now = [r for r in canceled if session in self._hearers(r)]
+        now = [r for r in ended if session in self._hearers(r)]
         self._owed[session] = [self._body(r, session, poss_resend=True) for r in past] + [self._body(r, session) for r in now]
         return Line(session=session, owed=[r.exec_id for r in [*past, *now]])
 
@@ -99,15 +126,14 @@ class Face:
                 self._log.info("session", session=session, state=kind, reason=text)
                 self._market_data.drop(session)
                 if kind == "down":
-                    venue, _, client = session.partition(":")[2].partition("->")
-                    if venue in self._exchange.venues:
-                        self._answer(self._exchange.disconnected(self._now, venue, client), "", 0, lines, sends)
+                    self._gone(session, lines, sends)
                 if kind == "up" and (owed := self._owed.pop(session, [])):
                     sends += [(session, body) for body in owed]
                     paid.append(Line(session=session, owed=[]))
             elif kind == "rejected":
                 self._log.warning("peer rejected a message", session=session, message=text.replace(codec.SOH, "|"))
         sends += self._market_data.books(self._now)
+        self._note(lines)
         if lines:
             self._ledger.write(lines)
         for session, body in sends:
@@ -123,11 +149,14 @@ class Face:
         venue, _, client = session.partition(":")[2].partition("->")
         msg_type, is_poss_dup = fields["35"], fields.get("43") == "Y"
         if not text.isascii():
-            sends.append((session, codec.business_reject(fields, 0, "only ASCII is understood here")))
+            sends.append((session, codec_reports.business_reject(fields, 0, "only ASCII is understood here")))
         elif client in self._copies:
-            sends.append((session, codec.business_reject(fields, 6, "a drop copy only listens")))
+            sends.append((session, codec_reports.business_reject(fields, 6, "a drop copy only listens")))
         elif venue not in self._exchange.venues:
-            sends.append((session, codec.business_reject(fields, 4, f"venue {venue} is not part of this market")))
+            sends.append((session, codec_reports.business_reject(fields, 4, f"venue {venue} is not part of this market")))
+        elif msg_type not in codec.REQUESTS and not self._throttle.admits(session, venue, client, self._now):
+            limit = self._exchange.config.client(venue, client).messages_per_s
+            sends.append((session, codec_reports.business_reject(fields, 0, THROTTLED.format(limit))))
         elif msg_type == "V":
             # A request from before a gap: the subscription ended with its session, and whoever wants it asks again.
             if not is_poss_dup:
@@ -135,11 +164,11 @@ class Face:
         elif msg_type == "e":
             sends += [(session, body) for body in self._market_data.watch(self._now, session, venue, pairs)]
         elif msg_type == "g":
-            sends.append((session, session_status(fields.get("335", ""))))
+            sends.append((session, self._market_data.session_status(fields.get("335", ""))))
         elif msg_type in codec.REQUESTS:
             self._order(session, venue, client, fields, lines, sends)
         else:
-            sends.append((session, codec.business_reject(fields, 3, f"MsgType {msg_type} is not supported: D, F, G, H, V, e and g are")))
+            sends.append((session, codec_reports.business_reject(fields, 3, f"MsgType {msg_type} is not supported: D, F, G, H, q, V, e and g are")))
 
     def _order(
         self, session: str, venue: str, client: str, fields: dict[str, str], lines: list[Line], sends: list[tuple[str, str]]
@@ -152,10 +181,20 @@ class Face:
                 return
             seq = max(seq, last_seq)
         self._ledger.last_seq[session] = seq
-        request = codec.request(fields, venue, client, self._exchange.instruments)
+        is_mass = fields["35"] == "q"
+        request: Request | OrderMassCancelRequest | codec.Unreadable | codec.Garbled = (
+            codec.mass_cancel(fields, venue, client) if is_mass else codec.request(fields, venue, client, self._exchange.instruments)
+        )
         answers: list[Answer] = []
-        if isinstance(request, codec.Garbled):
-            sends.append((session, codec.business_reject(fields, request.reason, request.text)))
+        if fields["35"] not in ("F", "q") and not self._throttle.admits(session, venue, client, self._now):
+            text = THROTTLED.format(self._exchange.config.client(venue, client).messages_per_s)
+            asked = request.request if isinstance(request, codec.Unreadable) else request
+            if isinstance(asked, NewOrderSingle | OrderCancelReplaceRequest):
+                answers = self._exchange.refuse(self._now, asked, 99, text)
+            else:
+                sends.append((session, codec_reports.business_reject(fields, 0, text)))
+        elif isinstance(request, codec.Garbled):
+            sends.append((session, codec_reports.business_reject(fields, request.reason, request.text)))
         elif isinstance(request, codec.Unreadable):
             answers = self._exchange.refuse(self._now, request.request, request.reason, request.text)
         else:
@@ -164,7 +203,8 @@ class Face:
 
     def _answer(self, answers: list[Answer], session: str, seq: int, lines: list[Line], sends: list[tuple[str, str]]) -> None:
         """Sort answers into the ledger's line and the messages to send: reports before the prints of the same moment."""
-        reports = [a for a in answers if not isinstance(a, TradePrint | SecurityStatus)]
+        reports = [a for a in answers if not isinstance(a, TradePrint | SecurityStatus | Imbalance)]
+        sends += self._market_data.imbalances([a for a in answers if isinstance(a, Imbalance)])
         sends += self._market_data.statuses([a for a in answers if isinstance(a, SecurityStatus)])
         prints = [a for a in answers if isinstance(a, TradePrint)]
         if reports or session:
@@ -180,8 +220,21 @@ class Face:
         return [_session(report), *(f"FIX.4.4:{report.venue}->{name}" for name in copies)]
 
     def _body(self, report: AnyReport, session: str, poss_resend: bool = False) -> str:
-        body = codec.report(report, self._exchange.instruments, poss_resend)
-        return body if session == _session(report) else codec.copy(body, report.client)
+        body = codec_reports.report(report, self._exchange.instruments, poss_resend)
+        return body if session == _session(report) else codec_reports.copy(body, report.client)
+
+    def _gone(self, session: str, lines: list[Line], sends: list[tuple[str, str]]) -> None:
+        """A session is down."""
+        venue, _, client = session.partition(":")[2].partition("->")
+        if venue in self._exchange.venues and self._exchange.config.client(venue, client).cancel_on_disconnect:
+            self._answer(self._exchange.end_client(self._now, venue, client, "cancel on disconnect"), "", 0, lines, sends)
+
+    def _note(self, lines: list[Line]) -> None:
+        """Where prices are and what is halted, for whoever goes on from here: at changes of the one, and now and then of the other."""
+        mark = self._exchange.mark()
+        if self._now >= self._mark_ts or mark.stops != self._mark.stops:
+            self._mark, self._mark_ts = mark, self._now + MARK_NS
+            lines.append(Line(mark=mark))
 
 
 def run(config_path: Path, state_dir: Path, port: int | None = None, epochs: ClockConfig | None = None) -> None:

@@ -112,6 +112,10 @@ class Flow:
         """The reference price, to the nearest tick."""
         return max(1, round(self._ref)) * self._tick
 
+    def shift(self, factor: float) -> None:
+        """Move the reference price to `factor` times itself; the crowd follows as it quotes."""
+        self._ref *= factor
+
     def crowd(self, tif: TimeInForce) -> list[Order]:
         """What the crowd sends to the next call auction, buyers and sellers alike in size but for chance."""
         share = self._config.opening_share if tif is TimeInForce.AT_OPEN else self._config.closing_share

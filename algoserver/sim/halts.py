@@ -1,8 +1,26 @@
 """Scripted trading halts: which instruments do not trade at a moment, and when that changes next. Pure: time is an argument."""
 
+import msgspec
+
 from algoserver.domain.types import DAY
 from algoserver.sim.config import HaltConfig
 from algoserver.sim.source import FOREVER
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """Why an instrument does not trade. until_ts: when it does again; resting: keep or cancel; takes_orders: for the reopening auction."""
+
+    until_ts: int
+    resting: str = "keep"
+    takes_orders: bool = False
+    text: str = ""
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """Where a market stands that another may go on from. reference: the crowd's price by symbol. stops: halts that were ordered."""
+
+    reference: dict[str, int] = {}
+    stops: dict[str, Stop] = {}
 
 
 class Halts:

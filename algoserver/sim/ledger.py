@@ -13,7 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from algoserver.sim.reports import AnyReport, CancelReject
+from algoserver.sim.halts import Mark
+from algoserver.sim.reports import AnyReport, CancelReject, MassCancelReport
 
 
 class BrokenLedger(Exception):
@@ -24,6 +25,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     """seq: MsgSeqNum (34) of the message of `session` that caused `reports`; 0 if none did.
 
     owed: ExecIDs to be sent to `session` at its next logon; empty once they were. begins: first line of a write.
+    mark: where the market stands.
     """
 
     session: str = ""
@@ -32,12 +34,13 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     reports: list[AnyReport] = []
     owed: list[str] | None = None
     begins: bool = False
+    mark: Mark | None = None
 
 
 class Ledger:
     """An open ledger. is_new: there was none before.
 
-    prefix, reports, last_seq and owed (both by session) and unconfirmed (ExecIDs) are what it held when opened.
+    prefix, reports, last_seq and owed (both by session), unconfirmed (ExecIDs) and the last mark are what it held when opened.
     """
 
     def __init__(self, path: Path, new_prefix: str):
@@ -48,6 +51,7 @@ class Ledger:
         self.last_seq: dict[str, int] = {}
         self.owed: dict[str, list[str]] = {}
         self.unconfirmed: list[str] = []
+        self.mark: Mark | None = None
         kept = self._read(path)
         os.ftruncate(self._fd, kept)
         self.is_new = kept == 0
@@ -89,6 +93,7 @@ class Ledger:
             self.last_seq[line.session] = line.seq
         if line.owed is not None:
             self.owed[line.session] = line.owed
+        self.mark = line.mark or self.mark
         if line.begins:
             self.unconfirmed = []
-        self.unconfirmed += [r.exec_id for r in line.reports if not isinstance(r, CancelReject)]
+        self.unconfirmed += [r.exec_id for r in line.reports if not isinstance(r, CancelReject | MassCancelReport)]

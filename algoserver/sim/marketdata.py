@@ -3,8 +3,11 @@
 Rule 1: every trade is told, none is merged with another: one group entry (279=0, 269=2) each, in order.
 Rule 2: a book is told at most once per interval of market time, and only if its best levels changed since.
 Rule 3: 265=0 tells a book as a whole (W), 265=1 as changes of levels (X) after a first W. Trades are always X.
-Rule 4: halts (f) are told to who asked for the status of the instrument (e); a venue as a whole (g) is always open.
-Rule 5: depth is five levels a side, fewer if MarketDepth (264) asks for fewer; 0 (full book) means five.
+Rule 4: halts, price bands and imbalances (f) are told to who asked for the status of the instrument (e). A venue as a whole (g) is open
+while one of its instruments is, halted while all that are open are halted.
+Rule 5: depth is ten levels a side, fewer if MarketDepth (264) asks for fewer; 0 (full book) means ten.
+Rule 6: who asks for 269=A is told what a coming auction would come to: an entry A (270 price, 271 surplus, 277=P more buyers or Q more
+sellers) and an entry B (271 what would trade).
 """
 
 from collections.abc import Sequence
@@ -13,13 +16,17 @@ import msgspec
 
 from algoserver.domain.types import px_text, qty_text, utc_text
 from algoserver.sim.exchange import Exchange
-from algoserver.sim.reports import SecurityStatus, TradePrint
+from algoserver.sim.reports import Imbalance, SecurityStatus, TradePrint
 from algoserver.sim.source import FOREVER
 
-DEPTH = 5
-BID, OFFER, TRADE = "0", "1", "2"
-# SecurityTradingStatus (326): trading halt, resume, ready to trade, pre-open.
-HALTED, RESUMED, READY, PRE_OPEN = "2", "3", "17", "21"
+DEPTH = 10
+BID, OFFER, TRADE, IMBALANCE = "0", "1", "2", "A"
+# SecurityTradingStatus (326): trading halt, resume, trading range, ready to trade, pre-open.
+HALTED, RESUMED, RANGE, READY, PRE_OPEN = "2", "3", "6", "17", "21"
+# The same of an imbalance, and of one on the close: more buyers, more sellers, none.
+IMBALANCES = {False: {1: "7", -1: "8", 0: "12"}, True: {1: "9", -1: "10", 0: "13"}}
+# TradSesStatus (340).
+SESSION_HALTED, SESSION_OPEN, SESSION_CLOSED = "1", "2", "3"
 Levels = tuple[tuple[int, int], ...]
 Fields = Sequence[tuple[str, str]]
 
@@ -83,6 +90,22 @@ class MarketData:
                     out.append((sub.session, _incremental(sub.md_req_id, entries)))
         return out
 
+    def imbalances(self, told: list[Imbalance]) -> list[tuple[str, str]]:
+        """(session, body) for everybody who asked for imbalances, and for who asked for the status of the instrument."""
+        out = []
+        for sub in self._subscriptions.values():
+            if IMBALANCE in sub.entry_types:
+                entries = [entry for i in told if i.venue == sub.venue and i.symbol in sub.symbols for entry in self._imbalance(i)]
+                if entries:
+                    out.append((sub.session, _incremental(sub.md_req_id, entries)))
+        for i in told:
+            status = IMBALANCES[i.is_close][(i.surplus > 0) - (i.surplus < 0)]
+            d = self._exchange.instruments[i.symbol].qty_decimals
+            buys, sells = i.volume + max(i.surplus, 0), i.volume + max(-i.surplus, 0)
+            more = f"31={px_text(i.px)}\x01330={qty_text(buys, d)}\x01331={qty_text(sells, d)}\x01"
+            out += [(session, _status(req_id, i.symbol, status, i.ts) + more) for session, req_id in self._watching(i.venue, i.symbol)]
+        return out
+
     def watch(self, ts: int, session: str, venue: str, fields: Fields) -> list[str]:
         """Answer a SecurityStatusRequest (e) with how the instrument stands now; 263=1 asks for every change too."""
         first = dict(fields)
@@ -99,12 +122,21 @@ class MarketData:
 
     def statuses(self, changes: list[SecurityStatus]) -> list[tuple[str, str]]:
         """(session, body) for everybody who asked for the status of an instrument."""
-        return [
-            (session, _status(req_id, c.symbol, HALTED if c.is_halted else RESUMED, c.ts))
-            for c in changes
-            for (session, req_id), watched in self._watchers.items()
-            if watched == (c.venue, c.symbol)
-        ]
+        out = []
+        for c in changes:
+            status = RANGE if c.is_halted is None else HALTED if c.is_halted else RESUMED
+            more = f"58={c.text}\x01" if c.text else ""
+            if c.high_px:
+                more += f"332={px_text(c.high_px)}\x01333={px_text(c.low_px)}\x01"
+            out += [(session, _status(req_id, c.symbol, status, c.ts) + more) for session, req_id in self._watching(c.venue, c.symbol)]
+        return out
+
+    def session_status(self, req_id: str) -> str:
+        """Body of a TradingSessionStatus (h): the venue as a whole. Its instruments have their own hours and halts."""
+        opened = [s for s in self._exchange.instruments if self._exchange.is_open(s)]
+        is_halted = opened and all(self._exchange.is_halted(s) for s in opened)
+        status = SESSION_HALTED if is_halted else SESSION_OPEN if opened else SESSION_CLOSED
+        return f"35=h\x01335={req_id}\x01336=1\x01340={status}\x01"
 
     def books(self, ts: int) -> list[tuple[str, str]]:
         """(session, body) for every changed book, if the interval is over; else nothing."""
@@ -151,13 +183,13 @@ class MarketData:
             return "5", f"MarketDepth {depth!r} is not a number of levels"
         if kind == "1" and first.get("265", "0") not in ("0", "1"):
             return "6", f"MDUpdateType {first['265']!r}: 0 and 1 are supported"
-        if any(t == "269" and v not in (BID, OFFER, TRADE) for t, v in fields) or "269" not in first:
-            return "8", "MDEntryType: 0, 1 and 2 are supported"
+        if any(t == "269" and v not in (BID, OFFER, TRADE, IMBALANCE) for t, v in fields) or "269" not in first:
+            return "8", "MDEntryType: 0, 1, 2 and A are supported"
         return None
 
     def _levels(self, sub: Subscription, symbol: str) -> dict[str, Levels]:
-        bids, asks = self._exchange.book(sub.venue, symbol)
-        sides = {BID: bids[: sub.depth], OFFER: asks[: sub.depth]}
+        bids, asks = self._exchange.book(sub.venue, symbol, sub.depth)
+        sides = {BID: bids, OFFER: asks}
         return {t: sides[t] for t in sub.entry_types if t in sides}
 
     def _full(self, ts: int, sub: Subscription, symbol: str) -> str:
@@ -186,6 +218,18 @@ class MarketData:
         size = qty_text(t.qty, self._exchange.instruments[t.symbol].qty_decimals)
         return f"279=0\x01269=2\x0155={t.symbol}\x01270={px_text(t.px)}\x01271={size}\x01{_when(t.ts)}"
 
+    def _imbalance(self, i: Imbalance) -> list[str]:
+        d = self._exchange.instruments[i.symbol].qty_decimals
+        more = f"277={'P' if i.surplus > 0 else 'Q'}\x01" if i.surplus else ""
+        price, when = px_text(i.px), _when(i.ts)
+        return [
+            f"279=0\x01269=A\x0155={i.symbol}\x01270={price}\x01271={qty_text(abs(i.surplus), d)}\x01{when}{more}",
+            f"279=0\x01269=B\x0155={i.symbol}\x01270={price}\x01271={qty_text(i.volume, d)}\x01{when}",
+        ]
+
+    def _watching(self, venue: str, symbol: str) -> list[tuple[str, str]]:
+        return [key for key, watched in self._watchers.items() if watched == (venue, symbol)]
+
 
 def _incremental(md_req_id: str, entries: list[str]) -> str:
     return f"35=X\x01262={md_req_id}\x01268={len(entries)}\x01" + "".join(entries)
@@ -193,11 +237,6 @@ def _incremental(md_req_id: str, entries: list[str]) -> str:
 
 def _status(req_id: str, symbol: str, status: str, ts: int) -> str:
     return f"35=f\x01324={req_id}\x0155={symbol}\x01326={status}\x0160={utc_text(ts)}\x01"
-
-
-def session_status(req_id: str) -> str:
-    """Body of a TradingSessionStatus (h): this venue as a whole is open. Its instruments have their own hours and halts."""
-    return f"35=h\x01335={req_id}\x01336=1\x01340=2\x01"
 
 
 def _when(ts: int) -> str:

@@ -11,6 +11,31 @@ import msgspec
 
 from algoserver.domain.types import ExecType, OrdStatus, OrdType, Side, TimeInForce
 
+ALL = -1  # DisplayQty of an order that shows all of itself
+GOOD_TILL_CANCEL = 1 << 62  # ExpireTime of an order that no day ends
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an order asks for beyond price, quantity and time.
+
+    stop_px: StopPx (99), 0 for none: it sleeps until the venue trades there. display_qty: DisplayQty (1138) or MaxFloor (111), ALL
+    or 0 for hidden. peg: "R" to the near side's best price (18=R), "M" to the mid. peg_offset: PegOffsetValue (211), price units.
+    is_post_only: 18=6. expire_ts: ExpireTime (126) of a GTD order, GOOD_TILL_CANCEL of a GTC one, 0 for the day. quote_id: QuoteID (117)
+    of a previously quoted order (40=D). ioi_id: IOIID (23) of an order that firms up an indication (40=E).
+    """
+
+    stop_px: int = 0
+    display_qty: int = ALL
+    peg: str = ""
+    peg_offset: int = 0
+    is_post_only: bool = False
+    expire_ts: int = 0
+    quote_id: str = ""
+    ioi_id: str = ""
+
+
+PLAIN = Terms()
+
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Any request about an order."""
@@ -33,6 +58,7 @@ class NewOrderSingle(Request, frozen=True, kw_only=True):
     px: int = 0
     tif: TimeInForce = TimeInForce.DAY
     min_qty: int = 0
+    terms: Terms = PLAIN
     is_poss_resend: bool = False
 
 
@@ -51,6 +77,18 @@ class OrderCancelReplaceRequest(Request, frozen=True, kw_only=True):
     px: int = 0
     tif: TimeInForce = TimeInForce.DAY
     min_qty: int = 0
+    terms: Terms = PLAIN
+
+
+class OrderMassCancelRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """35=q. kind: MassCancelRequestType (530), 1 one instrument, 7 all. side: one side only, if given."""
+
+    venue: str
+    client: str
+    cl_ord_id: str
+    kind: str
+    symbol: str = ""
+    side: Side | None = None
 
 
 class OrderStatusRequest(Request, frozen=True, kw_only=True):
@@ -81,8 +119,15 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="report", omit
     px: int = 0
     tif: TimeInForce = TimeInForce.DAY
     min_qty: int = 0
+    terms: Terms = PLAIN
     orig_cl_ord_id: str = ""
     text: str = ""
+
+
+class PendingNew(Report, frozen=True, kw_only=True, tag="pending_new"):
+    """A dealer looks at the order before he takes it."""
+
+    exec_type = ExecType.PENDING_NEW
 
 
 class New(Report, frozen=True, kw_only=True, tag="new"):
@@ -90,12 +135,42 @@ class New(Report, frozen=True, kw_only=True, tag="new"):
 
 
 class Trade(Report, frozen=True, kw_only=True, tag="trade"):
-    """An execution. last_liquidity_ind (851): 1 added (was resting), 2 removed, 0 neither: FIX 4.4 has no word for an auction."""
+    """An execution. last_liquidity_ind (851): 1 added (was resting), 2 removed, 0 neither: FIX 4.4 has no word for an auction.
+
+    fee: what the venue asks for it, price units times whole quantity; negative: a rebate. last_capacity: LastCapacity (29).
+    """
 
     exec_type = ExecType.TRADE
     last_qty: int
     last_px: int
     last_liquidity_ind: int = 1
+    fee: int = 0
+    last_capacity: str = "1"
+
+
+class TradeCancel(Report, frozen=True, kw_only=True, tag="trade_cancel"):
+    """A fill is taken back: a bust. exec_ref_id: ExecRefID (19), the fill's ExecID. last_qty, last_px: what it was."""
+
+    exec_type = ExecType.TRADE_CANCEL
+    exec_ref_id: str
+    last_qty: int
+    last_px: int
+
+
+class TradeCorrect(Report, frozen=True, kw_only=True, tag="trade_correct"):
+    """A fill was another than was told. exec_ref_id: ExecRefID (19). last_qty, last_px: what it is now."""
+
+    exec_type = ExecType.TRADE_CORRECT
+    exec_ref_id: str
+    last_qty: int
+    last_px: int
+
+
+class Restated(Report, frozen=True, kw_only=True, tag="restated"):
+    """The venue changed the order. exec_restatement_reason: 378, 5 less quantity, 99 another, which `text` says."""
+
+    exec_type = ExecType.RESTATED
+    exec_restatement_reason: int
 
 
 class Canceled(Report, frozen=True, kw_only=True, tag="canceled"):
@@ -146,6 +221,20 @@ class CancelReject(msgspec.Struct, frozen=True, kw_only=True, tag_field="report"
     text: str = ""
 
 
+class MassCancelReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="report", tag="mass_cancel", omit_defaults=True):
+    """35=r. response: MassCancelResponse (531), 0 refused. affected: how many orders were canceled."""
+
+    venue: str
+    client: str
+    ts: int
+    order_id: str
+    cl_ord_id: str
+    kind: str
+    response: str
+    affected: int = 0
+    text: str = ""
+
+
 class TradePrint(msgspec.Struct, frozen=True, kw_only=True):
     """A trade that the market data shows, whoever took part. side: the aggressor's."""
 
@@ -158,13 +247,35 @@ class TradePrint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecurityStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """35=f: trading in an instrument is halted at a venue, or goes on there."""
+    """35=f: trading in an instrument is halted at a venue, goes on there, or is bound to a range (is_halted None).
+
+    low_px, high_px: what it may trade between, 0 for no bound.
+    """
 
     venue: str
     symbol: str
     ts: int
-    is_halted: bool
+    is_halted: bool | None
+    text: str = ""
+    low_px: int = 0
+    high_px: int = 0
 
 
-AnyReport = New | Trade | Canceled | Replaced | Expired | Rejected | OrderStatus | CancelReject
-Answer = AnyReport | TradePrint | SecurityStatus
+class Imbalance(msgspec.Struct, frozen=True, kw_only=True):
+    """What an auction would come to if it were held now. surplus: signed units left over, buyers' are positive.
+
+    is_close: of the closing auction.
+    """
+
+    venue: str
+    symbol: str
+    ts: int
+    px: int
+    volume: int
+    surplus: int
+    is_close: bool = False
+
+
+OrderReport = PendingNew | New | Trade | TradeCancel | TradeCorrect | Restated | Canceled | Replaced | Expired | Rejected | OrderStatus
+AnyReport = OrderReport | CancelReject | MassCancelReport
+Answer = AnyReport | TradePrint | SecurityStatus | Imbalance

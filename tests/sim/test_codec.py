@@ -3,7 +3,7 @@
 import pytest
 
 from algoserver.domain.types import OrdStatus, OrdType, Side, TimeInForce, px
-from algoserver.sim import codec
+from algoserver.sim import codec, codec_reports
 from algoserver.sim.reports import New
 from tests.sim.street import BTC, T0, new, quiet
 
@@ -33,7 +33,7 @@ def test_a_peg_to_the_mid_with_and_without_a_limit():
     assert decode("35=G|41=W|11=X|55=BTCUSDT|54=1|38=1|40=P|18=M|44=61000.01").px == px("61000.01")
     answer = New(venue="V", client="C", ts=T0, exec_id="E1", order_id="O1", cl_ord_id="X", symbol="BTCUSDT", side=Side.BUY,
                  ord_status=OrdStatus.NEW, order_qty=50_000, ord_type=OrdType.PEGGED, min_qty=25_000)  # fmt: skip
-    fields = dict(codec.split(codec.report(answer, INSTRUMENTS)))
+    fields = dict(codec.split(codec_reports.report(answer, INSTRUMENTS)))
     assert (fields["40"], fields["18"], fields["110"], "44" in fields) == ("P", "M", "0.25", False)
 
 
@@ -45,10 +45,21 @@ UNREADABLE = [
     ("44=61000.01", "44=abc", 11),
     ("44=61000.01|", "", 11),
     ("40=2", "40=3", 11),
-    ("59=3", "59=1", 11),
-    ("59=3", "59=3|111=100", 11),
+    ("40=2", "40=4|99=abc", 11),
+    ("40=2", "40=2|99=61000", 11),
+    ("40=2", "40=2|211=1", 11),
+    ("40=2", "40=D", 11),
+    ("40=2", "40=E", 11),
+    ("40=2", "40=J", 11),
+    ("59=3", "59=6", 11),
+    ("59=3", "59=6|126=tomorrow", 11),
+    ("59=3", "59=8", 11),
+    ("59=3", "59=0|111=0.2|1138=0.3", 11),
+    ("59=3", "59=0|111=-1", 13),
+    ("59=3", "59=0|210=1", 11),
+    ("59=3", "59=0|18=G", 11),
     ("40=2", "40=P", 11),
-    ("40=2", "40=P|18=R", 11),
+    ("40=2", "40=P|18=M R", 11),
     ("40=2|44=61000.01", "40=P|18=M|44=abc", 11),
     ("59=3", "59=3|110=0.0000001", 13),
     ("59=3", "59=3|110=99999999999999999999", 13),
@@ -68,7 +79,7 @@ def test_a_message_without_a_usable_side_is_garbled():
 
 def test_a_report_as_text():
     answer = quiet().submit(T0, new("X", Side.BUY, 100, "50"))[0]
-    fields = dict(codec.split(codec.report(answer, {}, poss_resend=True)))
+    fields = dict(codec.split(codec_reports.report(answer, {}, poss_resend=True)))
     expected = {
         "35": "8",
         "97": "Y",

@@ -213,12 +213,12 @@ def test_a_replace_below_what_is_done_ends_it():
         (pegged("X", BUY, 100, min_qty=101), 13),
         (pegged("X", BUY, 100, price="50.015"), 11),
         (pegged("X", BUY, 100, symbol="NONE"), 1),
-        (msgspec.structs.replace(pegged("X", BUY, 100), venue="XLIT1"), 11),
+        (msgspec.structs.replace(pegged("X", BUY, 100), venue="XLIT1", min_qty=50), 11),
         (new("X", BUY, 100, "50", min_qty=50), 11),
     ],
 )
 def test_what_a_venue_can_not_do_is_refused(request_, reason):
-    """No market orders, FOK or odd MinQty in the dark; no pegs and no MinQty on a lit book."""
+    """No market orders, FOK or odd MinQty in the dark; no MinQty for what rests on a lit book."""
     street = Street()
     street.ask(request_)
     (refused,) = [a for a in street.seen if isinstance(a, Rejected)]

@@ -3,37 +3,17 @@
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field
 
 import pytest
 
 from algoserver.domain.types import SECOND, Side, TimeInForce, px, utc
-from algoserver.sim.config import SessionHours, VenueConfig
+from algoserver.sim.config import SessionHours
 from algoserver.sim.exchange import Exchange
 from algoserver.sim.reports import Canceled, New, Rejected, Report, Trade, TradePrint
-from tests.sim.street import ADBE, T0, cancel, new, quiet, replace, scenario, status, told
+from tests.sim.street import ADBE, T0, Street, cancel, new, quiet, replace, scenario, status, told
 
 BUY, SELL = Side.BUY, Side.SELL
 IOC, FOK = TimeInForce.IOC, TimeInForce.FOK
-
-
-@dataclass
-class Street:
-    """A quiet market; every request is a millisecond after the last. All answers stay in `seen`."""
-
-    exchange: Exchange = field(default_factory=quiet)
-    ts: int = T0
-    seen: list = field(default_factory=list)
-
-    def ask(self, request):
-        self.ts += 1_000_000
-        answers = self.exchange.submit(self.ts, request)
-        self.seen += answers
-        return told(answers)
-
-    def fill(self, qty, price="50"):
-        """Another client sells `qty` at `price`; what ALGO is told about it."""
-        return self.ask(new(f"other{self.ts}", SELL, qty, price, client="OTHER"))
 
 
 def test_a_1_a_filled_order():
@@ -230,7 +210,7 @@ def test_a_restored_market_cancels_what_was_live_and_goes_on_counting():
         street.ask(request)
     street.fill(100)
     past = [a for a in street.seen if not isinstance(a, TradePrint)]
-    after = quiet()
+    after = quiet(on_restart="cancel")
     canceled = after.restore(T0 + SECOND, past)
     assert told(canceled) == ["Canceled/CANCELED (B2) 50 0/0"]
     assert canceled[0].text == "venue restarted"
@@ -285,14 +265,14 @@ def test_advancing_in_one_step_or_in_many_is_the_same():
     assert not [a for a in got if isinstance(a, Canceled)]
 
 
-def test_a_session_that_goes_takes_its_orders_with_it_where_that_is_agreed():
-    """At XLIT1 alone, and another client's stay; it is over for a cancel that comes later."""
-    market = Exchange(scenario(venues=[VenueConfig(name="XLIT1", share=0.6, cancel_on_disconnect=True), VenueConfig(name="XLIT2", share=0.4)]))
+def test_what_a_client_has_at_a_venue_ends_at_once_and_nothing_else_does():
+    """His orders at another venue stay, and another client's; it is over for a cancel that comes later."""
+    market = Exchange(scenario())
     for venue, client in (("XLIT1", "ALGO"), ("XLIT2", "ALGO"), ("XLIT1", "OTHER")):
         market.submit(T0, new("o1", Side.BUY, 100, "150", venue=venue, client=client))
-    gone = [*market.disconnected(T0, "XLIT1", "ALGO"), *market.disconnected(T0, "XLIT2", "ALGO")]
-    assert [(a.venue, a.client, a.text) for a in gone if isinstance(a, Canceled)] == [("XLIT1", "ALGO", "canceled on disconnect")]
+    gone = market.end_client(T0, "XLIT1", "ALGO", "cancel on disconnect")
+    assert [(a.venue, a.client, a.text) for a in gone] == [("XLIT1", "ALGO", "cancel on disconnect")]
     rests = (("XLIT1", "ALGO"), ("XLIT2", "ALGO"), ("XLIT1", "OTHER"))
     late = [told(market.submit(T0, cancel("c1", "o1", venue=v, client=c)), c)[0] for v, c in rests]
     assert [text.partition(" ")[0] for text in late] == ["CxlRej/CANCELED", "Canceled/CANCELED", "Canceled/CANCELED"]
-    assert market.disconnected(T0, "XLIT1", "ALGO") == []
+    assert market.end_client(T0, "XLIT1", "ALGO", "cancel on disconnect") == []

@@ -25,6 +25,16 @@ def fresh(tmp_path):
 
 
 @pytest.fixture
+def canceling(tmp_path):
+    """A market that cancels what was live when it starts again."""
+    config = tmp_path / "sim.toml"
+    config.write_text((ROOT / "cfg" / "sim.toml").read_text().replace('on_restart = "keep"', 'on_restart = "cancel"'))
+    simulator = Simulator(tmp_path / "state", str(config))
+    yield simulator
+    simulator.stop()
+
+
+@pytest.fixture
 def client(simulator):
     client = Client(simulator.port, reset=True)
     yield client
@@ -129,19 +139,19 @@ def test_a_halt_is_told_to_who_asks_and_orders_are_refused_in_it(tmp_path):
         assert halted.stop() == 0
 
 
-def test_after_a_kill_the_client_is_told_everything_once_more(fresh):
+def test_after_a_kill_the_client_is_told_everything_once_more(canceling):
     """Live orders: their reports come again with 97=Y and the same ExecIDs, then Canceled. Ended ones are remembered."""
-    client = Client(fresh.port)
+    client = Client(canceling.port)
     client.send(order("A", "150"))
     first = client.report(_150="0")
     client.send(order("B", "400", qty=10))
     client.report(_150="0")
     client.report(_150="F", _39="2")
-    fresh.kill()
+    canceling.kill()
     client.close()
 
-    fresh.start()
-    client = Client(fresh.port, seq=client.seq)
+    canceling.start()
+    client = Client(canceling.port, seq=client.seq)
     again = client.report(_97="Y", _150="0", _11="A")
     assert again["17"] == first["17"]
     canceled = client.report(_150="4", _39="4", _11="A", _151="0", _58="venue restarted")
@@ -156,15 +166,15 @@ def test_after_a_kill_the_client_is_told_everything_once_more(fresh):
     client.close()
 
 
-def test_a_second_kill_before_the_client_is_back_loses_no_cancel(fresh):
-    client = Client(fresh.port)
+def test_a_second_kill_before_the_client_is_back_loses_no_cancel(canceling):
+    client = Client(canceling.port)
     client.send(order("A", "150"))
     client.report(_150="0")
     client.close()
     for _ in range(2):
-        fresh.kill()
-        fresh.start()
-    client = Client(fresh.port, seq=client.seq)
+        canceling.kill()
+        canceling.start()
+    client = Client(canceling.port, seq=client.seq)
     client.report(_97="Y", _150="0", _11="A")
     client.report(_150="4", _11="A", _58="venue restarted")
     client.close()
@@ -244,8 +254,8 @@ def test_a_wrong_scenario_is_named_and_ends_with_status_2(tmp_path):
 def copying(tmp_path):
     """A simulator with a drop copy of what ALGO hears, whose orders end with his session at XLIT1."""
     config = tmp_path / "sim.toml"
-    text = (ROOT / "cfg" / "sim.toml").read_text().replace("cancel_on_disconnect = false", "cancel_on_disconnect = true", 1)
-    config.write_text(text + '\n[[drop_copies]]\nsession = "ALGODC"\nclient = "ALGO"\n')
+    clients = '\n[[clients]]\nname = "ALGO"\nvenue = "XLIT1"\ncancel_on_disconnect = true\n'
+    config.write_text((ROOT / "cfg" / "sim.toml").read_text() + clients + '[[drop_copies]]\nsession = "ALGODC"\nclient = "ALGO"\n')
     simulator = Simulator(tmp_path / "state", str(config))
     yield simulator
     assert simulator.stop() == 0
@@ -278,5 +288,5 @@ def test_a_drop_copy_hears_what_its_client_hears_and_may_say_nothing(copying):
     copy.send("35=2|7=1|16=0|")
     missed = copy.wait(lambda m: (m.get("11"), m.get("150")) == ("d3", "0"))
     canceled = copy.wait(lambda m: m.get("150") == "4")
-    assert (missed["43"], canceled["11"], canceled["58"], canceled["115"]) == ("Y", "d3", "canceled on disconnect", "ALGO")
+    assert (missed["43"], canceled["11"], canceled["58"], canceled["115"]) == ("Y", "d3", "cancel on disconnect", "ALGO")
     copy.close()
