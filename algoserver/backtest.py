@@ -279,7 +279,7 @@ def _event(answer: r.Answer) -> e.Event | None:
     """What the core hears of it: as the FIX codec would read it. None for an answer to what we never ask."""
     if isinstance(answer, r.TradePrint):
         return e.TradePrinted(venue=answer.venue, symbol=answer.symbol, last_px=answer.px, last_qty=answer.qty)
-    if isinstance(answer, r.Imbalance | r.MassCancelReport) or (isinstance(answer, r.SecurityStatus) and answer.is_halted is None):
+    if isinstance(answer, r.Imbalance | r.MassCancelReport | r.Invitation) or (isinstance(answer, r.SecurityStatus) and answer.is_halted is None):
         return None
     if isinstance(answer, r.SecurityStatus):
         session = f"{answer.venue}{FEED_SUFFIX}"

@@ -16,7 +16,7 @@ SESSIONS = ROOT / "sessions"
 ADAPTED = ("FIX42", "FIX44", "FIX50SP2")
 CARRIED = ("FIXT11",)
 MESSAGES = {"NewOrderSingle", "OrderCancelReplaceRequest", "ExecutionReport"}
-OPEN = ("TargetStrategy", "Side", "OrdType", "TimeInForce")
+OPEN = ("TargetStrategy", "Side", "OrdType", "TimeInForce", "IOIQty")
 FIELDS = {
     "TargetStrategy": (847, "INT"), "ParticipationRate": (849, "PERCENTAGE"), "NoStrategyParameters": (957, "NUMINGROUP"),
     "StrategyParameterName": (958, "STRING"), "StrategyParameterType": (959, "INT"), "StrategyParameterValue": (960, "STRING"),

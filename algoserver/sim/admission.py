@@ -18,8 +18,7 @@ def unfit(wish: Wish, instrument: Instrument, venue: VenueConfig, ts: int) -> Wr
     d, terms = instrument.qty_decimals, wish.terms
     if wish.order_qty <= 0 or wish.order_qty % instrument.lot:
         return 13, f"OrderQty {qty_text(wish.order_qty, d)} is not a positive multiple of lot {qty_text(instrument.lot, d)}"
-    # What is previously quoted is at the dealer's price, which may lie between two ticks.
-    if (wish.ord_type is LIMIT or wish.px) and (wish.px <= 0 or (wish.px % instrument.tick and not terms.quote_id)):
+    if (wish.ord_type is LIMIT or wish.px) and (wish.px <= 0 or wish.px % instrument.tick):
         return 11, f"Price {px_text(wish.px)} is not a positive multiple of tick {px_text(instrument.tick)}"
     if terms.expire_ts and terms.expire_ts <= ts:
         return 99, "ExpireTime (126) is over"

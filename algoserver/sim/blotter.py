@@ -50,7 +50,8 @@ E = TypeVar("E", Canceled, Expired)
 class ClientOrder(msgspec.Struct, kw_only=True, eq=False):
     """A client's order at a venue. resting: its entry in the book while it is live. notional: sum of px * qty filled.
 
-    is_triggered: its stop was met. ts: of its latest report before a restart. rank: see rule 3.
+    is_triggered: its stop was met. ts: of its latest report before a restart.
+    firm_until_ts: until when what firms up an indication rests, 0 for anything else. rank: see rule 3.
     """
 
     venue: str
@@ -67,6 +68,7 @@ class ClientOrder(msgspec.Struct, kw_only=True, eq=False):
     terms: Terms = PLAIN
     is_triggered: bool = False
     ts: int = 0
+    firm_until_ts: int = 0
     rank: int = 0
     cum_qty: int = 0
     notional: int = 0
@@ -230,6 +232,8 @@ class Blotter:
             self.reject_change(ts, request, 1, f"unknown order {request.orig_cl_ord_id}", out)
         elif self.find(request.venue, request.client, request.cl_ord_id):
             self.reject_change(ts, request, 6, f"ClOrdID {request.cl_ord_id} is already in use", out)
+        elif order.status is OrdStatus.PENDING_NEW:
+            self.reject_change(ts, request, 99, "the dealer is looking at the order", out)
         elif order.status not in LIVE:
             self.reject_change(ts, request, 0, f"too late: the order is {order.status.name.lower()}", out)
         elif order.cl_ord_id != request.orig_cl_ord_id:

@@ -15,10 +15,12 @@ from algoserver.domain.types import Instrument, OrdStatus, OrdType, Side
 from algoserver.sim.admission import Wish, unfit, waits_for_reopening
 from algoserver.sim.auction import Calls
 from algoserver.sim.blotter import LIVE, TRIGGERED, Blotter, ClientOrder, keeps_place
-from algoserver.sim.book import Match, Order
+from algoserver.sim.book import Fill, Match, Order
 from algoserver.sim.config import Scenario
 from algoserver.sim.dark import Dark, Hidden
+from algoserver.sim.dealer import Dealers
 from algoserver.sim.fees import ADDED, REMOVED, Fees
+from algoserver.sim.indications import Indications
 from algoserver.sim.lit import NOTHING, Lit, Taken, at_once
 from algoserver.sim.phases import Phases
 from algoserver.sim.reports import (
@@ -33,6 +35,8 @@ from algoserver.sim.reports import (
     OrderMassCancelRequest,
     OrderStatus,
     OrderStatusRequest,
+    PendingNew,
+    Rejected,
     Replaced,
     Restated,
     TradePrint,
@@ -40,6 +44,7 @@ from algoserver.sim.reports import (
 from algoserver.sim.source import FOREVER, Source
 
 PARTIAL_DECLINE, OTHER = 5, 99  # ExecRestatementReason (378)
+PRINCIPAL = "4"  # LastCapacity (29) of a dealer, who is the other side
 SELF_TRADE = "self-trade prevention"
 
 
@@ -54,6 +59,8 @@ class Counter:
         self.calls = Calls(config)
         self.lit = Lit(config, books, instruments, seed)
         self.dark = Dark(config, books, seed, phases.halted)
+        self.dealers = Dealers(config, instruments, self.dark.mid)
+        self.indications = Indications(config, self.dark.book)
         self._venues = {v.name: v for v in config.venues}
         self._instruments = instruments
         self._phases = phases
@@ -70,7 +77,14 @@ class Counter:
         if wrong:
             out.append(self.blotter.reject(ts, request, *wrong))
             return
+        if request.venue in self.dealers.venues:
+            order = self.blotter.admit(request, OrdStatus.PENDING_NEW)
+            out.append(self.blotter.report(PendingNew, order, ts))
+            self.dealers.look(ts, order)
+            return
         order = self.blotter.admit(request)
+        if request.terms.ioi_id:
+            order.firm_until_ts = self.indications.firm(request.venue, request.client, request.terms.ioi_id)
         out.append(self.blotter.report(New, order, ts))
         self._place(ts, order, out)
 
@@ -120,7 +134,7 @@ class Counter:
             text = "MassCancelRequestType (530): 1 with a Symbol (55) of this venue, and 7 are supported"
             out.append(self.blotter.mass_canceled(ts, request, 0, text))
             return
-        mine = self.blotter.live(request.venue, request.client)
+        mine = self.working_of(request.venue, request.client)
         orders = [o for o in mine if (request.kind == "7" or o.symbol == request.symbol) and request.side in (None, o.side)]
         out.append(self.blotter.mass_canceled(ts, request, len(orders)))
         self.end_all(ts, orders, "mass cancel", out)
@@ -149,23 +163,32 @@ class Counter:
                 out.append(self.blotter.end(Expired, order, ts, text="end of the trading day"))
         for _, dark in self.dark.of(symbol):
             dark.withdraw()
+        self.indications.clear(symbol)
 
     def next_ts(self) -> int:
-        """When the next order expires."""
-        return self._expiring[0][0] if self._expiring else FOREVER
+        """When the next order or indication expires, or a dealer decides."""
+        return min(self._expiring[0][0] if self._expiring else FOREVER, self.indications.next_ts(), self.dealers.next_ts())
 
-    def expire(self, ts: int, out: list[Answer]) -> None:
-        """Expire what is due."""
-        while self.next_ts() <= ts:
+    def due(self, ts: int, out: list[Answer]) -> None:
+        """Expire what is due, then let dealers decide."""
+        while self._expiring and self._expiring[0][0] <= ts:
             _, _, order = heappop(self._expiring)
             # A replace may have given it another date.
-            if order.status in LIVE and 0 < order.terms.expire_ts <= ts:
+            if order.status in LIVE and (0 < order.terms.expire_ts <= ts or 0 < order.firm_until_ts <= ts):
                 self._withdraw(order)
-                out.append(self.blotter.end(Expired, order, ts, text="ExpireTime (126) is over"))
+                text = "the time to firm up is over" if order.firm_until_ts else "ExpireTime (126) is over"
+                out.append(self.blotter.end(Expired, order, ts, text=text))
+        self.indications.expire(ts)
+        while self.dealers.next_ts() <= ts:
+            self._decide(ts, out)
 
     def working(self, symbol: str) -> list[ClientOrder]:
         """Clients' live orders of an instrument, auctions' apart."""
         return self.lit.orders(symbol) + [hidden.owner for _, dark in self.dark.of(symbol) for hidden in dark.resting()]
+
+    def working_of(self, venue: str, client: str) -> list[ClientOrder]:
+        """A client's orders at a venue that can be canceled: not what a dealer looks at."""
+        return [o for o in self.blotter.live(venue, client) if o.status is not OrdStatus.PENDING_NEW]
 
     def restore(self, orders: list[ClientOrder]) -> None:
         """Put live orders of a market that died back where they stood, before anything else happens."""
@@ -190,6 +213,7 @@ class Counter:
                     for fill in fills:
                         out.append(self.blotter.fill(hidden.owner, ts, fill, ADDED))
                     self.told(ts, symbol, Match(venue, hidden.sign, fills), out)
+            out += self.indications.invite(ts, symbol)
             if not self.lit.woken or self._phases.is_halted(symbol):
                 return
             self._arrive(ts, self.lit.woken.pop(0), out)
@@ -234,6 +258,11 @@ class Counter:
         wrong = self.calls.refusal(wish.venue, wish.symbol, wish.tif, self._phases.is_open(wish.symbol))
         wrong = wrong or self._phases.refusal(wish.symbol, wish.tif, venue.auctions and waits_for_reopening(wish))
         wrong = wrong or unfit(wish, instrument, venue, ts)
+        if not wrong and isinstance(wish, NewOrderSingle) and venue.kind == "dealer":
+            wrong = self.dealers.refusal(ts, wish)
+        if not wrong and wish.terms.ioi_id:
+            text = self.indications.refusal(ts, wish) if isinstance(wish, NewOrderSingle) else "what firms up an indication can't be replaced"
+            wrong = (99, text) if text else None
         if wrong or not wish.terms.is_post_only:
             return wrong
         # A replace that keeps its place does not arrive.
@@ -254,7 +283,22 @@ class Counter:
         elif not self.lit.sleeps(order):
             self._arrive(ts, order, out)
 
+    def _decide(self, ts: int, out: list[Answer]) -> None:
+        """A dealer has looked long enough."""
+        order, px, qty, text = self.dealers.decide()
+        if not px:
+            order.status = OrdStatus.REJECTED
+            out.append(self.blotter.report(Rejected, order, ts, ord_rej_reason=OTHER, text=text))
+            return
+        order.status = OrdStatus.NEW
+        out.append(self.blotter.report(New, order, ts))
+        out.append(self.blotter.fill(order, ts, Fill(Order(-order.side.sign, px, 0), px, qty), REMOVED, PRINCIPAL))
+        if order.status in LIVE:
+            out.append(self.blotter.end(Canceled, order, ts, text="the dealer trades no more than his quote"))
+
     def _date(self, order: ClientOrder) -> None:
+        if order.firm_until_ts:
+            heappush(self._expiring, (order.firm_until_ts, order.rank, order))
         if 0 < order.terms.expire_ts < GOOD_TILL_CANCEL:
             heappush(self._expiring, (order.terms.expire_ts, order.rank, order))
 

@@ -89,6 +89,16 @@ class DarkBook:
         found = [(order, self._meet(order)) for order in self.resting() if order.level is not None]
         return [(order, fills) for order, fills in found if fills]
 
+    def mid(self) -> int:
+        """The price at which it trades now, 0 for none."""
+        return self._mid()
+
+    def against(self, sign: int, client: str) -> int:
+        """How much the oldest firm order has with which an order of `client` could trade now; 0 if there is none."""
+        px = self._mid()
+        others = (o for o in self._queues[-sign].orders if px and _allows(o, px))
+        return next((o.leaves for o in others if o.owner is None or o.owner.client != client), 0)
+
     def resting(self) -> list[Hidden]:
         """Clients' open orders, buys first, the oldest first."""
         return [o for queue in self._queues.values() for o in queue.orders if isinstance(o, Hidden) and o.owner is not None]
@@ -207,9 +217,10 @@ class Dark:
         self._crowds: dict[tuple[str, str], Crowd] = {}
         self._leaving: list[tuple[int, int, str, str, Hidden]] = []
         self._came = 0
+        self._mids = {symbol: partial(_trading_mid, symbol, halted, list(lit.values())) for symbol, lit in books.items()}
         for venue in config.venues:
             for entry in config.instruments if venue.kind == "dark" else ():
-                book = DarkBook(partial(_trading_mid, entry.symbol, halted, list(books[entry.symbol].values())), venue.self_trade == "allow")
+                book = DarkBook(self._mids[entry.symbol], venue.self_trade == "allow")
                 self._books[venue.name, entry.symbol] = book
                 self._of.setdefault(entry.symbol, []).append((venue.name, book))
                 if entry.flow is not None and venue.hidden > 0:
@@ -223,6 +234,10 @@ class Dark:
 
     def book(self, venue: str, symbol: str) -> DarkBook | None:
         return self._books.get((venue, symbol))
+
+    def mid(self, symbol: str) -> int:
+        """Consolidated mid of the lit venues, 0 while nothing trades."""
+        return self._mids[symbol]()
 
     def of(self, symbol: str) -> list[tuple[str, DarkBook]]:
         """Venue and book of an instrument."""
@@ -264,5 +279,5 @@ def mid(books: list[Book]) -> int:
     return (max(bids) + min(asks)) // 2
 
 
-def _allows(order: Hidden, px: int) -> bool:
+def _allows(order: Order, px: int) -> bool:
     return not order.px or (px - order.px) * order.sign <= 0

@@ -9,7 +9,7 @@ canceled by us (378=6), as the halt says. A halt that an operator ordered lasts 
 
 from collections.abc import Iterable, Mapping
 
-from algoserver.domain.types import Instrument, TimeInForce
+from algoserver.domain.types import Instrument, OrdStatus, TimeInForce
 from algoserver.sim.auctions import Auctions
 from algoserver.sim.blotter import Change
 from algoserver.sim.config import Scenario
@@ -23,11 +23,14 @@ from algoserver.sim.reports import (
     AnyReport,
     Canceled,
     Expired,
+    Indication,
     NewOrderSingle,
     OrderCancelReplaceRequest,
     OrderCancelRequest,
     OrderMassCancelRequest,
     OrderStatusRequest,
+    Quote,
+    QuoteRequest,
     Request,
     SecurityStatus,
     TradePrint,
@@ -107,7 +110,7 @@ class Exchange:
             if due == self._halt_ts:
                 self._halt(due, out)
             elif due == self.counter.next_ts():
-                self.counter.expire(due, out)
+                self.counter.due(due, out)
             elif due == self._auctions.next_ts():
                 self._auctions.publish(due, out)
             elif (symbol := next((s for s, luld in self._luld.items() if luld.next_ts() == due), "")) != "":
@@ -118,6 +121,7 @@ class Exchange:
             else:
                 symbol, match = self.counter.dark.step()
                 self.counter.told(due, symbol, match, out)
+                out += self.counter.indications.invite(due, symbol)
         self._ts = ts
         return out
 
@@ -165,7 +169,8 @@ class Exchange:
         told: list[Canceled | Expired] = []
         kept = []
         for order in self.counter.blotter.restore(past):
-            if self.config.on_restart == "cancel" or order.symbol not in self._sources or order.venue not in self.venues:
+            is_asked = order.status is OrdStatus.PENDING_NEW or order.terms.ioi_id  # of somebody who does not remember
+            if self.config.on_restart == "cancel" or is_asked or order.symbol not in self._sources or order.venue not in self.venues:
                 told.append(self.counter.blotter.end(Canceled, order, ts, text=text))
             elif not order.terms.expire_ts and self.config.session.window(order.ts)[1] <= ts:
                 told.append(self.counter.blotter.end(Expired, order, ts, text="end of the trading day"))
@@ -173,6 +178,18 @@ class Exchange:
                 kept.append(order)
         self.counter.restore(kept)
         return told
+
+    def quote(self, ts: int, request: QuoteRequest) -> Quote | None:
+        """A dealer's quote now."""
+        assert self._ts == ts, "the market is brought there first"
+        return self.counter.dealers.quote(ts, request)
+
+    def indicate(self, ts: int, wish: Indication) -> tuple[list[Answer], str]:
+        """Take an indication: what happened meanwhile and because of it, and why it was refused, or nothing."""
+        out = self.advance(ts)
+        text = self.counter.indications.take(wish)
+        out += self.counter.indications.invite(ts, wish.symbol)
+        return out, text
 
     # What an operator or a scenario does.
 
@@ -213,7 +230,7 @@ class Exchange:
     def end_client(self, ts: int, venue: str, client: str, text: str) -> list[Answer]:
         """Cancel all that a client has working at a venue."""
         out = self.advance(ts)
-        self.counter.end_all(ts, self.counter.blotter.live(venue, client), text, out)
+        self.counter.end_all(ts, self.counter.working_of(venue, client), text, out)
         return out
 
     def source(self, symbol: str) -> Source:

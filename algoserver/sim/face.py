@@ -30,6 +30,7 @@ from algoserver.sim.exchange import Exchange
 from algoserver.sim.halts import Mark
 from algoserver.sim.ledger import Ledger, Line
 from algoserver.sim.marketdata import MarketData
+from algoserver.sim.quotes import Quotes, indication, invitation
 from algoserver.sim.reports import (
     Answer,
     AnyReport,
@@ -37,6 +38,7 @@ from algoserver.sim.reports import (
     CancelReject,
     Expired,
     Imbalance,
+    Invitation,
     MassCancelReport,
     NewOrderSingle,
     OrderCancelReplaceRequest,
@@ -53,6 +55,7 @@ TURN_MIN_S = 0.002  # market events are gathered this long (wall): a turn costs 
 TURN_MAX_S = 0.5  # how late a signal or a stepped clock may be noticed
 STOP = ("stop", "", "")
 MARK_NS = 10_000_000_000  # market time between two notes of where prices are
+GROUPED = ("35=W", "35=X", "35=R", "35=AG")  # bodies with groups
 THROTTLED = "throttled: more than {} messages a second"
 
 
@@ -70,6 +73,7 @@ class Face:
         self._copies = copies or {}  # session's CompID -> whose reports
         self._now = 0
         self._owed: dict[str, list[str]] = {}  # by session: bodies to send at its first logon after a restart
+        self._quotes = Quotes(exchange, exchange.config.book_interval_ms * MS)
         self._throttle = Throttle(exchange.config)
         self._mark = Mark()
         self._mark_ts = 0
@@ -109,7 +113,7 @@ class Face:
 
     def delay(self) -> float:
         """Wall seconds until the market needs a turn."""
-        due = min(self._exchange.next_ts(), self._market_data.next_ts())
+        due = min(self._exchange.next_ts(), self._market_data.next_ts(), self._quotes.next_ts())
         return min(max(self._clock.wall_delay(due - self._now), TURN_MIN_S), TURN_MAX_S)
 
     def turn(self, items: list[tuple[str, str, str]]) -> None:
@@ -125,6 +129,7 @@ class Face:
             elif kind in ("up", "down"):
                 self._log.info("session", session=session, state=kind, reason=text)
                 self._market_data.drop(session)
+                self._quotes.drop(session)
                 if kind == "down":
                     self._gone(session, lines, sends)
                 if kind == "up" and (owed := self._owed.pop(session, [])):
@@ -132,12 +137,12 @@ class Face:
                     paid.append(Line(session=session, owed=[]))
             elif kind == "rejected":
                 self._log.warning("peer rejected a message", session=session, message=text.replace(codec.SOH, "|"))
-        sends += self._market_data.books(self._now)
+        sends += self._market_data.books(self._now) + self._quotes.look(self._now)
         self._note(lines)
         if lines:
             self._ledger.write(lines)
         for session, body in sends:
-            grouped = body.startswith(("35=W", "35=X"))
+            grouped = body.startswith(GROUPED)
             if not self._endpoint.send(session, body, grouped):
                 self._log.error("not sent", session=session, message=body.replace(codec.SOH, "|"))
         if paid:
@@ -161,6 +166,13 @@ class Face:
             # A request from before a gap: the subscription ended with its session, and whoever wants it asks again.
             if not is_poss_dup:
                 sends += [(session, body) for body in self._market_data.request(self._now, session, venue, pairs)]
+        elif msg_type == "R":
+            sends += [(session, body) for body in self._quotes.request(self._now, session, venue, client, fields)]
+        elif msg_type == "Z":
+            if text := self._quotes.cancel(session, fields):
+                sends.append((session, codec_reports.business_reject(fields, 1, text)))
+        elif msg_type == "6":
+            self._indicate(session, venue, client, fields, lines, sends)
         elif msg_type == "e":
             sends += [(session, body) for body in self._market_data.watch(self._now, session, venue, pairs)]
         elif msg_type == "g":
@@ -168,7 +180,20 @@ class Face:
         elif msg_type in codec.REQUESTS:
             self._order(session, venue, client, fields, lines, sends)
         else:
-            sends.append((session, codec_reports.business_reject(fields, 3, f"MsgType {msg_type} is not supported: D, F, G, H, q, V, e and g are")))
+            text = f"MsgType {msg_type} is not supported: D, F, G, H, q, V, R, Z, 6, e and g are"
+            sends.append((session, codec_reports.business_reject(fields, 3, text)))
+
+    def _indicate(
+        self, session: str, venue: str, client: str, fields: dict[str, str], lines: list[Line], sends: list[tuple[str, str]]
+    ) -> None:
+        wish = indication(fields, venue, client, self._exchange)
+        if isinstance(wish, codec.Garbled):
+            sends.append((session, codec_reports.business_reject(fields, wish.reason, wish.text)))
+            return
+        answers, refused = self._exchange.indicate(self._now, wish)
+        self._answer(answers, "", 0, lines, sends)
+        if refused:
+            sends.append((session, codec_reports.business_reject(fields, 0, refused)))
 
     def _order(
         self, session: str, venue: str, client: str, fields: dict[str, str], lines: list[Line], sends: list[tuple[str, str]]
@@ -203,7 +228,8 @@ class Face:
 
     def _answer(self, answers: list[Answer], session: str, seq: int, lines: list[Line], sends: list[tuple[str, str]]) -> None:
         """Sort answers into the ledger's line and the messages to send: reports before the prints of the same moment."""
-        reports = [a for a in answers if not isinstance(a, TradePrint | SecurityStatus | Imbalance)]
+        reports = [a for a in answers if not isinstance(a, TradePrint | SecurityStatus | Imbalance | Invitation)]
+        sends += [(_session(a), invitation(a, self._exchange)) for a in answers if isinstance(a, Invitation)]
         sends += self._market_data.imbalances([a for a in answers if isinstance(a, Imbalance)])
         sends += self._market_data.statuses([a for a in answers if isinstance(a, SecurityStatus)])
         prints = [a for a in answers if isinstance(a, TradePrint)]
@@ -285,5 +311,5 @@ def _serve(face: Face, inbox: "queue.SimpleQueue[tuple[str, str, str]]") -> None
             return
 
 
-def _session(report: AnyReport) -> str:
+def _session(report: AnyReport | Invitation) -> str:
     return f"FIX.4.4:{report.venue}->{report.client}"

@@ -276,6 +276,58 @@ class Imbalance(msgspec.Struct, frozen=True, kw_only=True):
     is_close: bool = False
 
 
+class QuoteRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """35=R of a client: he wants to be quoted."""
+
+    venue: str
+    client: str
+    quote_req_id: str
+    symbol: str
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """35=S. qty: on each side. until_ts: ValidUntilTime (62)."""
+
+    venue: str
+    client: str
+    ts: int
+    quote_id: str
+    quote_req_id: str
+    symbol: str
+    bid_px: int
+    offer_px: int
+    qty: int
+    until_ts: int
+
+
+class Indication(msgspec.Struct, frozen=True, kw_only=True):
+    """35=6. kind: IOITransType (28), N, C or R. ref_id: IOIRefID (26). px: its limit, 0 for none. until_ts: ValidUntilTime (62)."""
+
+    venue: str
+    client: str
+    ioi_id: str
+    kind: str
+    symbol: str
+    side: Side
+    qty: int
+    px: int = 0
+    ref_id: str = ""
+    until_ts: int = GOOD_TILL_CANCEL
+
+
+class Invitation(msgspec.Struct, frozen=True, kw_only=True):
+    """35=R of a dark venue: firm up by until_ts."""
+
+    venue: str
+    client: str
+    ts: int
+    ioi_id: str
+    symbol: str
+    side: Side
+    qty: int
+    until_ts: int
+
+
 OrderReport = PendingNew | New | Trade | TradeCancel | TradeCorrect | Restated | Canceled | Replaced | Expired | Rejected | OrderStatus
 AnyReport = OrderReport | CancelReject | MassCancelReport
-Answer = AnyReport | TradePrint | SecurityStatus | Imbalance
+Answer = AnyReport | TradePrint | SecurityStatus | Imbalance | Invitation

@@ -8,6 +8,7 @@ from algoserver.domain.types import SECOND, Instrument, OrdType, Side, TimeInFor
 from algoserver.sim.config import FlowConfig, InstrumentConfig, Scenario, SessionHours, TapeConfig, VenueConfig
 from algoserver.sim.exchange import Exchange
 from algoserver.sim.reports import (
+    Invitation,
     MassCancelReport,
     NewOrderSingle,
     OrderCancelReplaceRequest,
@@ -79,7 +80,7 @@ def told(answers, client="ALGO"):
     """Reports to one client as text: ExecType/OrdStatus (ClOrdID,OrigClOrdID) OrderQty cum/leaves."""
     lines = []
     for a in answers:
-        if getattr(a, "client", None) != client:
+        if getattr(a, "client", None) != client or isinstance(a, Invitation):
             continue
         ids = f"({a.cl_ord_id},{a.orig_cl_ord_id})" if getattr(a, "orig_cl_ord_id", "") else f"({a.cl_ord_id})"
         if isinstance(a, MassCancelReport):

@@ -72,8 +72,8 @@ def test_an_order_lives_over_fix(client):
 
 
 def test_a_message_type_without_a_place_here_is_rejected(client):
-    client.send("35=R|131=q|146=1|55=AAPL|")
-    client.report(_35="j", _380="3", _372="R")
+    client.send("35=x|320=q|559=0|")
+    client.report(_35="j", _380="3", _372="x")
 
 
 def test_a_dark_venue_over_fix(simulator):
