@@ -283,6 +283,8 @@ def test_a_drop_copy_hears_what_its_client_hears_and_may_say_nothing(copying):
     copy.close()
     client.send(order("d3", "150"))
     client.report(_150="0", _11="d3")
+    client.send("35=H|11=d3|55=AAPL|54=1|")
+    client.report(_150="I", _11="d3")  # a turn after d3's: the copy of that is on its way to nobody
     client.close()
     copy = again(copying.port, "ALGODC", copy.seq)
     copy.send("35=2|7=1|16=0|")
