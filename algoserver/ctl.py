@@ -16,6 +16,7 @@ from algoserver.ctl_alert import alert_app
 from algoserver.ctl_people import approval_app, audit_app
 from algoserver.ctl_policy import policy_app
 from algoserver.ctl_risk import risk_app
+from algoserver.ctl_sim import sim_app
 from algoserver.terminal import (
     EXITS,
     LOOK_AHEAD_S,
@@ -54,6 +55,7 @@ app.add_typer(risk_app, name="risk")
 app.add_typer(approval_app, name="approval")
 app.add_typer(audit_app, name="audit")
 app.add_typer(alert_app, name="alert")
+app.add_typer(sim_app, name="sim")
 
 
 @app.callback()

@@ -146,6 +146,17 @@ class Endpoint(fix.Application):  # type: ignore[misc]  # QuickFIX has no types
         found = fix.Session.lookupSession(self._session_ids[session])
         return bool(found and found.isLoggedOn())
 
+    def disconnect(self, session: str) -> None:
+        """Break a session's connection, as a fault would. The peer may log on again."""
+        found = fix.Session.lookupSession(self._session_ids[session])
+        if found and found.isLoggedOn():
+            found.disconnect()
+
+    def skip(self, session: str, count: int) -> None:
+        """Leave out so many of the numbers (34) that a session sends."""
+        found = fix.Session.lookupSession(self._session_ids[session])
+        found.setNextSenderMsgSeqNum(found.getExpectedSenderNum() + count)
+
     def rewind(self, session: str, next_target_seq: int) -> None:
         """Expect `next_target_seq` next, if the engine believes to be further. Before start() only.
 

@@ -98,6 +98,10 @@ class Blotter:
     def find(self, venue: str, client: str, cl_ord_id: str) -> ClientOrder | None:
         return self._orders.get((venue, client, cl_ord_id))
 
+    def every(self) -> list[ClientOrder]:
+        """Every order that was taken, the oldest first."""
+        return list({o.order_id: o for o in self._orders.values()}.values())
+
     def live(self, venue: str, client: str) -> list[ClientOrder]:
         """A client's live orders at a venue, the oldest first."""
         return list({o.order_id: o for (v, c, _), o in self._orders.items() if (v, c) == (venue, client) and o.status in LIVE}.values())
@@ -170,9 +174,11 @@ class Blotter:
         order.notional += fill.px * fill.qty
         self._settle(order)
         fee = self._fees.of(order.venue, order.symbol, fill.qty, last_liquidity_ind) if self._fees else 0
+        orig = "" if order.status in (*LIVE, OrdStatus.FILLED) else order.orig_cl_ord_id  # D35: what a cancel ended is told as the cancel was
         traded = self.report(
-            Trade, order, ts, last_qty=fill.qty, last_px=fill.px, last_liquidity_ind=last_liquidity_ind, fee=fee, last_capacity=last_capacity
-        )
+            Trade, order, ts, last_qty=fill.qty, last_px=fill.px, last_liquidity_ind=last_liquidity_ind, fee=fee, last_capacity=last_capacity,
+            orig_cl_ord_id=orig,
+        )  # fmt: skip
         self._fills[traded.exec_id] = order, fill.qty, fill.px
         return traded
 
@@ -190,7 +196,7 @@ class Blotter:
         order.cum_qty -= qty
         order.notional -= px * qty
         self._settle(order)
-        return self.report(TradeCancel, order, ts, exec_ref_id=exec_id, last_qty=qty, last_px=px)
+        return self.report(TradeCancel, order, ts, exec_ref_id=exec_id, last_qty=qty, last_px=px, orig_cl_ord_id=order.orig_cl_ord_id)
 
     def correct(self, ts: int, exec_id: str, qty: int, px: int) -> TradeCorrect:
         """Change a fill's quantity and price."""
@@ -199,7 +205,8 @@ class Blotter:
         order.notional += px * qty - was_px * was_qty
         assert 0 <= order.cum_qty <= order.order_qty
         self._settle(order)
-        corrected = self.report(TradeCorrect, order, ts, exec_ref_id=exec_id, last_qty=qty, last_px=px)
+        orig = order.orig_cl_ord_id
+        corrected = self.report(TradeCorrect, order, ts, exec_ref_id=exec_id, last_qty=qty, last_px=px, orig_cl_ord_id=orig)
         self._fills[corrected.exec_id] = order, qty, px
         return corrected
 

@@ -214,6 +214,14 @@ class Exchange:
         self._halt(ts, out)
         return out
 
+    def flows(self, symbol: str) -> bool:
+        """Whether a crowd that can be told something trades in `symbol`, and no tape."""
+        return isinstance(self._sources[symbol], Flow)
+
+    def now(self) -> int:
+        """How far the market has been brought; 0 before it begins."""
+        return self._ts or 0
+
     def mark(self) -> Mark:
         """What a market that goes on from here has to know besides the reports."""
         flows = {symbol: source for symbol, source in self._sources.items() if isinstance(source, Flow)}

@@ -15,17 +15,20 @@ THR-1: over messages_per_s, D is rejected (103=99), G refused (102=99), anything
 import queue
 import signal
 import time
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import structlog
+from msgspec import json
 
 from algoserver.clock import Clock
+from algoserver.door import Caller, Door, error
 from algoserver.fix.endpoint import DICTIONARIES, Endpoint, stored_exec_ids
 from algoserver.log import open_log
 from algoserver.settings import ClockConfig
 from algoserver.sim import codec, codec_reports
 from algoserver.sim.config import load
+from algoserver.sim.console import Console
 from algoserver.sim.exchange import Exchange
 from algoserver.sim.halts import Mark
 from algoserver.sim.ledger import Ledger, Line
@@ -48,11 +51,14 @@ from algoserver.sim.reports import (
     SecurityStatus,
     TradePrint,
 )
+from algoserver.sim.stage import Stage
 from algoserver.sim.throttle import Throttle
 
 MS = 1_000_000
 TURN_MIN_S = 0.002  # market events are gathered this long (wall): a turn costs more than the events in it
 TURN_MAX_S = 0.5  # how late a signal or a stepped clock may be noticed
+ASK_S_MAX = 5.0
+Inbox = queue.SimpleQueue[tuple[str, str, str]]
 STOP = ("stop", "", "")
 MARK_NS = 10_000_000_000  # market time between two notes of where prices are
 GROUPED = ("35=W", "35=X", "35=R", "35=AG")  # bodies with groups
@@ -62,19 +68,21 @@ THROTTLED = "throttled: more than {} messages a second"
 class Face:
     """A market, its ledger and its FIX sessions, moved by `turn`."""
 
-    def __init__(
-        self, exchange: Exchange, market_data: MarketData, ledger: Ledger, endpoint: Endpoint, clock: Clock, copies: Mapping[str, str] | None = None
-    ):
+    def __init__(self, exchange: Exchange, market_data: MarketData, ledger: Ledger, endpoint: Endpoint, clock: Clock, inbox: Inbox):
         self._exchange = exchange
         self._market_data = market_data
         self._ledger = ledger
         self._endpoint = endpoint
         self._clock = clock
-        self._copies = copies or {}  # session's CompID -> whose reports
+        self._inbox = inbox
+        self._copies = {c.session: c.client for c in exchange.config.drop_copies}  # session's CompID -> whose reports
         self._now = 0
         self._owed: dict[str, list[str]] = {}  # by session: bodies to send at its first logon after a restart
         self._quotes = Quotes(exchange, exchange.config.book_interval_ms * MS)
         self._throttle = Throttle(exchange.config)
+        self._stage = Stage(exchange)
+        self._console = Console(exchange, self._stage)
+        self._asking: dict[str, queue.SimpleQueue[dict[str, Any]]] = {}
         self._mark = Mark()
         self._mark_ts = 0
         self._log = structlog.get_logger()
@@ -113,7 +121,7 @@ class Face:
 
     def delay(self) -> float:
         """Wall seconds until the market needs a turn."""
-        due = min(self._exchange.next_ts(), self._market_data.next_ts(), self._quotes.next_ts())
+        due = min(self._exchange.next_ts(), self._market_data.next_ts(), self._quotes.next_ts(), self._stage.next_ts())
         return min(max(self._clock.wall_delay(due - self._now), TURN_MIN_S), TURN_MAX_S)
 
     def turn(self, items: list[tuple[str, str, str]]) -> None:
@@ -122,8 +130,10 @@ class Face:
         lines: list[Line] = []
         sends: list[tuple[str, str]] = []
         paid: list[Line] = []
-        self._answer(self._exchange.advance(self._now), "", 0, lines, sends)
-        for kind, session, text in items:
+        told: list[tuple[str, dict[str, Any]]] = []
+        self._answer(self._stage.advance(self._now) + self._exchange.advance(self._now), "", 0, lines, sends)
+        self._market_data.stale = self._stage.wire.stale(self._now)
+        for kind, session, text in self._stage.wire.read(self._now, items):
             if kind == "app":
                 self._message(session, text, lines, sends)
             elif kind in ("up", "down"):
@@ -135,18 +145,49 @@ class Face:
                 if kind == "up" and (owed := self._owed.pop(session, [])):
                     sends += [(session, body) for body in owed]
                     paid.append(Line(session=session, owed=[]))
+            elif kind == "ask":
+                said, answers = self._console.ask(self._now, json.decode(text.encode()))
+                self._log.info("operator", request=text, error=said.get("error"))
+                self._answer(answers, "", 0, lines, sends)
+                told.append((session, said))
             elif kind == "rejected":
                 self._log.warning("peer rejected a message", session=session, message=text.replace(codec.SOH, "|"))
         sends += self._market_data.books(self._now) + self._quotes.look(self._now)
         self._note(lines)
         if lines:
             self._ledger.write(lines)
-        for session, body in sends:
-            grouped = body.startswith(GROUPED)
-            if not self._endpoint.send(session, body, grouped):
-                self._log.error("not sent", session=session, message=body.replace(codec.SOH, "|"))
+        self._send(self._stage.wire.due(self._now))
+        self._send([(session, said) for session, body in sends for said in self._stage.wire.sent(self._now, session, body)])
         if paid:
             self._ledger.write(paid)
+        self._act()
+        for number, answer in told:
+            self._asking.pop(number).put(answer)
+
+    def ask(self, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
+        """An operator's question, from the door's thread: the next turn answers it."""
+        number, box = str(time.monotonic_ns()), queue.SimpleQueue[dict[str, Any]]()
+        self._asking[number] = box
+        self._inbox.put(("ask", number, json.encode(request).decode()))
+        try:
+            return box.get(timeout=ASK_S_MAX)
+        except queue.Empty:
+            return error("timeout", f"no turn of the market within {ASK_S_MAX:g} s")
+
+    def _send(self, sends: list[tuple[str, str]]) -> None:
+        for session, body in sends:
+            if not self._endpoint.send(session, body, body.startswith(GROUPED)):
+                self._log.error("not sent", session=session, message=body.replace(codec.SOH, "|"))
+
+    def _act(self) -> None:
+        """Faults that only the engine can make."""
+        actions, self._stage.actions = self._stage.actions, []
+        for action in actions:
+            for session in [s for s in self._endpoint.sessions if action.fault.concerns(s)]:
+                if action.kind == "disconnect":
+                    self._endpoint.disconnect(session)
+                elif self._endpoint.is_logged_on(session):
+                    self._endpoint.skip(session, action.fault.count)
 
     def _message(self, session: str, text: str, lines: list[Line], sends: list[tuple[str, str]]) -> None:
         pairs = codec.split(text)
@@ -218,6 +259,10 @@ class Face:
                 answers = self._exchange.refuse(self._now, asked, 99, text)
             else:
                 sends.append((session, codec_reports.business_reject(fields, 0, text)))
+        elif fields["35"] in ("D", "G") and not isinstance(request, codec.Garbled) and self._stage.wire.refuses(self._now, session):
+            asked = request.request if isinstance(request, codec.Unreadable) else request
+            assert isinstance(asked, Request)
+            answers = self._exchange.refuse(self._now, asked, 0, "refused: a storm of rejects")
         elif isinstance(request, codec.Garbled):
             sends.append((session, codec_reports.business_reject(fields, request.reason, request.text)))
         elif isinstance(request, codec.Unreadable):
@@ -238,7 +283,6 @@ class Face:
         sends += [(hearer, self._body(r, hearer)) for r in reports for hearer in self._hearers(r)]
         if prints:
             sends += self._market_data.prints(prints)
-
 
     def _hearers(self, report: AnyReport) -> list[str]:
         """Sessions that hear a report: its client's, and copies of that."""
@@ -274,7 +318,7 @@ def run(config_path: Path, state_dir: Path, port: int | None = None, epochs: Clo
     state_dir.mkdir(parents=True, exist_ok=True)
     open_log(state_dir / "log" / "sim.jsonl")
     log = structlog.get_logger()
-    inbox: queue.SimpleQueue[tuple[str, str, str]] = queue.SimpleQueue()
+    inbox: Inbox = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: inbox.put(STOP))
     # Two runs with an empty state must not give two events one ExecID: the moment of birth tells them apart.
@@ -282,22 +326,24 @@ def run(config_path: Path, state_dir: Path, port: int | None = None, epochs: Clo
     exchange = Exchange(scenario, prefix=ledger.prefix)
     overrides = {"SocketAcceptPort": str(port)} if port is not None else {}
     endpoint = Endpoint(DICTIONARIES / "sim.cfg", state_dir, "acceptor", inbox, overrides)
-    copies = {c.session: c.client for c in scenario.drop_copies}
-    face = Face(exchange, MarketData(exchange, scenario.book_interval_ms * MS), ledger, endpoint, clock, copies)
+    face = Face(exchange, MarketData(exchange, scenario.book_interval_ms * MS), ledger, endpoint, clock, inbox)
+    door = Door(state_dir, face.ask)
     face.restore()
     endpoint.start()
+    door.start()
     symbols = ",".join(exchange.instruments)
     log.info("ready", scenario=str(config_path), seed=scenario.seed, symbols=symbols, speed=clock.speed)
     print(f"ready: {', '.join(endpoint.sessions)}; {symbols}", flush=True)
     try:
         _serve(face, inbox)
     finally:
+        door.stop()
         endpoint.stop()
         ledger.close()
         log.info("stopped")
 
 
-def _serve(face: Face, inbox: "queue.SimpleQueue[tuple[str, str, str]]") -> None:
+def _serve(face: Face, inbox: Inbox) -> None:
     while True:
         items: list[tuple[str, str, str]] = []
         try:

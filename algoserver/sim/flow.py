@@ -58,6 +58,7 @@ class Flow:
         self._ref = px(config.price) / self._tick  # in ticks
         self._sigma = config.sigma_daily * self._ref / sqrt(TRADING_SECONDS)  # ticks per sqrt(second)
         self._bid = 0  # where the crowd wants its best bid, in ticks; its best ask is spread_ticks above
+        self._depth = 1.0  # share of the usual depth that is shown
         self._done = 0.0
         self._busy = 1.0  # how much more than on average happens now, and how much larger it is
         self._ts = self._next_ts = self._open_ts = self._close_ts = 0
@@ -115,6 +116,13 @@ class Flow:
     def shift(self, factor: float) -> None:
         """Move the reference price to `factor` times itself; the crowd follows as it quotes."""
         self._ref *= factor
+
+    def thin(self, share: float) -> None:
+        """Show only this share of the usual depth from now on; 1: as ever."""
+        self._depth = share
+        for book in self.books.values() if share < 1 else ():
+            for order in [o for o in book.live() if o.owner is None and int(o.leaves * share) < o.leaves]:
+                book.reduce(order, order.leaves - int(order.leaves * share))
 
     def crowd(self, tif: TimeInForce) -> list[Order]:
         """What the crowd sends to the next call auction, buyers and sellers alike in size but for chance."""
@@ -223,7 +231,7 @@ class Flow:
             return [m for k in near for m in self._join(name, book, sign, best - sign * k)]
         k = min(int(rng.expovariate(0.45)), LEVELS - 1)
         level = ladder.at((best - sign * k) * self._tick)
-        want = self._busy * self._config.depth_qty * PROFILE[k] * (0.4 + 1.2 * rng.random())
+        want = self._depth * self._busy * self._config.depth_qty * PROFILE[k] * (0.4 + 1.2 * rng.random())
         if level is None or level.qty < want:
             return self._join(name, book, sign, best - sign * k)
         mine = _background(level)
@@ -245,7 +253,7 @@ class Flow:
 
     def _join(self, name: str, book: Book, sign: int, ticks: int) -> list[Match]:
         """Add a limit order at `ticks`, or behind it if it would lock another venue. It may meet a client's better order."""
-        typical = self._busy * self._config.depth_qty / 2 / self._quote_unit
+        typical = self._depth * self._busy * self._config.depth_qty / 2 / self._quote_unit
         qty = self._quote_unit * max(1, round(typical * self._rng.expovariate(1.0)))
         price = ticks * self._tick
         for other in self._names:

@@ -51,6 +51,7 @@ class MarketData:
         self._exchange = exchange
         self._interval = interval
         self._due = 0
+        self.stale: set[str] = set()  # venues whose market data stands still, "" for all: kept by the face
         self._subscriptions: dict[tuple[str, str], Subscription] = {}
         self._watchers: dict[tuple[str, str], tuple[str, str]] = {}  # session, SecurityStatusReqID -> venue, symbol
 
@@ -84,7 +85,7 @@ class MarketData:
         """(session, body) for everybody who asked for trades: one X each, one entry per trade."""
         out = []
         for sub in self._subscriptions.values():
-            if TRADE in sub.entry_types:
+            if TRADE in sub.entry_types and not self.stale & {"", sub.venue}:
                 entries = [self._trade(t) for t in trades if t.venue == sub.venue and t.symbol in sub.symbols]
                 if entries:
                     out.append((sub.session, _incremental(sub.md_req_id, entries)))
@@ -144,7 +145,7 @@ class MarketData:
             return []
         self._due = ts + self._interval
         out = []
-        for sub in self._subscriptions.values():
+        for sub in [s for s in self._subscriptions.values() if not self.stale & {"", s.venue}]:
             for symbol in sub.symbols:
                 now = self._levels(sub, symbol)
                 before = {t: sub.told.get((symbol, t), ()) for t in now}
