@@ -24,6 +24,17 @@ class SessionHours(HoursConfig, frozen=True, kw_only=True):
         return (opens, closes) if ts < closes else (opens + DAY, closes + DAY)
 
 
+class LatencyConfig(Entry, frozen=True):
+    """How long a message takes between a client and a venue, one way, each way: log-normal around `ms`. spread: sigma of the logarithm."""
+
+    ms: float
+    spread: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.ms < 0 or self.spread < 0:
+            raise ValueError("`ms` and `spread` must not be negative")
+
+
 class DealerConfig(Entry, frozen=True):
     """How a dealer quotes and looks: see dealer.py. Sizes in the instrument's units, times in market milliseconds."""
 
@@ -48,6 +59,7 @@ class VenueConfig(Entry, frozen=True):
     volume. hidden_trades: mean size of one, in background trades (trade_qty). hidden_s: market seconds that one waits, mean.
     firm_up_ms: how long an invited indication has to firm up, market time, 0 for a dark venue that takes none.
     self_trade: selftrade.py. iceberg_jitter: how much a new tip may differ, fraction of the display (lit.py).
+    latency: of its messages, in market time; none: as fast as the machine.
     maker_fee, taker_fee, auction_fee: money per whole unit of quantity, negative for a rebate (fees.py).
     """
 
@@ -65,6 +77,7 @@ class VenueConfig(Entry, frozen=True):
     taker_fee: str = "0"
     auction_fee: str = "0"
     dealer: DealerConfig | None = None
+    latency: LatencyConfig | None = None
 
     def __post_init__(self) -> None:
         if (self.kind == "lit") != (self.share > 0) or (self.kind != "dark" and (self.hidden or self.firm_up_ms)):

@@ -80,7 +80,7 @@ class Face:
         self._owed: dict[str, list[str]] = {}  # by session: bodies to send at its first logon after a restart
         self._quotes = Quotes(exchange, exchange.config.book_interval_ms * MS)
         self._throttle = Throttle(exchange.config)
-        self._stage = Stage(exchange)
+        self._stage = Stage(exchange, {v.name: v.latency for v in exchange.config.venues})
         self._console = Console(exchange, self._stage)
         self._asking: dict[str, queue.SimpleQueue[dict[str, Any]]] = {}
         self._mark = Mark()
@@ -152,7 +152,7 @@ class Face:
                 told.append((session, said))
             elif kind == "rejected":
                 self._log.warning("peer rejected a message", session=session, message=text.replace(codec.SOH, "|"))
-        sends += self._market_data.books(self._now) + self._quotes.look(self._now)
+        sends += self._market_data.sessions() + self._market_data.books(self._now) + self._quotes.look(self._now)
         self._note(lines)
         if lines:
             self._ledger.write(lines)
@@ -217,7 +217,7 @@ class Face:
         elif msg_type == "e":
             sends += [(session, body) for body in self._market_data.watch(self._now, session, venue, pairs)]
         elif msg_type == "g":
-            sends.append((session, self._market_data.session_status(fields.get("335", ""))))
+            sends += [(session, body) for body in self._market_data.watch_session(session, fields)]
         elif msg_type in codec.REQUESTS:
             self._order(session, venue, client, fields, lines, sends)
         else:

@@ -53,6 +53,7 @@ class MarketData:
         self._due = 0
         self.stale: set[str] = set()  # venues whose market data stands still, "" for all: kept by the face
         self._subscriptions: dict[tuple[str, str], Subscription] = {}
+        self._session_watchers: dict[tuple[str, str], str] = {}  # session, TradSesReqID -> TradSesStatus that was told
         self._watchers: dict[tuple[str, str], tuple[str, str]] = {}  # session, SecurityStatusReqID -> venue, symbol
 
     def request(self, ts: int, session: str, venue: str, fields: Fields) -> list[str]:
@@ -132,12 +133,29 @@ class MarketData:
             out += [(session, _status(req_id, c.symbol, status, c.ts) + more) for session, req_id in self._watching(c.venue, c.symbol)]
         return out
 
-    def session_status(self, req_id: str) -> str:
-        """Body of a TradingSessionStatus (h): the venue as a whole. Its instruments have their own hours and halts."""
+    def watch_session(self, session: str, fields: dict[str, str]) -> list[str]:
+        """Answer a TradingSessionStatusRequest (g) with how the venue as a whole stands; 263=1 asks for every change too."""
+        req_id, kind = fields.get("335", ""), fields.get("263", "")
+        if kind == "2":
+            self._session_watchers.pop((session, req_id), None)
+            return []
+        status = self._session_status()
+        if kind == "1":
+            self._session_watchers[session, req_id] = status
+        return [_session_body(req_id, status)]
+
+    def sessions(self) -> list[tuple[str, str]]:
+        """(session, body) for everybody who asked for a venue as a whole, if that has changed."""
+        status = self._session_status() if self._session_watchers else ""
+        changed = [key for key, told in self._session_watchers.items() if told != status]
+        self._session_watchers.update(dict.fromkeys(changed, status))
+        return [(session, _session_body(req_id, status)) for session, req_id in changed]
+
+    def _session_status(self) -> str:
+        """TradSesStatus (340). Its instruments have their own hours and halts."""
         opened = [s for s in self._exchange.instruments if self._exchange.is_open(s)]
         is_halted = opened and all(self._exchange.is_halted(s) for s in opened)
-        status = SESSION_HALTED if is_halted else SESSION_OPEN if opened else SESSION_CLOSED
-        return f"35=h\x01335={req_id}\x01336=1\x01340={status}\x01"
+        return SESSION_HALTED if is_halted else SESSION_OPEN if opened else SESSION_CLOSED
 
     def books(self, ts: int) -> list[tuple[str, str]]:
         """(session, body) for every changed book, if the interval is over; else nothing."""
@@ -169,6 +187,8 @@ class MarketData:
             del self._subscriptions[key]
         for key in [k for k in self._watchers if k[0] == session]:
             del self._watchers[key]
+        for key in [k for k in self._session_watchers if k[0] == session]:
+            del self._session_watchers[key]
 
     def _wrong(self, session: str, md_req_id: str, kind: str, fields: Fields, first: dict[str, str]) -> tuple[str, str] | None:
         """MDReqRejReason (281) and text, or None."""
@@ -234,6 +254,10 @@ class MarketData:
 
 def _incremental(md_req_id: str, entries: list[str]) -> str:
     return f"35=X\x01262={md_req_id}\x01268={len(entries)}\x01" + "".join(entries)
+
+
+def _session_body(req_id: str, status: str) -> str:
+    return f"35=h\x01335={req_id}\x01336=1\x01340={status}\x01"
 
 
 def _status(req_id: str, symbol: str, status: str, ts: int) -> str:

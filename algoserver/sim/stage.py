@@ -4,11 +4,13 @@ STG-1: what belongs to time itself (halts, pauses) ends by the market; a crash a
 STG-2: a fault of a script that has nothing to happen to (no fill to bust) is noted and passed over; one that was injected is refused.
 """
 
+from collections.abc import Mapping
 from heapq import heappop, heappush
 from typing import Literal, NamedTuple
 
 from algoserver.domain.types import SECOND
 from algoserver.sim import mishaps
+from algoserver.sim.config import LatencyConfig
 from algoserver.sim.exchange import Exchange
 from algoserver.sim.faults import Fault, Script
 from algoserver.sim.mishaps import Impossible
@@ -29,9 +31,9 @@ class Action(NamedTuple):
 class Stage:
     """A market's. actions: what the engine is to do; whoever does it empties the list. passed: faults that had nothing to happen to."""
 
-    def __init__(self, exchange: Exchange):
+    def __init__(self, exchange: Exchange, latencies: Mapping[str, LatencyConfig | None] | None = None):
         self._exchange = exchange
-        self.wire = Wire()
+        self.wire = Wire(exchange.config.seed, latencies or {})
         self.actions: list[Action] = []
         self.passed: list[str] = []
         self._due: list[tuple[int, int, Fault]] = []

@@ -94,6 +94,21 @@ def test_a_market_that_begins_in_a_halt_is_halted():
     assert len(exchange.book("XLIT1", "AAPL")[0]) == 5
 
 
+def test_a_venue_as_a_whole_is_told_when_it_halts_and_goes_on():
+    """g is answered by h; 263=1 hears of every change, once."""
+    exchange = halted()
+    exchange.advance(T0 + SECOND)
+    data = MarketData(exchange, SECOND)
+    assert [dict(split(b))["340"] for b in data.watch_session(SESSION, {"335": "g", "263": "1"})] == ["2"]
+    told = []
+    for ts in (HALT_TS - 1, HALT_TS, HALT_TS + SECOND, END_TS):
+        exchange.advance(ts)
+        told.append([dict(split(b))["340"] for _, b in data.sessions()])
+    assert told == [[], ["1"], [], ["2"]]
+    data.drop(SESSION)
+    assert data.sessions() == []
+
+
 @pytest.mark.parametrize(("kind", "told_later"), [("0", False), ("1", True), ("2", False)])
 def test_who_asks_for_the_status_is_told_and_told_of_changes_if_he_wishes(kind, told_later):
     """e is answered by f; 263=1 hears of the halt and of its end, a session that is gone hears nothing."""
