@@ -339,7 +339,7 @@ def test_mis_3_a_correction_changes_price_or_quantity():
     assert street.book()[0] == (("50", 260),)
 
 
-def test_mis_4_a_crash_and_a_drought_end():
+def test_mis_4_stg_1_a_crash_and_a_drought_end():
     """The price falls by a tenth and comes back; the depth goes to a tenth and comes back."""
     exchange = quiet_crowd()
     stage = Stage(exchange)
@@ -406,3 +406,21 @@ def test_ops_1_the_console_does_what_it_is_told_and_says_what_is_wrong():
     ):  # fmt: skip
         said, happened = ask(verb, **more)
         assert (said["error"]["code"], bool(said["error"]["text"]), happened) == (code, True, []), (verb, more)
+
+
+def test_ops_2_an_ordered_halt_and_the_price_survive_a_restart_and_a_script_does_not():
+    """What the ledger keeps of a market is enough for the next one."""
+    exchange = quiet_crowd()
+    console = Console(exchange, Stage(exchange))
+    console.ask(T0, {"verb": "sim.run", "target": "bad-day"})
+    console.ask(T0, {"verb": "sim.halt", "target": "AAPL"})
+    exchange.source("AAPL").shift(1.1)
+    mark = msgspec.json.decode(msgspec.json.encode(exchange.mark()), type=type(exchange.mark()))
+    after = Exchange(exchange.config)
+    after.remember(mark, T0 + SECOND)
+    after.advance(T0 + SECOND)
+    assert after.is_halted("AAPL")
+    assert abs(after.source("AAPL").reference_px() - exchange.source("AAPL").reference_px()) <= px("0.05")
+    assert Console(after, Stage(after)).ask(T0 + SECOND, {"verb": "sim.status"})[0]["waiting"] == []
+    after.resume(T0 + 2 * SECOND, "AAPL")
+    assert not after.is_halted("AAPL")

@@ -4,8 +4,10 @@ from algoserver.domain.types import Side, TimeInForce, px
 from algoserver.sim.codec import split
 from algoserver.sim.codec_reports import report
 from algoserver.sim.config import InstrumentConfig, Scenario, TapeConfig, VenueConfig
+from algoserver.sim.faults import Fault
 from algoserver.sim.fees import ADDED, NEITHER, REMOVED, Fees
-from algoserver.sim.reports import Trade
+from algoserver.sim.reports import Trade, TradeCancel, TradeCorrect
+from algoserver.sim.stage import Stage
 from tests.sim.street import Street, new, quiet
 
 VENUES = [VenueConfig(name="XLIT1", share=1.0, maker_fee="-0.002", taker_fee="0.003", auction_fee="0.001")]
@@ -39,3 +41,14 @@ def test_fee_3_a_fill_reports_it_and_one_without_has_none():
     free.ask(new("A", Side.SELL, 300, "50"))
     free.ask(new("X", Side.BUY, 100, "50", TimeInForce.IOC))
     assert not any("\x01136=" in report(a, free.exchange.instruments) for a in free.seen if isinstance(a, Trade))
+
+
+def test_fee_4_a_bust_and_a_correction_speak_of_no_fee():
+    """Who keeps account knows the rate of what was taken back."""
+    street = Street(quiet(venues=VENUES))
+    street.ask(new("A", Side.SELL, 300, "50"))
+    street.ask(new("X", Side.BUY, 100, "50", TimeInForce.IOC, client="OTHER"))
+    stage = Stage(street.exchange)
+    out = stage.inject(street.ts, Fault(kind="correction", client="OTHER")) + stage.inject(street.ts, Fault(kind="bust", client="ALGO"))
+    told = [report(a, street.exchange.instruments) for a in out if isinstance(a, TradeCancel | TradeCorrect)]
+    assert [("\x01136=" in body, "\x0119=" in body) for body in told] == [(False, True), (False, True)]

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from algoserver.domain.types import MINUTE, SECOND, Side, TimeInForce, px
+from algoserver.domain.types import MINUTE, SECOND, OrdType, Side, TimeInForce, px
 from algoserver.sim.book import Book, Order
 from algoserver.sim.codec import split
 from algoserver.sim.config import HaltConfig, LuldConfig, SessionHours, VenueConfig
@@ -11,7 +11,7 @@ from algoserver.sim.luld import Luld
 from algoserver.sim.marketdata import MarketData
 from algoserver.sim.reports import Imbalance, SecurityStatus, Trade, TradePrint
 from algoserver.sim.source import FOREVER
-from tests.sim.street import AAPL, ONE, T0, new, scenario, told, wish
+from tests.sim.street import AAPL, ONE, T0, cancel, new, scenario, told, wish
 
 BUY, SELL = Side.BUY, Side.SELL
 AUCTION = [VenueConfig(name="XLIT1", share=1.0, auctions=True)]
@@ -56,7 +56,7 @@ def test_luld_2_nothing_trades_outside_the_band_and_an_order_beyond_rests_at_its
     assert (high.px, book.top()) == (100, (((100, 40),), ((111, 100),)))
 
 
-def test_luld_3_and_4_a_limit_state_that_lasts_pauses_and_reopens_by_auction():
+def test_luld_3_luld_4_a_limit_state_that_lasts_pauses_and_reopens_by_auction():
     """A buyer without end takes the price to the upper edge: pause after 5 s; who may wait is taken; the auction trades after 30 s."""
     exchange = bound()
     exchange.advance(T0 + SECOND)
@@ -135,6 +135,19 @@ def test_auc_1_what_rested_over_night_is_in_the_opening_call_with_its_owner():
     out = exchange.advance(T0 + day)
     (fill,) = [a for a in out if isinstance(a, Trade) and a.last_liquidity_ind == 0]
     assert (fill.client, fill.cl_ord_id, fill.last_qty, fill.ord_status.name) == ("ALGO", "G", 1_000, "FILLED")
+
+
+def test_auc_3_what_sleeps_or_is_pegged_takes_no_part_in_a_reopening():
+    """A stop and a peg that would trade at any price of the auction, and do not."""
+    made = scenario(CALLED, venues=AUCTION)
+    exchange = Exchange(msgspec.structs.replace(made, halts=[HaltConfig(symbol="AAPL", begin="13:31:00", seconds=30)]))
+    exchange.advance(T0)
+    exchange.submit(T0, wish("S", BUY, 1_000, "400", stop_px="399"))
+    exchange.submit(T0, wish("P", BUY, 1_000, "150", ord_type=OrdType.PEGGED, peg="R"))
+    out = exchange.advance(T0 + 90 * SECOND)
+    assert [a for a in out if isinstance(a, TradePrint) and a.ts == T0 + 90 * SECOND]
+    assert not [a for a in out if isinstance(a, Trade)]
+    assert told(exchange.submit(T0 + 91 * SECOND, cancel("C", "S"))) == ["Canceled/CANCELED (C,S) 1000 0/0"]
 
 
 def test_imb_1_what_an_auction_would_come_to_is_published_before_it():
