@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from algoserver.door import call
 from tests.sim.fixclient import PATIENCE_S, ROOT, Client, Simulator, cancel, order
 
 
@@ -271,8 +272,11 @@ def again(port: int, sender: str, seq: int) -> Client:
             assert time.monotonic() < deadline, "the simulator does not let go of a session"
 
 
-def test_a_drop_copy_hears_what_its_client_hears_and_may_say_nothing(copying):
-    """Trades and the end of an order with its client's session, with him in 115; what it missed it is told again; its own order is refused."""
+def test_copy_1_a_drop_copy_hears_what_its_client_hears_and_may_say_nothing(copying):
+    """Trades and the end of an order with its client's session, with him in 115; what it missed it is told again.
+
+    Its own order is refused. What a fault loses on the way to the client it hears.
+    """
     client, copy = Client(copying.port, reset=True), Client(copying.port, sender="ALGODC", reset=True)
     client.send(order("d1", "400", qty=10))
     told = client.report(_150="0"), client.report(_150="F", _11="d1")
@@ -291,4 +295,13 @@ def test_a_drop_copy_hears_what_its_client_hears_and_may_say_nothing(copying):
     missed = copy.wait(lambda m: (m.get("11"), m.get("150")) == ("d3", "0"))
     canceled = copy.wait(lambda m: m.get("150") == "4")
     assert (missed["43"], canceled["11"], canceled["58"], canceled["115"]) == ("Y", "d3", "cancel on disconnect", "ALGO")
+    assert "error" not in call(copying.state, {"verb": "sim.inject", "target": "drop", "values": {"client": "ALGO", "seconds": 600}})
+    client = again(copying.port, "ALGO", client.seq)
+    client.send(order("d4", "400", qty=10))
+    copy.wait(lambda m: (m.get("11"), m.get("150")) == ("d4", "F"))
+    client.send("35=g|335=s1|263=0|")
+    heard = []
+    client.wait(lambda m: heard.append(m.get("11")) or m["35"] == "h")
+    assert "d4" not in heard
+    client.close()
     copy.close()
