@@ -93,18 +93,19 @@ class Blotter:
         self._fees = fees
         self._order_count = self._exec_count = self._rank = 0
         self._orders: dict[tuple[str, str, str], ClientOrder] = {}
-        self._fills: dict[str, tuple[ClientOrder, int, int]] = {}  # by ExecID: order, quantity and price as they stand
+        self._by_id: dict[str, ClientOrder] = {}
+        self._fills: dict[str, Trade | TradeCorrect] = {}  # by ExecID, those that stand
 
     def find(self, venue: str, client: str, cl_ord_id: str) -> ClientOrder | None:
         return self._orders.get((venue, client, cl_ord_id))
 
     def every(self) -> list[ClientOrder]:
         """Every order that was taken, the oldest first."""
-        return list({o.order_id: o for o in self._orders.values()}.values())
+        return list(self._by_id.values())
 
     def live(self, venue: str, client: str) -> list[ClientOrder]:
         """A client's live orders at a venue, the oldest first."""
-        return list({o.order_id: o for (v, c, _), o in self._orders.items() if (v, c) == (venue, client) and o.status in LIVE}.values())
+        return [o for o in self._by_id.values() if (o.venue, o.client) == (venue, client) and o.status in LIVE]
 
     def admit(self, request: NewOrderSingle, status: OrdStatus = OrdStatus.NEW) -> ClientOrder:
         """Open an order under the next OrderID."""
@@ -124,6 +125,7 @@ class Blotter:
             terms=request.terms,
             status=status,
         )
+        self._by_id[order.order_id] = order
         self.moved(order)
         self._orders[request.venue, request.client, request.cl_ord_id] = order
         return order
@@ -179,12 +181,13 @@ class Blotter:
             Trade, order, ts, last_qty=fill.qty, last_px=fill.px, last_liquidity_ind=last_liquidity_ind, fee=fee, last_capacity=last_capacity,
             orig_cl_ord_id=orig,
         )  # fmt: skip
-        self._fills[traded.exec_id] = order, fill.qty, fill.px
+        self._fills[traded.exec_id] = traded
         return traded
 
     def fill_of(self, exec_id: str) -> tuple[ClientOrder, int, int] | None:
         """Order, quantity and price of a fill that stands; None of one that never was or was taken back."""
-        return self._fills.get(exec_id)
+        traded = self._fills.get(exec_id)
+        return (self._by_id[traded.order_id], traded.last_qty, traded.last_px) if traded is not None else None
 
     def fills(self) -> list[str]:
         """ExecIDs of the fills that stand, the latest last."""
@@ -192,7 +195,8 @@ class Blotter:
 
     def bust(self, ts: int, exec_id: str) -> TradeCancel:
         """Take a fill back."""
-        order, qty, px = self._fills.pop(exec_id)
+        traded = self._fills.pop(exec_id)
+        order, qty, px = self._by_id[traded.order_id], traded.last_qty, traded.last_px
         order.cum_qty -= qty
         order.notional -= px * qty
         self._settle(order)
@@ -200,14 +204,15 @@ class Blotter:
 
     def correct(self, ts: int, exec_id: str, qty: int, px: int) -> TradeCorrect:
         """Change a fill's quantity and price."""
-        order, was_qty, was_px = self._fills.pop(exec_id)
-        order.cum_qty += qty - was_qty
-        order.notional += px * qty - was_px * was_qty
+        traded = self._fills.pop(exec_id)
+        order = self._by_id[traded.order_id]
+        order.cum_qty += qty - traded.last_qty
+        order.notional += px * qty - traded.last_px * traded.last_qty
         assert 0 <= order.cum_qty <= order.order_qty
         self._settle(order)
         orig = order.orig_cl_ord_id
         corrected = self.report(TradeCorrect, order, ts, exec_ref_id=exec_id, last_qty=qty, last_px=px, orig_cl_ord_id=orig)
-        self._fills[corrected.exec_id] = order, qty, px
+        self._fills[corrected.exec_id] = corrected
         return corrected
 
     def _settle(self, order: ClientOrder) -> None:
@@ -310,7 +315,7 @@ class Blotter:
             order = by_id.get(report.order_id)
             if order is None:
                 self._order_count = max(self._order_count, int(report.order_id[len(self._prefix) + 1 :]))
-                order = by_id[report.order_id] = _first_seen(report)
+                order = by_id[report.order_id] = self._by_id[report.order_id] = _first_seen(report)
                 self.moved(order)
             elif isinstance(report, Rejected) and report.ord_rej_reason == DUPLICATE:
                 continue  # a duplicate of this order was refused: nothing happened to the order itself
@@ -329,11 +334,11 @@ class Blotter:
     def _remember(self, order: ClientOrder, report: Report) -> None:
         """Its fills, one by one, and whether its stop was met."""
         if isinstance(report, TradeCancel | TradeCorrect):
-            _, qty, px = self._fills.pop(report.exec_ref_id)
-            order.notional -= qty * px
+            traded = self._fills.pop(report.exec_ref_id)
+            order.notional -= traded.last_qty * traded.last_px
         if isinstance(report, Trade | TradeCorrect):
             order.notional += report.last_qty * report.last_px
-            self._fills[report.exec_id] = order, report.last_qty, report.last_px
+            self._fills[report.exec_id] = report
         if isinstance(report, Replaced) and report.terms.stop_px != order.terms.stop_px:
             order.is_triggered = False
         order.is_triggered |= isinstance(report, Restated) and report.text == TRIGGERED

@@ -25,6 +25,7 @@ from algoserver.sim.lit import NOTHING, Lit, Taken, at_once
 from algoserver.sim.phases import Phases
 from algoserver.sim.reports import (
     GOOD_TILL_CANCEL,
+    PLAIN,
     Answer,
     Canceled,
     Expired,
@@ -64,6 +65,7 @@ class Counter:
         self._venues = {v.name: v for v in config.venues}
         self._instruments = instruments
         self._phases = phases
+        self._may_ask = bool(self.dealers.venues) or any(v.firm_up_ms for v in config.venues)
         self._expiring: list[tuple[int, int, ClientOrder]] = []
 
     def new(self, ts: int, request: NewOrderSingle, out: list[Answer]) -> None:
@@ -167,7 +169,8 @@ class Counter:
 
     def next_ts(self) -> int:
         """When the next order or indication expires, or a dealer decides."""
-        return min(self._expiring[0][0] if self._expiring else FOREVER, self.indications.next_ts(), self.dealers.next_ts())
+        ts = self._expiring[0][0] if self._expiring else FOREVER
+        return min(ts, self.indications.next_ts(), self.dealers.next_ts()) if self._may_ask else ts
 
     def due(self, ts: int, out: list[Answer]) -> None:
         """Expire what is due, then let dealers decide."""
@@ -207,13 +210,15 @@ class Counter:
     def settle(self, ts: int, symbol: str, out: list[Answer]) -> None:
         """After anything moved: stops that were met arrive, pegs follow, and who rests in the dark looks again."""
         while True:
-            self.lit.follow(symbol)
+            if self.lit.pegged[symbol]:
+                self.lit.follow(symbol)
             for venue, dark in self.dark.of(symbol):
                 for hidden, fills in dark.meet():
                     for fill in fills:
                         out.append(self.blotter.fill(hidden.owner, ts, fill, ADDED))
                     self.told(ts, symbol, Match(venue, hidden.sign, fills), out)
-            out += self.indications.invite(ts, symbol)
+            if self._may_ask:
+                out += self.indications.invite(ts, symbol)
             if not self.lit.woken or self._phases.is_halted(symbol):
                 return
             self._arrive(ts, self.lit.woken.pop(0), out)
@@ -225,7 +230,8 @@ class Counter:
             printed[fill.px] = printed.get(fill.px, 0) + fill.qty
             if fill.order.owner is not None:
                 out.append(self.blotter.fill(fill.order.owner, ts, fill, last_liquidity_ind))
-                self.lit.forget(fill.order.owner)
+                if fill.order.is_pegged:
+                    self.lit.forget(fill.order.owner)
         side = Side.BUY if match.sign > 0 else Side.SELL
         for last_px, qty in printed.items():
             out.append(TradePrint(venue=match.venue, symbol=symbol, ts=ts, px=last_px, qty=qty, side=side))
@@ -280,7 +286,7 @@ class Counter:
         elif order.tif.is_auction:
             order.resting = Order(order.side.sign, order.px, order.leaves_qty(), owner=order)
             self.calls.join(order)
-        elif not self.lit.sleeps(order):
+        elif order.terms is PLAIN or not self.lit.sleeps(order):
             self._arrive(ts, order, out)
 
     def _decide(self, ts: int, out: list[Answer]) -> None:
@@ -297,6 +303,8 @@ class Counter:
             out.append(self.blotter.end(Canceled, order, ts, text="the dealer trades no more than his quote"))
 
     def _date(self, order: ClientOrder) -> None:
+        if order.terms is PLAIN:
+            return
         if order.firm_until_ts:
             heappush(self._expiring, (order.firm_until_ts, order.rank, order))
         if 0 < order.terms.expire_ts < GOOD_TILL_CANCEL:
@@ -312,7 +320,8 @@ class Counter:
         """Report what an arriving order took, and cancel what may not rest (I.1.a, I.1.b)."""
         for fill in taken.fills:
             out.append(self.blotter.fill(order, ts, fill, REMOVED))
-        self.told(ts, order.symbol, Match(order.venue, order.side.sign, taken.fills), out)
+        if taken.fills:
+            self.told(ts, order.symbol, Match(order.venue, order.side.sign, taken.fills), out)
         for resting, qty in taken.prevented:
             self._prevent(ts, resting.owner, qty, out)
         if taken.lost:

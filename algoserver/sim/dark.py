@@ -245,6 +245,8 @@ class Dark:
 
     def next_ts(self) -> int:
         """When somebody of the crowd comes or goes next."""
+        if not self._crowds:
+            return FOREVER
         due = [crowd.next_ts() for crowd in self._crowds.values()]
         return min(due + [entry[0] for entry in self._leaving[:1]], default=FOREVER)
 

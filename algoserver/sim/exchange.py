@@ -7,7 +7,7 @@ Rule 4: in a trading halt nothing trades and nothing new is taken (103=2). What 
 canceled by us (378=6), as the halt says. A halt that an operator ordered lasts until he ends it, or as long as he said.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from algoserver.domain.types import Instrument, OrdStatus, TimeInForce
 from algoserver.sim.auctions import Auctions
@@ -74,6 +74,13 @@ class Exchange:
             i.symbol: Luld(i.luld, i.instrument().tick, list(self._sources[i.symbol].books.values())) for i in config.instruments if i.luld
         }
 
+        # Who may have something due; most markets have no dealer, no price band and no dark crowd.
+        self._clocks: list[Callable[[], int]] = [self.counter.next_ts]
+        self._clocks += [self._auctions.next_ts] if config.imbalance_s else []
+        self._clocks += [self.counter.dark.next_ts] if self.counter.dark.venues else []
+        self._clocks += [luld.next_ts for luld in self._luld.values()]
+        self._clocks += [source.next_ts for source in self._sources.values()]
+
     def submit(self, ts: int, request: Request | OrderMassCancelRequest) -> list[Answer]:
         """Run the market up to `ts`, then answer `request`. Everything that happened is in the answer, in order."""
         out = self.advance(ts)
@@ -127,8 +134,7 @@ class Exchange:
 
     def next_ts(self) -> int:
         """When the next event of the market is due; call `advance` then."""
-        due = [self._halt_ts, self.counter.next_ts(), self._auctions.next_ts(), self.counter.dark.next_ts()]
-        return min([*due, *[luld.next_ts() for luld in self._luld.values()], *[source.next_ts() for source in self._sources.values()]])
+        return min(self._halt_ts, *[clock() for clock in self._clocks])
 
     def book(self, venue: str, symbol: str, levels: int = 5) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
         """The best levels of (bids, asks), each (px, qty), best first; of a venue without a book none."""

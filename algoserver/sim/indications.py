@@ -52,6 +52,8 @@ class Indications:
 
     def invite(self, ts: int, symbol: str) -> list[Invitation]:
         """Invitations that are due now."""
+        if not self._standing:
+            return []
         self._end(ts)
         told = []
         for standing in [s for s in self._standing.values() if s.indication.symbol == symbol and not s.until_ts]:
@@ -85,7 +87,9 @@ class Indications:
 
     def next_ts(self) -> int:
         """When the next invitation or indication ends."""
-        return min((min(s.until_ts or FOREVER, s.indication.until_ts) for s in self._standing.values()), default=FOREVER)
+        if not self._standing:
+            return FOREVER
+        return min(min(s.until_ts or FOREVER, s.indication.until_ts) for s in self._standing.values())
 
     def expire(self, ts: int) -> None:
         """Forget what is over."""

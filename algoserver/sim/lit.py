@@ -46,7 +46,7 @@ class Lit:
         self._instruments = instruments
         self._tips = random.Random(f"{seed}/icebergs")
         self._asleep: dict[tuple[str, str], list[ClientOrder]] = {}
-        self._pegged: dict[str, list[ClientOrder]] = {symbol: [] for symbol in books}
+        self.pegged: dict[str, list[ClientOrder]] = {symbol: [] for symbol in books}  # by symbol
         self._last: dict[tuple[str, str], int] = {}
         self.woken: list[ClientOrder] = []  # whose stop was met and who have not arrived yet
 
@@ -86,7 +86,7 @@ class Lit:
     def arrive(self, order: ClientOrder, may_match: bool = True) -> Taken:
         """Match and rest an order that does not sleep. Without `may_match` it only rests, as in a call."""
         if order.ord_type is OrdType.PEGGED:
-            self._pegged[order.symbol].append(order)
+            self.pegged[order.symbol].append(order)
             order.resting = self._made(order, 0)
             self._peg(order)
             return NOTHING
@@ -107,7 +107,7 @@ class Lit:
 
     def leave(self, order: ClientOrder) -> None:
         """Take an order out of wherever it waits."""
-        for waiting in (self._asleep.get((order.venue, order.symbol), []), self._pegged[order.symbol], self.woken):
+        for waiting in (self._asleep.get((order.venue, order.symbol), []), self.pegged[order.symbol], self.woken):
             if order in waiting:
                 waiting.remove(order)
         if order.resting is not None and order.resting.level is not None:
@@ -116,23 +116,23 @@ class Lit:
 
     def forget(self, order: ClientOrder) -> None:
         """An order that is over has no peg to follow."""
-        if order.ord_type is OrdType.PEGGED and order in self._pegged[order.symbol]:
-            self._pegged[order.symbol].remove(order)
+        if order.ord_type is OrdType.PEGGED and order in self.pegged[order.symbol]:
+            self.pegged[order.symbol].remove(order)
 
     def waits(self, order: ClientOrder) -> bool:
         """Whether a live order is somewhere: in a book, asleep, or pegged to a price that is not there."""
         asleep = order in self._asleep.get((order.venue, order.symbol), ()) or order in self.woken
-        return asleep or order in self._pegged[order.symbol] or (order.resting is not None and order.resting.level is not None)
+        return asleep or order in self.pegged[order.symbol] or (order.resting is not None and order.resting.level is not None)
 
     def follow(self, symbol: str) -> None:
         """Move what is pegged to where its price is now."""
-        for order in self._pegged[symbol]:
+        for order in self.pegged[symbol]:
             self._peg(order)
 
     def orders(self, symbol: str) -> list[ClientOrder]:
         """Every client's order of an instrument that waits here, in books in the order in which they would trade, then asleep or unpriced."""
         found: list[ClientOrder] = [o.owner for book in self._books[symbol].values() for o in book.live() if o.owner is not None]
-        found += [o for o in self._pegged[symbol] if o.resting.level is None]
+        found += [o for o in self.pegged[symbol] if o.resting.level is None]
         return found + [o for (_, s), asleep in self._asleep.items() if s == symbol for o in asleep]
 
     def held(self, symbol: str) -> list[ClientOrder]:

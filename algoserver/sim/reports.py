@@ -15,7 +15,7 @@ ALL = -1  # DisplayQty of an order that shows all of itself
 GOOD_TILL_CANCEL = 1 << 62  # ExpireTime of an order that no day ends
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What an order asks for beyond price, quantity and time.
 
     stop_px: StopPx (99), 0 for none: it sleeps until the venue trades there. display_qty: DisplayQty (1138) or MaxFloor (111), ALL
