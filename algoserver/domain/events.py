@@ -40,10 +40,7 @@ class SessionDown(Event, frozen=True):
 
 
 class ParentRequested(Message, frozen=True, kw_only=True):
-    """NewOrderSingle (D) of a client, decoded and consistent in itself; not yet admitted. price 0: market.
-
-    is_located: the client has located the stock that he sells short (114=N).
-    """
+    """NewOrderSingle (D) of a client, consistent in itself; not yet admitted. price 0: market. is_located: the stock is located (114=N)."""
 
     cl_ord_id: str
     symbol: str
@@ -396,9 +393,8 @@ class Garbled(Message, frozen=True, kw_only=True):
 
 
 ANY = (
-    SessionUp | SessionDown | ParentRequested | CancelRequested | ReplaceRequested | StatusRequested | MassCancelRequested
-    | MassStatusRequested | TradeDisputed | ChildAccepted | ChildFilled | FillBusted | FillCorrected | ChildCanceled | ChildReplaced
-    | ChildRejected | CancelRejected | ChildStatusReported | ForeignOrderReported | CopyReported | QuoteUpdated | TradePrinted | StatusChanged
-    | ForecastReady | PolicyLoaded | OperatorCommanded | ActionProposed | ConfigDrifted | OperatorAmended | Wakeup | MachineWarned
-    | SendFailed | Garbled
+    SessionUp | SessionDown | ParentRequested | CancelRequested | ReplaceRequested | StatusRequested | MassCancelRequested | MassStatusRequested
+    | TradeDisputed | ChildAccepted | ChildFilled | FillBusted | FillCorrected | ChildCanceled | ChildReplaced | ChildRejected | CancelRejected
+    | ChildStatusReported | ForeignOrderReported | CopyReported | QuoteUpdated | TradePrinted | StatusChanged | ForecastReady | PolicyLoaded
+    | OperatorCommanded | ActionProposed | ConfigDrifted | OperatorAmended | Wakeup | MachineWarned | SendFailed | Garbled
 )  # fmt: skip
