@@ -295,11 +295,11 @@ class Exchange:
         self._ordered = {symbol: stop for symbol, stop in self._ordered.items() if stop.until_ts > ts}
         scripted = {symbol: Stop(self._halts.next_ts(ts), halt.resting) for symbol, halt in self._halts.at(ts).items()}
         stops = {**self._ordered, **scripted}
+        self.phases.pausing = [symbol for symbol, stop in stops.items() if stop.takes_orders]
         self._halt_ts = min([self._halts.next_ts(ts), *[s.until_ts for s in self._ordered.values()]])
         for symbol in [s for s in self.phases.halted if s not in stops]:
             mark = len(out)
             self.phases.halted.remove(symbol)
-            self.phases.pausing = [s for s in self.phases.pausing if s != symbol]
             out += [SecurityStatus(venue=v, symbol=symbol, ts=ts, is_halted=False) for v in self.venues]
             self._auctions.reopen(ts, symbol, out)
             self.moved(ts, symbol, out, mark)  # its price is the first reference
@@ -314,8 +314,6 @@ class Exchange:
 
     def _stop(self, ts: int, symbol: str, stop: Stop, out: list[Answer]) -> None:
         self.phases.halted.append(symbol)
-        if stop.takes_orders:
-            self.phases.pausing.append(symbol)
         if symbol in self._luld:
             self._luld[symbol].clear()
         source = self._sources[symbol]

@@ -61,7 +61,7 @@ TURN_MAX_S = 0.5  # how late a signal or a stepped clock may be noticed
 ASK_S_MAX = 5.0
 Inbox = queue.SimpleQueue[tuple[str, str, str]]
 STOP = ("stop", "", "")
-MARK_NS = 10_000_000_000  # market time between two notes of where prices are
+MARK_S = 10.0  # wall time between two notes of where prices are
 GROUPED = ("35=W", "35=X", "35=R", "35=AG")  # bodies with groups
 THROTTLED = "throttled: more than {} messages a second"
 
@@ -85,7 +85,7 @@ class Face:
         self._console = Console(exchange, self._stage)
         self._asking: dict[str, queue.SimpleQueue[dict[str, Any]]] = {}
         self._mark = Mark()
-        self._mark_ts = 0
+        self._mark_s = 0.0
         self._log = structlog.get_logger()
 
     def restore(self) -> None:
@@ -303,8 +303,8 @@ class Face:
     def _note(self, lines: list[Line]) -> None:
         """Where prices are and what is halted, for whoever goes on from here: at changes of the one, and now and then of the other."""
         mark = self._exchange.mark()
-        if self._now >= self._mark_ts or mark.stops != self._mark.stops:
-            self._mark, self._mark_ts = mark, self._now + MARK_NS
+        if time.monotonic() >= self._mark_s or mark.stops != self._mark.stops:
+            self._mark, self._mark_s = mark, time.monotonic() + MARK_S
             lines.append(Line(mark=mark))
 
 

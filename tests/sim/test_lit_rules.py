@@ -9,9 +9,13 @@ import pytest
 from algoserver.domain.types import MINUTE, SECOND, OrdType, Side, TimeInForce, px, utc
 from algoserver.sim.auction import AT_ANY_PRICE
 from algoserver.sim.book import Book, Order, Shaped
-from algoserver.sim.config import SessionHours, VenueConfig
+from algoserver.sim.codec_reports import report
+from algoserver.sim.config import SessionHours, VenueConfig, load
 from algoserver.sim.exchange import Exchange
-from algoserver.sim.reports import GOOD_TILL_CANCEL, OrderMassCancelRequest, Restated, Trade
+from algoserver.sim.faults import Fault, Script
+from algoserver.sim.reports import GOOD_TILL_CANCEL, AnyReport, OrderMassCancelRequest, Restated, Trade
+from algoserver.sim.stage import Stage
+from tests.sim.fixclient import ROOT
 from tests.sim.street import AAPL, ONE, T0, Street, cancel, new, quiet, replace, rewish, scenario, told, wish
 
 BUY, SELL, PEGGED = Side.BUY, Side.SELL, OrdType.PEGGED
@@ -348,3 +352,59 @@ def test_a_triggered_stop_stays_awake_through_a_replace():
     assert street.ask(rewish("Y", "X", stop, px=px("49"))) == ["Replaced/NEW (Y,X) 100 0/100"]
     assert street.book() == ((("49", 100),), ())
     assert street.ask(replace("Z", "Y", 100, "48")) == ["Replaced/NEW (Z,Y) 100 0/100"]
+
+
+def test_a_market_that_goes_on_puts_orders_back_where_they_stood():
+    """From its reports alone: queue order, icebergs, hidden, sleeping and pegged orders, dates; what was filled stays filled."""
+    street = Street()
+    asked = [
+        new("A", BUY, 100, "50"), wish("I", BUY, 300, "50", display_qty=100), new("B", BUY, 100, "50"), wish("H", BUY, 100, "50", display_qty=0),
+        wish("S", BUY, 100, stop_px="60"), wish("P", BUY, 10, ord_type=PEGGED, peg="R"), wish("G", BUY, 5, "40", expire_ts=GOOD_TILL_CANCEL),
+        replace("A2", "A", 200, "50"), replace("B2", "B", 60, "50"),
+        new("O", SELL, 50, "50", client="OTHER"), new("X", SELL, 100, "51", client="OTHER"),
+    ]  # fmt: skip
+    for request in asked:
+        street.ask(request)
+    after = Street(quiet(), ts=street.ts)
+    assert after.exchange.restore(street.ts, [a for a in street.seen if hasattr(a, "exec_id")]) == []
+    after.go(0)
+    assert (street.book()[0][0], after.book()[0][0]) == (("50", 320), ("50", 370))  # the iceberg shows a new tip
+    assert (street.book()[0][1:], street.book()[1]) == (after.book()[0][1:], after.book()[1])
+    swept = after.ask(new("T", SELL, 10_000, "50", IOC, client="OTHER"))
+    assert [line.split()[1] for line in swept if line.startswith("Trade")][:3] == ["(I)", "(B2)", "(A2)"]
+    done = {a.cl_ord_id: a.cum_qty for a in after.seen if isinstance(a, Trade) and a.client == "ALGO"}
+    assert done == {"I": 300, "B2": 60, "A2": 200, "H": 100, "P": 10}
+    after.ask(new("U", BUY, 100, client="OTHER"))
+    after.ask(new("V", BUY, 10, "60", client="OTHER"))
+    after.ask(new("W", SELL, 10, "60", client="OTHER"))
+    assert [a.cl_ord_id for a in after.seen if isinstance(a, Restated)] == ["S"]
+    assert after.ask(cancel("C", "G")) == ["Canceled/CANCELED (C,G) 5 0/0"]
+
+
+def test_a_market_that_goes_on_after_the_day_expires_its_day_orders():
+    """What is good till a date stays; the rest is told as expired."""
+    hours = SessionHours(open="13:30", close="13:31")
+    first = Exchange(scenario(FEW, hours, ONE))
+    seen = [*first.submit(T0, new("D", BUY, 100, "150")), *first.submit(T0, wish("G", BUY, 100, "150", expire_ts=GOOD_TILL_CANCEL))]
+    after = Exchange(scenario(FEW, hours, ONE))
+    assert told(after.restore(T0 + 2 * MINUTE, [a for a in seen if hasattr(a, "exec_id")])) == ["Expired/EXPIRED (D) 100 0/0"]
+    assert told(after.submit(T0 + 2 * MINUTE, cancel("C", "G"))) == ["Canceled/CANCELED (C,G) 100 0/0"]
+
+
+def test_the_same_seed_gives_the_same_fix_tape_with_every_rule_on():
+    """Two markets of cfg/sim-venues.toml, one script of orders, cancels and faults: every message alike; another seed, another tape."""
+
+    def tape(seed):
+        exchange = Exchange(load(ROOT / "cfg" / "sim-venues.toml"), seed)
+        stage, out = Stage(exchange), exchange.advance(T0)
+        stage.run(T0, Script(faults=[Fault(kind="flash_crash", symbol="AAPL", share=0.06, seconds=20, at_s=5), Fault(kind="bust", at_s=9)]))
+        rng = random.Random(8)
+        for n in range(60):
+            ts = T0 + n * SECOND // 2
+            out += stage.advance(ts)
+            side, px_ = rng.choice([BUY, SELL]), f"{197 + rng.randint(-300, 300) / 100:g}"
+            out += exchange.submit(ts, wish(f"X{n}", side, 400, px_, display_qty=rng.choice([-1, 0, 100]), venue=rng.choice(["XLIT1", "XLIT2"])))
+        return [report(a, exchange.instruments) if isinstance(a, AnyReport) else repr(a) for a in out]
+
+    assert tape(7) == tape(7)
+    assert tape(7) != tape(8)

@@ -178,6 +178,18 @@ def test_imb_1_a_pause_publishes_too():
     assert all(a.surplus > 0 for a in published)
 
 
+def test_luld_4_a_halt_that_is_ordered_in_a_pause_takes_no_orders():
+    """The halt holds; when it is resumed, the market reopens once."""
+    exchange = bound()
+    exchange.advance(T0 + SECOND)
+    exchange.pause(T0 + SECOND, "AAPL", 30)
+    assert told(exchange.submit(T0 + 2 * SECOND, new("A", SELL, 100, "190"))) == ["New/NEW (A) 100 0/100"]
+    exchange.halt(T0 + 3 * SECOND, "AAPL")
+    assert told(exchange.submit(T0 + 4 * SECOND, new("B", SELL, 100, "190"))) == ["Rejected/REJECTED (B) 100 0/0"]
+    assert told(exchange.advance(T0 + 40 * SECOND)) == []
+    assert told(exchange.resume(T0 + 41 * SECOND, "AAPL")) == ["Trade/FILLED (A) 100 100/0"]
+
+
 def test_where_no_venue_reopens_by_auction_orders_wait_in_no_pause():
     exchange = bound(venues=ONE)
     exchange.advance(T0 + SECOND)
