@@ -176,7 +176,9 @@ class Exchange:
         kept = []
         for order in self.counter.blotter.restore(past):
             is_asked = order.status is OrdStatus.PENDING_NEW or order.terms.ioi_id  # of somebody who does not remember
-            if self.config.on_restart == "cancel" or is_asked or order.symbol not in self._sources or order.venue not in self.venues:
+            is_canceled = self.config.on_restart == "cancel" or self.config.client(order.venue, order.client).cancel_on_disconnect
+            is_unlisted = order.symbol not in self._sources or order.venue not in self.venues
+            if is_canceled or is_asked or is_unlisted:
                 told.append(self.counter.blotter.end(Canceled, order, ts, text=text))
             elif not order.terms.expire_ts and self.config.session.window(order.ts)[1] <= ts:
                 told.append(self.counter.blotter.end(Expired, order, ts, text="end of the trading day"))

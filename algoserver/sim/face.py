@@ -8,6 +8,7 @@ Where the scenario says so they are canceled instead ("venue restarted"), and al
 receiver who missed one is complete; he knows the others by ExecID. Halts, prices and sequence numbers go on too.
 Rule 4: market data is only for who is logged on: a session that goes down has no subscriptions any more.
 COD-1: when a session with cancel_on_disconnect goes down, its client's live orders at that venue are canceled, those for auctions too.
+When the simulator itself dies every session has gone down.
 COPY-1: a drop copy hears each report that its client hears, behind him and with him in 115, and may say nothing. A fault of the line
 that names a client hits his order session alone.
 THR-1: over messages_per_s, D is rejected (103=99), G refused (102=99), anything else answered by j; F and q always pass (throttle.py).

@@ -10,7 +10,7 @@ from algoserver.domain.types import MINUTE, SECOND, OrdType, Side, TimeInForce, 
 from algoserver.sim.auction import AT_ANY_PRICE
 from algoserver.sim.book import Book, Order, Shaped
 from algoserver.sim.codec_reports import report
-from algoserver.sim.config import SessionHours, VenueConfig, load
+from algoserver.sim.config import ClientConfig, SessionHours, VenueConfig, load
 from algoserver.sim.exchange import Exchange
 from algoserver.sim.faults import Fault, Script
 from algoserver.sim.reports import GOOD_TILL_CANCEL, AnyReport, OrderMassCancelRequest, Restated, Trade
@@ -408,3 +408,14 @@ def test_the_same_seed_gives_the_same_fix_tape_with_every_rule_on():
 
     assert tape(7) == tape(7)
     assert tape(7) != tape(8)
+
+
+def test_cod_1_a_market_that_died_has_broken_every_session():
+    """Who wants his orders canceled on disconnect finds them canceled; another's stand."""
+    street = Street(quiet(clients=[ClientConfig(name="ALGO", cancel_on_disconnect=True)]))
+    street.ask(new("A", BUY, 100, "50"))
+    street.ask(new("O", BUY, 100, "50", client="OTHER"))
+    after = Exchange(street.exchange.config, sources={"AAPL": quiet().source("AAPL")})
+    assert told(after.restore(street.ts, [a for a in street.seen if hasattr(a, "exec_id")])) == ["Canceled/CANCELED (A) 100 0/0"]
+    after.advance(street.ts)
+    assert after.book("XLIT1", "AAPL")[0] == ((px("50"), 100),)
