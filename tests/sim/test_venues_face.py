@@ -80,7 +80,7 @@ def test_cod_1_what_a_session_left_behind_is_canceled(simulator):
     there.logout()
     here = Client(simulator.port, target="XLIT2", seq=here.seq)
     here.send("35=2|7=1|16=0|")
-    canceled = here.wait(lambda m: m.get("150") == "4")  # behind what is sent again
+    canceled = here.wait(lambda m: m["35"] == "8" and m["150"] == "4")
     assert (canceled["11"], canceled["39"], canceled["58"]) == ("d1", "4", "cancel on disconnect")
     there = Client(simulator.port, seq=there.seq)
     there.send("35=H|11=d2|55=AAPL|54=1|")
