@@ -16,7 +16,8 @@ Alerts are journaled, so a restart keeps them.
     algoctl alert ack ID --reason "called the venue"
 
 They are lines of `log/server.jsonl` (`"event": "alert"`, and `"alert over"`); critical ones and warnings also appear on the server's terminal, go to
-`[alerts] webhook` of `cfg/server.toml` as one JSON object each, and are counted by `[metrics]`.
+`[alerts] webhook` of `cfg/server.toml` as one JSON object each, and are counted by `[metrics]`. A start tells the webhook again what is open and not
+acknowledged, and what was over in the last minute (`"is_repeated": true`, with the same id): a killed process may not have told it.
 
 """
 WORDS = {

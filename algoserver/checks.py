@@ -33,6 +33,7 @@ class Facts(msgspec.Struct, kw_only=True):
 
     manifest: the approved file, "" for none. hashes: of build, configuration and model, in the manifest's order.
     policy: digests of the one in force, the approved one and whom the journal names for it, "" where it was not applied by persons.
+    policy_error: why the policy's file can't be used. policy_is_kept: whether the journal has one in force.
     unknown, foreign: venue -> how many. behind_s: how far our clock is behind the journal. synced: the kernel's word on its clock.
     core_s: how long the core took to answer; below 0: it did not.
     """
@@ -42,6 +43,8 @@ class Facts(msgspec.Struct, kw_only=True):
     manifest_error: str = ""
     hashes: tuple[Hash, ...] = ()
     policy: tuple[str, str, str] | None = None
+    policy_error: str = ""
+    policy_is_kept: bool = False
     state_dir: str = ""
     write_error: str | None = None
     in_use: bool | None = None
@@ -121,18 +124,26 @@ def _manifest(facts: Facts) -> list[Check]:
 
 def _policy(facts: Facts) -> list[Check]:
     """What persons have applied is approved by its own history; only a policy that nobody applied is the manifest's to approve."""
-    if facts.policy is None:
-        return []
-    found, approved, applied_by = facts.policy
+    rows = []
+    if facts.policy_error:
+        to_do = "repair the file, or apply another policy while the server runs (`algoctl policy`)"
+        kept = f"in force stays {_short(facts.policy[0])}" if facts.policy_is_kept and facts.policy else "no policy is in force yet"
+        rows.append(Check("policy_file", WARN if facts.policy_is_kept else FAIL, facts.policy_error, kept, to_do))
+    if facts.policy is None or (facts.policy_error and not facts.policy_is_kept):
+        return rows
+    return [*rows, _in_force(facts, *facts.policy)]
+
+
+def _in_force(facts: Facts, found: str, approved: str, applied_by: str) -> Check:
     if not facts.manifest or facts.manifest_error or not approved:
-        return [Check("policy", OK, f"{_short(found)} {f'applied by {applied_by}' if applied_by else 'as the file has it'}")]
+        return Check("policy", OK, f"{_short(found)} {f'applied by {applied_by}' if applied_by else 'as the file has it'}")
     if found == approved:
-        return [Check("policy", OK, _short(found), f"approved: {_short(approved)}")]
+        return Check("policy", OK, _short(found), f"approved: {_short(approved)}")
     if applied_by:
         to_do = "nothing, if that is meant; else apply the manifest's policy"
-        return [Check("policy", WARN, f"{_short(found)} applied by {applied_by}", f"the manifest has {_short(approved)}", to_do)]
+        return Check("policy", WARN, f"{_short(found)} applied by {applied_by}", f"the manifest has {_short(approved)}", to_do)
     to_do = "put the approved file back, or have a manifest of this one approved; another is applied while the server runs (`algoctl policy`)"
-    return [Check("policy", FAIL, f"{_short(found)}, applied by nobody", f"approved: {_short(approved)}", to_do)]
+    return Check("policy", FAIL, f"{_short(found)}, applied by nobody", f"approved: {_short(approved)}", to_do)
 
 
 def _state_directory(facts: Facts) -> list[Check]:

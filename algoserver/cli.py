@@ -67,7 +67,7 @@ def serve(
 
     try:
         clock = _clock(config, speed, market_epoch, wall_epoch)
-        loaded = load(config, time.time_ns(), clock, model)
+        loaded = load(config, time.time_ns(), clock, model, needs_policy=False)
         state.mkdir(parents=True, exist_ok=True)
         open_log(state / "log" / "server.jsonl")
         if safe_mode:
@@ -107,7 +107,7 @@ def doctor(
     if output not in ("", "table", "json"):
         _refuse(f"--output {output} is neither table nor json")
     try:
-        rows = examine(load(config, time.time_ns(), None, model), state, port)
+        rows = examine(load(config, time.time_ns(), None, model, needs_policy=False), state, port)
     except (BadConfig, ValueError, OSError) as error:
         rows = examine(str(error), state)
     raise typer.Exit(show(rows, output == "json" or (not output and not sys.stdout.isatty())))

@@ -13,7 +13,7 @@ import msgspec
 
 from algoserver.clock import Clock
 from algoserver.domain.events import PolicyLoaded
-from algoserver.domain.policy import AlgoDefaults, InstrumentSetup, SessionHours, Venue
+from algoserver.domain.policy import AlgoDefaults, InstrumentSetup, Permits, RiskPolicy, SessionHours, Venue
 from algoserver.domain.types import DAY, PPM_ONE, SECOND, Instrument, ppm, px, qty
 from algoserver.learn.volumes import read_volumes
 from algoserver.metrics import MetricsConfig
@@ -111,13 +111,15 @@ class ShellConfig(Entry, frozen=True, kw_only=True):
 
     orders_per_second_max: children to each venue, by the wall's clock and whatever the core says.
     copy_tolerance_ms: market milliseconds that a venue's order session and its drop copy may be apart.
-    disk_free_mb_min: least free room where the state is. require_synced_clock: whether the kernel must call its clock synchronised.
+    disk_free_mb_min: least free room where the state is: below it no start, and an alert. disk_stop_mb_min: below it the firm is killed while the
+    server can still write what that takes; 0: never. require_synced_clock: whether the kernel must call its clock synchronised.
     """
 
     stall_ms: int = 5_000
     leave_children: bool = False
     orders_per_second_max: int = 1_000
     disk_free_mb_min: int = 500
+    disk_stop_mb_min: int = 100
     require_synced_clock: bool = False
     copy_tolerance_ms: int = 5_000
 
@@ -126,8 +128,10 @@ class ShellConfig(Entry, frozen=True, kw_only=True):
             raise ValueError("`orders_per_second_max` is below 1")
         if self.copy_tolerance_ms < 1:
             raise ValueError("`copy_tolerance_ms` is below 1")
-        if self.disk_free_mb_min < 0:
-            raise ValueError("`disk_free_mb_min` is negative")
+        if self.disk_free_mb_min < 0 or self.disk_stop_mb_min < 0:
+            raise ValueError("`disk_free_mb_min` or `disk_stop_mb_min` is negative")
+        if self.disk_stop_mb_min > self.disk_free_mb_min > 0:
+            raise ValueError("`disk_stop_mb_min` is above `disk_free_mb_min`: the firm would stop before anybody is told that the disk is short")
 
 
 class ManifestConfig(Entry, frozen=True, kw_only=True):
@@ -210,7 +214,7 @@ class InstrumentsFile(Entry, frozen=True, kw_only=True):
 class Config(msgspec.Struct, frozen=True):
     """All that the shell needs: the file, the event for the core, the clock, where relative names begin, which file it was, the policy's text.
 
-    digests: of every file that it was made of.
+    digests: of every file that it was made of. policy_error: why the policy's file can't be used, "" if it can; then the policy lets nothing pass.
     """
 
     server: ServerConfig
@@ -220,14 +224,25 @@ class Config(msgspec.Struct, frozen=True):
     file: Path
     policy_text: bytes
     digests: dict[Path, str]
+    policy_error: str = ""
 
     def path(self, name: str) -> Path:
         """A path as the configuration file names it."""
         return (self.base / name).resolve()
 
 
-def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, model: str = "") -> Config:
-    """Read the configuration. clock replaces the file's, model (a path of the caller's) its forecast model. Raises BadConfig."""
+# What stands in for a policy that can't be read, until the journal's is known.
+NOTHING_PASSES = RiskPolicy(
+    name="none", duplicate_window_ns=0, reference_age_ns_max=0, venue_messages_per_second_max=0, venue_messages_per_day_max=0,
+    permits=Permits(is_active=False),
+)  # fmt: skip
+
+
+def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, model: str = "", needs_policy: bool = True) -> Config:
+    """Read the configuration. clock replaces the file's, model (a path of the caller's) its forecast model. Raises BadConfig.
+
+    needs_policy: False takes a policy's file that can't be used, and says so in policy_error.
+    """
     server = read(path, ServerConfig)
     if model:
         forecast = msgspec.structs.replace(server.forecast, model=str(Path(model).resolve()))
@@ -238,7 +253,13 @@ def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, mod
     symbols = [i.symbol for i in instruments.instruments]
     if not symbols or len(set(symbols)) < len(symbols):
         raise BadConfig(f"{instruments_path}: `instruments` must not be empty, each `symbol` once")
-    policy, policy_text = load_policy(policy_path)
+    policy_error = ""
+    try:
+        policy, policy_text = load_policy(policy_path)
+    except BadConfig as wrong:
+        if needs_policy:
+            raise
+        policy, policy_text, policy_error = NOTHING_PASSES, policy_path.read_bytes() if policy_path.is_file() else b"", str(wrong)
     agreed = profiles(path, server.profiles, [v.name for v in server.venues])
     files = (path, policy_path, instruments_path, *dialect_files(base, server.profiles))
     texts = {p: policy_text if p == policy_path else p.read_bytes() for p in files}
@@ -260,7 +281,8 @@ def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, mod
         )
     except ValueError as e:
         raise BadConfig(f"{path}: {e}") from e
-    return Config(server, setup, (clock or server.clock).clock(wall_now_ts), base, path, policy_text, {p: digest_of(t) for p, t in texts.items()})
+    digests = {p: digest_of(t) for p, t in texts.items()}
+    return Config(server, setup, (clock or server.clock).clock(wall_now_ts), base, path, policy_text, digests, policy_error)
 
 
 def _check_fraction(field: str, text: str, may_be_zero: bool = False) -> None:

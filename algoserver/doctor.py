@@ -26,6 +26,7 @@ def examine(config: Config | str, state_dir: Path, port: int = 0) -> list[Check]
         return checks.table(Facts(configuration=config, write_error=health.write_error(state_dir), state_dir=str(state_dir)))
     facts = health.machine(config, state_dir)
     facts.configuration = ""
+    facts.policy_error = config.policy_error
     facts.in_use = health.is_in_use(state_dir / "journal")
     facts.port = port or config.server.clients.port or None
     if facts.port and not facts.in_use:

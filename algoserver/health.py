@@ -20,8 +20,11 @@ import msgspec
 from algoserver import checks, manifest
 from algoserver.checks import Facts
 from algoserver.config import Config
+from algoserver.core.bounds import FIRM
 from algoserver.core.state import State
-from algoserver.domain.events import MachineWarned
+from algoserver.domain.events import MachineWarned, OperatorCommanded
+from algoserver.domain.types import OURS
+from algoserver.journal import last_seq
 from algoserver.settings import BadConfig
 
 WATCH_S = 2.0
@@ -47,6 +50,7 @@ def journal(facts: Facts, config: Config, state: State) -> None:
     clock = config.clock
     facts.behind_s = max(0.0, clock.wall_delay(state.ts - clock.now())) if state.ts else 0.0
     applied = state.policies[-1] if state.policies and state.setup else None
+    facts.policy_is_kept = applied is not None
     if applied is not None:
         facts.policy = applied.digest, facts.policy[1] if facts.policy else "", _persons(applied.by, applied.checked_by)
 
@@ -55,6 +59,8 @@ def check_start(config: Config, state_dir: Path) -> Facts:
     """Measure before the journal is opened. Raises BadConfig, naming all that forbids a start."""
     facts = machine(config, state_dir)
     facts.policy = None  # which one will be in force is known when the journal is
+    if config.policy_error and not last_seq(state_dir / "journal"):
+        facts.policy_error = config.policy_error  # a first start has nothing else
     _refuse(facts)
     return facts
 
@@ -84,17 +90,29 @@ def running(config: Config, state_dir: Path, ask: Callable[[dict[str, Any]], dic
 
 
 class DiskWatch:
-    """Says once when the disk of a running server becomes short, and once when that is over."""
+    """Says once when the disk of a running server becomes short, and once when that is over. Below stop_min it kills the firm, once for each time
+    that the disk was short: what takes children back must be written too, and a journal that can't be ends the server at once."""
 
-    def __init__(self, state_dir: Path, free_min: int) -> None:
-        self._state_dir, self._free_min = state_dir, free_min
-        self._is_short = False
+    def __init__(self, state_dir: Path, free_min: int, stop_min: int = 0) -> None:
+        self._state_dir, self._free_min, self._stop_min = state_dir, free_min, stop_min
+        self._is_short = self._has_killed = False
 
-    def look(self) -> MachineWarned | None:
-        """What the core should hear, if anything."""
+    def look(self) -> list[MachineWarned | OperatorCommanded]:
+        """What the core should hear, in this order."""
         free = disk_free(self._state_dir)
-        if free is None or (free < self._free_min) == self._is_short:
-            return None
+        if free is None:
+            return []
+        found: list[MachineWarned | OperatorCommanded] = []
+        if (free < self._free_min) != self._is_short:
+            found.append(self._turned(free))
+        self._has_killed = self._has_killed and self._is_short
+        if free < self._stop_min and not self._has_killed:
+            self._has_killed = True
+            reason = f"disk: {free // checks.MB} MB are free, below disk_stop_mb_min {self._stop_min // checks.MB}"
+            found.append(OperatorCommanded(operator=OURS, verb="kill", target=FIRM, reason=reason))
+        return found
+
+    def _turned(self, free: int) -> MachineWarned:
         self._is_short = not self._is_short
         code, what = ("disk_short", "below") if self._is_short else ("disk_enough", "above")
         text = f"{free // checks.MB} MB are free, {what} disk_free_mb_min {self._free_min // checks.MB}"
@@ -103,16 +121,16 @@ class DiskWatch:
         return MachineWarned(code=code, subject=str(self._state_dir), text=text)
 
 
-def watch_disk(config: Config, state_dir: Path, tell: Callable[[MachineWarned], None]) -> None:
+def watch_disk(config: Config, state_dir: Path, tell: Callable[[MachineWarned | OperatorCommanded], None]) -> None:
     """Look at the disk as long as the process lives, on a thread of its own: a disk that hangs must hang nobody else."""
-    watch = DiskWatch(state_dir, config.server.shell.disk_free_mb_min * checks.MB)
+    shell = config.server.shell
+    watch = DiskWatch(state_dir, shell.disk_free_mb_min * checks.MB, shell.disk_stop_mb_min * checks.MB)
 
     def look_on() -> None:
         while True:
             time.sleep(WATCH_S)
-            warned = watch.look()
-            if warned is not None:
-                tell(warned)
+            for event in watch.look():
+                tell(event)
 
     threading.Thread(target=look_on, name="disk", daemon=True).start()
 

@@ -17,12 +17,11 @@ from msgspec.structs import force_setattr
 
 from algoserver.audit import Audit
 from algoserver.config import Config
-from algoserver.control import answer, perform, scope_error
+from algoserver.control import answer, perform
 from algoserver.core.bounds import FIRM
 from algoserver.core.engine import next_wakeup, step
 from algoserver.core.orders import is_open, leaves_qty
 from algoserver.core.state import State, dump, open_children
-from algoserver.core.stops import STOPPING
 from algoserver.desks import compid, named, never_left, open_desks
 from algoserver.dispatch import Dispatcher
 from algoserver.domain import events as e
@@ -35,6 +34,7 @@ from algoserver.health import check_recovered, check_start, running, watch_disk
 from algoserver.house import House
 from algoserver.journal import Journal, write_snapshot
 from algoserver.killed import Remembered
+from algoserver.opening import first_events, in_force
 from algoserver.operators import Operators, load_operators
 from algoserver.outside import Outside
 from algoserver.policy_texts import PolicyTexts
@@ -72,6 +72,7 @@ class Server:
         self._journal = Journal(journal_dir, config.server.journal.segment_mb * 1024 * 1024, wall_ts=time.time_ns())
         recovered = recover(journal_dir, self._journal.sent_seq, self._journal.next_seq - 1)
         self.state: State = recovered.state
+        self._config = config = in_force(config, self.state)
         check_recovered(config, self.state)
         self._sent_seq = self._journal.sent_seq
         self._log.info("recovered", events=recovered.events, seq=self.state.seq, torn_bytes=self._journal.torn_bytes)
@@ -108,12 +109,14 @@ class Server:
         self._is_stopping = False
         self._since_digest = self._since_snapshot = 0
         self._texts = PolicyTexts(state_dir / "policies")
-        self._texts.keep(config.policy_text)
+        if not config.policy_error:
+            self._texts.keep(config.policy_text)
         self._house = House(config, lambda: self.state.setup, lambda event: self._inbox.put(("event", event)))
 
     def start(self) -> None:
         """Say what the last process could not, then open the doors."""
         self._outside.start()
+        self._outside.repeat()
         self._introduce()
         for endpoint in self._endpoints:
             endpoint.start()
@@ -357,16 +360,8 @@ class Server:
                         ord_type=OrdType.LIMIT, price=child.price, time_in_force=child.time_in_force,
                     )  # fmt: skip
                     self._dispatcher.remember(sent, self.state.ts, self.state.parents[parent_id].qty_decimals)
-        self._apply(self.setup, decided)
-        for name in dict.fromkeys((*self.state.sessions, *self.state.venues_up)):
-            if self.state.sessions.get(name) or name in self.state.venues_up:
-                self._apply(e.SessionDown(session=name, reason="the server was restarted", is_restart=True), decided)
-        firm = self.state.gate.stops.get(FIRM)
-        if firm is not None and firm.by == STOPPING:
-            self._apply(e.OperatorCommanded(operator=OURS, verb="release", target=FIRM, reason="started"), decided)
-        for kill in self._remembered.kills():
-            scope = FIRM if scope_error(self.state, kill.scope) else kill.scope  # it was asked of nobody who could check it
-            self._apply(e.OperatorCommanded(operator=kill.operator, verb="kill", target=scope, reason=kill.reason), decided)
+        for event in first_events(self.state, self._config, self.setup, self._remembered.kills()):
+            self._apply(event, decided)
         self._journal.append_digest(self.state.seq, digest(self.state))
         self._journal.commit()
         self._remembered.clear()

@@ -75,8 +75,8 @@ class Webhook:
             self._thread = threading.Thread(target=self._run, name="webhook", daemon=True)
             self._thread.start()
 
-    def tell(self, command: RaiseAlert | EndAlert) -> None:
-        """Tell the receiver soon; never waits."""
+    def tell(self, command: RaiseAlert | EndAlert, is_repeated: bool = False) -> None:
+        """Tell the receiver soon; never waits. is_repeated: a process before this one may have told it."""
         of = kind(command.code)
         if not self._url or RANK[of.severity] > self._rank_max:
             return
@@ -86,6 +86,7 @@ class Webhook:
             "severity": of.severity.value, "owner": of.owner.value, "subject": command.subject,
             "text": command.text if isinstance(command, RaiseAlert) else "", "times": command.times,
             "meaning": of.meaning, "to_do": of.to_do, "told_at": time.time(),
+            "is_repeated": is_repeated,
         }  # fmt: skip
         try:
             self._waiting.put_nowait(said)

@@ -16,15 +16,16 @@ from algoserver import checks, health
 from algoserver.answers import doctor
 from algoserver.checks import FAIL, OK, WARN, Facts, Hash, refusal, table
 from algoserver.cli import app
-from algoserver.config import load
+from algoserver.config import ShellConfig, load
 from algoserver.core.state import Applied, State
 from algoserver.ctl import app as ctl
+from algoserver.domain.commands import CancelChild
 from algoserver.domain.events import MachineWarned
-from algoserver.domain.types import SECOND
+from algoserver.domain.types import SECOND, ExecType, OrdStatus
 from algoserver.door import Door
 from algoserver.journal import Journal
 from algoserver.settings import BadConfig
-from tests.core.day import Day
+from tests.core.day import Day, policy_loaded
 from tests.e2e.venue import refused_start
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -137,10 +138,41 @@ def test_a_disk_that_becomes_short_is_alerted_once_and_its_end_too(tmp_path, mon
     monkeypatch.setattr(health, "disk_free", lambda _: next(free) * checks.MB)
     watch = health.DiskWatch(tmp_path, 100 * checks.MB)
     said = [watch.look() for _ in range(5)]
-    assert [w.code if w else "" for w in said] == ["", "disk_short", "", "disk_enough", ""]
+    assert [[w.code for w in found] for found in said] == [[], ["disk_short"], [], ["disk_enough"], []]
     day = Day()
-    day.feed(MachineWarned(code=said[1].code, subject=said[1].subject, text=said[1].text))
+    day.feed(said[1][0])
     assert day.alerts() == ["disk_short"]
+
+
+def test_a_disk_that_is_nearly_full_kills_the_firm_while_that_can_still_be_written(tmp_path, monkeypatch):
+    """Below the second bound, once until there is room again: every child is taken back, nobody's order is taken, and persons release it."""
+    free = iter([300, 99, 9, 8, 20, 7, 150, 9])
+    monkeypatch.setattr(health, "disk_free", lambda _: next(free) * checks.MB)
+    watch = health.DiskWatch(tmp_path, 100 * checks.MB, 10 * checks.MB)
+    said = [watch.look() for _ in range(8)]
+    assert [[type(x).__name__ for x in found] for found in said] == [
+        [], ["MachineWarned"], ["OperatorCommanded"], [], [], [], ["MachineWarned"], ["MachineWarned", "OperatorCommanded"],
+    ]  # fmt: skip
+    day = Day()
+    child = day.resting()
+    day.accept(child)
+    out = [command for found in said[:3] for event in found for command in day.feed(event)]
+    assert [c.child_id for c in out if isinstance(c, CancelChild)] == [child.child_id]
+    day.parent("P2")
+    assert day.order("P2").order.status is OrdStatus.REJECTED
+    assert day.state.gate.killed == "server: disk: 9 MB are free, below disk_stop_mb_min 10"
+    assert day.alerts()[:2] == ["disk_short", "killed"]
+    day.canceled(child)
+    assert "kill_verified" in day.alerts()
+    day.operator("release")
+    assert day.parent("P3")[0].exec_type is ExecType.NEW
+
+
+def test_the_bound_of_the_kill_is_below_that_of_the_alert():
+    """Else the firm would stop before anybody is told; without an alert's bound there is none to compare."""
+    with pytest.raises(ValueError, match="disk_stop_mb_min"):
+        ShellConfig(disk_free_mb_min=50, disk_stop_mb_min=51)
+    assert ShellConfig(disk_free_mb_min=0).disk_stop_mb_min == 100
 
 
 def test_broken_session_stores_are_named(tmp_path):
@@ -278,6 +310,22 @@ def test_a_clock_far_behind_the_journal_refuses_the_start(firm):
     status, seen = firm.doctor()
     assert (status, seen["clock"]) == (9, FAIL)
     assert "clock: 3" in firm.refusal()
+
+
+def test_a_policys_file_that_can_not_be_used_refuses_only_a_first_start(firm):
+    """A journal has the policy that is in force: then it is a warning, which says which one holds."""
+    firm.change("policy.toml", 'collar = "0.05"', 'collar = "5"')
+    status, seen = firm.doctor()
+    assert (status, seen["policy_file"], "policy" in seen) == (9, FAIL, False)
+    said = firm.refusal()
+    assert ("`collar` is '5'" in said, (firm.state / "journal").exists()) == (True, False), said
+    with Journal(firm.state / "journal") as journal:
+        for event in Day(policy_loaded(policy_digest="a" * 64)).fed:
+            journal.append_input(event)
+    done = CliRunner().invoke(app, ["doctor", "--config", str(firm.server), "--state", str(firm.state), "--port", "1", "-o", "json"])
+    rows = {row["check"]: row for row in json.loads(done.stdout)["checks"]}
+    assert (rows["policy_file"]["state"], rows["policy_file"]["bound"]) == (WARN, "in force stays aaaaaaaaaaaa")
+    assert rows["policy"]["state"] == OK
 
 
 def test_a_short_disk_refuses_the_start(firm):

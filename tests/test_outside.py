@@ -32,7 +32,8 @@ def listens_at(port: int) -> set[str]:
 
 
 def test_an_alert_reaches_log_webhook_and_metrics_and_outlives_the_process(tmp_path):
-    """A kill is told everywhere, is still open after a restart, and over with its release; the numbers are the core's own."""
+    """A kill is told everywhere, is still open after kill -9 and told again, and over with its release; the numbers are the core's own. That
+    start finds a policy's file that can't be used, keeps the policy in force, and says so."""
     for folder in ("cfg", "sessions"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     config, port, state = tmp_path / "cfg" / "server.toml", free_port(), tmp_path / "server"
@@ -42,8 +43,9 @@ def test_an_alert_reaches_log_webhook_and_metrics_and_outlives_the_process(tmp_p
         arguments = ["--config", str(config), "--state", str(state), "--port", str(free_port()), "--venue-port", str(free_port())]
         server = Process("serve", *arguments)
         assert call(state, {"verb": "kill", "target": "symbol:AAPL", "reason": "drill"})["target"] == "symbol:AAPL"
-        told = receiver.got.get(timeout=DEADLINE_S)
-        assert (told["code"], told["subject"], told["state"], told["owner"]) == ("killed", "symbol:AAPL", "open", "risk")
+        unenforced, told = receiver.got.get(timeout=DEADLINE_S), receiver.got.get(timeout=DEADLINE_S)
+        assert (unenforced["code"], unenforced["owner"]) == ("manifest_not_enforced", "operator")
+        assert (told["is_repeated"], told["code"], told["subject"], told["state"], told["owner"]) == (False, "killed", "symbol:AAPL", "open", "risk")
         numbers, status = scrape(port), call(state, {"verb": "status"})
         assert numbers["algoserver_alerts_total", "killed", "risk", "critical"] == 1
         assert numbers["algoserver_alerts_live", "risk", "critical", "open"] == 1
@@ -51,10 +53,19 @@ def test_an_alert_reaches_log_webhook_and_metrics_and_outlives_the_process(tmp_p
         assert 2 <= numbers["algoserver_events_total",] <= status["seq"]
         assert numbers["algoserver_session_up", "XLIT1"] == 0
         assert listens_at(port) == {"0100007F"}
-        assert server.stop() == 0
+        (tmp_path / "cfg" / "policy.toml").write_text("name = ")
+        assert receiver.got.get(timeout=DEADLINE_S)["code"] == "config_drifted"
+        server.kill()
 
         server.start()
-        [alert] = [a for a in call(state, {"verb": "alert.ls", "is_open": True})["alerts"] if a["severity"] != "info"]
+        again = [receiver.got.get(timeout=DEADLINE_S) for _ in range(4)]
+        assert [(x["id"], x["is_repeated"]) for x in again[:1]] == [(told["id"], True)]
+        assert sorted((x["code"], x["is_repeated"]) for x in again) == [
+            ("config_drifted", True), ("killed", True), ("manifest_not_enforced", True), ("policy_file_unusable", False),
+        ]  # fmt: skip
+        live = {a["code"]: a for a in call(state, {"verb": "alert.ls", "is_open": True})["alerts"] if a["severity"] != "info"}
+        assert (set(live), "in force stays " in live["policy_file_unusable"]["text"]) == ({x["code"] for x in again}, True)
+        alert = live["killed"]
         assert (alert["alert_id"], alert["state"], alert["text"].startswith("by ")) == (told["id"], "open", True)
         assert scrape(port)["algoserver_alerts_total", "killed", "risk", "critical"] == 1
         call(state, {"verb": "release", "target": "symbol:AAPL", "reason": "over"})
@@ -65,7 +76,8 @@ def test_an_alert_reaches_log_webhook_and_metrics_and_outlives_the_process(tmp_p
     logged = [(x["event"], x["code"], x["level"]) for x in lines if x["event"].startswith("alert") and x["subject"] == "symbol:AAPL"]
     assert logged[0] == ("alert", "killed", "error")
     assert ("alert over", "killed", "info") in logged
-    assert [x for x in lines if x["level"] == "warning"] == [], "a start or stop in good order warns of nothing"
+    warned = {x.get("code", x["event"]) for x in lines if x["level"] == "warning"}
+    assert warned == {"manifest_not_enforced", "config_drifted", "policy_file_unusable"}, "a start or stop in good order warns of nothing else"
 
 
 def test_a_page_counts_what_the_state_has():

@@ -90,7 +90,7 @@ def test_a_receiver_gets_each_alert_and_its_end_with_what_is_declared(telling):
         assert first == {
             "id": "r.a1", "state": "open", "code": "overfill", "severity": "critical", "owner": "risk", "subject": "P1", "text": "110 of 100 done",
             "times": 2, "meaning": "more was traded than ordered; the order is paused",
-            "to_do": "compare executions with the venue, then resume or cancel the order",
+            "to_do": "compare executions with the venue, then resume or cancel the order", "is_repeated": False,
         }  # fmt: skip
         assert (second["id"], second["state"]) == ("r.a1", "over")
         until(lambda: hook.sent == 2)

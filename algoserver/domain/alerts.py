@@ -63,7 +63,8 @@ _COMPARE = "compare executions with the venue, then resume or cancel the order"
 
 KINDS = (
     # Stops, and what two persons decide.
-    Kind("killed", _C, _R, "a person has stopped a scope", "wait for kill_verified; release it when the cause is gone"),
+    Kind("killed", _C, _R, "a person has stopped a scope; or `server`, because the disk is nearly full",
+         "wait for kill_verified; release it when the cause is gone"),
     Kind("stopped_by_limit", _C, _R, "a limit has stopped a scope by itself", "find out why it was reached, then release it"),
     Kind("kill_verified", _I, _R, "no child is open in a stopped scope any more", "nothing"),
     Kind("released", _I, _R, "a stopped scope may trade again", "nothing", ends=("killed", "stopped_by_limit", "order_to_trade"), is_last_word=True),
@@ -75,7 +76,11 @@ KINDS = (
     Kind("withdrawn", _I, _R, "a proposal was withdrawn", "nothing"),
     Kind("policy_applied", _I, _R, "another policy is in force", "nothing"),
     Kind("policy_file_differs", _W, _R, "the policy's file is not the policy in force", "apply the file, or put the old one back"),
+    Kind("policy_file_unusable", _W, _R, "the policy's file can't be used; the start kept the policy in force", "repair it, or apply another policy"),
     Kind("config_drifted", _W, _O, "a file of the configuration was changed on disk and is not in force", "apply it, or put the old one back"),
+    Kind("manifest_not_enforced", _W, _O, "no manifest is enforced: a start takes whatever build, configuration and model are here",
+         "have a manifest approved and name it in [manifest] file"),
+    Kind("manifest_enforced", _I, _O, "a start takes only what was approved", "nothing", ends=("manifest_not_enforced",)),
     Kind("override", _I, _R, "one order of a client may pass some limits, for a while", "nothing"),
     Kind("disk_short", _C, _O, "the disk has less room than the journal must have", "make room before the server stops"),
     Kind("disk_enough", _I, _O, "the disk has room again", "nothing", ends=("disk_short",)),

@@ -49,9 +49,12 @@ def _texts(said: ast.expr, tree: ast.Module) -> Iterator[str]:
                 for given_code in (k.value for k in call.keywords if k.arg == said.id):
                     yield from _texts(given_code, its)
     elif isinstance(said, ast.Attribute):
+        if ast.unparse(said) == "alert.code":
+            return  # one that the book has: it was declared when it was raised
         assert ast.unparse(said) == "event.code"
         yield from re.findall(r'(?:code, problem = |Garbled\(.*code=)"([a-z_]+)"', SOURCES["venue_codec.py"] + SOURCES["server.py"])
         yield from re.findall(r'"(disk_[a-z]+)", "', SOURCES["health.py"])
+        yield from re.findall(r'(?:MachineWarned\(code=|UNENFORCED = )"([a-z_]+)"', SOURCES["opening.py"])
     else:
         assert isinstance(said, ast.JoinedStr)
         assert ast.unparse(said) == "f'gate_{denied.code}'"
