@@ -4,9 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.junitxml import xml_key
 
+from algoserver.manifest import PACKAGE, source_hash
 from algoserver.operators import Operators
 from tests.desk import PERSONS, Firm, Street
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """A file of results says of which build they are: `algoserver evidence` takes no other's."""
+    xml = session.config.stash.get(xml_key, None)
+    if xml is not None:
+        xml.add_global_property("build", source_hash(PACKAGE))
 
 
 @pytest.fixture

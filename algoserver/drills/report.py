@@ -1,12 +1,16 @@
 """What a drill hands in: what had to hold and whether it did, and what was measured."""
 
 import json
+import time
 from typing import Any
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from algoserver.domain.types import utc_text
+from algoserver.manifest import PACKAGE, source_hash
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -18,13 +22,15 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct):
-    """drill: its name. story: what was done. measured: name with its unit last -> figure."""
+    """drill: its name. story: what was done. measured: name with its unit last -> figure. build: sha256 of the source that ran; begun: UTC."""
 
     drill: str
     story: str
     findings: list[Finding] = []
     measured: dict[str, Any] = {}
     wall_s: float = 0.0
+    build: str = msgspec.field(default_factory=lambda: source_hash(PACKAGE))
+    begun: str = msgspec.field(default_factory=lambda: utc_text(time.time_ns()))
 
     @property
     def is_passed(self) -> bool:
