@@ -45,6 +45,7 @@ from algoserver.watchdog import EXIT_FAILED, Watchdog
 
 # One batch is one fdatasync: long enough to share it among many, short enough that the first does not wait.
 BATCH_MAX = 256
+TURN_S_MAX = 0.1  # that a batch is stepped; the rest is the next one. Many orders at work may make each event cost milliseconds
 # How long nothing must come, and how long it may go on, before a batch under load is closed. One alone never waits.
 LINGER_S = 0.000_05
 LINGER_S_MAX = 0.001
@@ -105,6 +106,7 @@ class Server:
                 self._add_venue(state_dir, venue.name, config.path(venue.drop_copy), venue.host, venue_port or venue.port, is_copy=True)
         self.setup = named(config, self._clients, self.operators.names)
         self._unsent = never_left(recovered.unsent, self._clients, config.setup.drop_copies)
+        self._left: list[Item] = []  # of a batch that took too long
         self._is_busy = False
         self._is_stopping = False
         self._since_digest = self._since_snapshot = 0
@@ -168,9 +170,10 @@ class Server:
     # The loop.
 
     def _drain(self) -> list[Item]:
-        items: list[Item] = []
+        items, self._left = self._left, []
         try:
-            items.append(self._inbox.get(timeout=self._patience()))
+            if not items:
+                items.append(self._inbox.get(timeout=self._patience()))
             if self._is_busy:
                 self._linger()
             while len(items) < BATCH_MAX:
@@ -197,14 +200,18 @@ class Server:
         """One batch: everything is stepped, then durable, then sent and answered."""
         decided: list[Decided] = []
         answers: list[Said] = []
+        begun = time.monotonic()
         self._kill_first(decided, answers)
-        for item in items:
+        for number, item in enumerate(items, 1):
             if item[0] == "ask":
                 self._answer(item, decided, answers)
             else:
                 for event in self._events(item):
                     self._apply(event, decided)
             self._kill_first(decided, answers)
+            if time.monotonic() - begun > TURN_S_MAX:
+                self._left = items[number:]
+                break
         wakeup = next_wakeup(self.state)
         if wakeup is not None and wakeup <= self._config.clock.now():
             self._apply(e.Wakeup(), decided)

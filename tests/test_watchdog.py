@@ -121,6 +121,24 @@ def test_a_kill_that_comes_while_a_batch_is_worked_waits_for_one_event_of_it(ser
     assert (events[at - 1].bid_px, events[at + 1].bid_px) == (3, 4)
 
 
+def test_a_batch_that_takes_too_long_is_cut_and_its_rest_is_the_next_one(server, monkeypatch):
+    """Many orders at work make each event dear: what was decided leaves, the core is heard of, and nothing is lost or overtaken."""
+    while not server._inbox.empty() or server._left:
+        server._turn(server._drain())
+    monkeypatch.setattr("algoserver.server.TURN_S_MAX", -1.0)  # every event is too long
+    before = len(journaled(server))
+    for n in range(1, 6):
+        server._inbox.put(quote(n))
+    reply = asked(server, "status")
+    heard = []
+    for _ in range(6):
+        assert reply.get(0) is None
+        server._turn(server._drain())
+        heard.append([event.bid_px for event in journaled(server)[before:] if isinstance(event, QuoteUpdated)])
+    assert heard == [[1], [1, 2], [1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 4, 5], [1, 2, 3, 4, 5]]
+    assert (reply.get(0)["seq"] > 0, server._left) == (True, [])
+
+
 def test_a_shut_outbox_lets_cancels_go_and_no_order():
     """What does not leave is told, as if the session were down."""
     engine, unsent = Engine(), []
