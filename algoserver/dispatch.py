@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from algoserver.core.rates import Rate, has_room, rate, spend
+from algoserver.core.rates import Rate, has_room, rate, spend, token_ns
 from algoserver.domain import commands as c
 from algoserver.domain import events as e
 from algoserver.domain.alerts import Severity, kind
@@ -177,11 +177,12 @@ class Dispatcher:
     def _send_child(self, seq: int, ts: int, child: c.SendChild) -> None:
         body = venue_codec.encode_child(child, self._decimals(child.symbol), ts)
         letter = Letter(seq, body, "D", child.child_id, is_grouped=bool(child.client))
-        at_venue, most = rate(self._rates, child.venue, self._now()), self._orders_per_second_max
-        if child.venue in self._on_unsent and not has_room(at_venue, most):
+        now, most = self._now(), self._orders_per_second_max
+        at_venue, token = rate(self._rates, child.venue, now), token_ns(most)
+        if child.venue in self._on_unsent and not has_room(at_venue, token, now):
             self._on_unsent[child.venue](child.venue, letter, f"more than {most} orders in a second of wall time to {child.venue}")
             return
-        spend(at_venue, most)
+        spend(at_venue, token, now)
         self.remember(child, ts, self._decimals(child.symbol))
         self._put(child.venue, letter)
 

@@ -306,7 +306,7 @@ def _traffic(state: State, scope: str, field: str) -> int:
 def _in_bucket(state: State, key: str, per_second_max: int) -> int:
     """Messages of the last second that a bucket still holds."""
     found = state.gate.rates.get(key)
-    spent = max(0, found.spent_ns - (state.ts - found.updated_ts)) if found else 0
+    spent = max(0, found.full_ts - state.ts) if found else 0
     return -(-spent * per_second_max // SECOND)
 
 

@@ -10,7 +10,7 @@ from algoserver.core import admission, exposure, risk
 from algoserver.core import market as markets
 from algoserver.core.bounds import algo_name, bounds, keys_of
 from algoserver.core.market import Market
-from algoserver.core.rates import count, note, rate, spend
+from algoserver.core.rates import count, note, rate, spend, token_ns
 from algoserver.core.risk import Gate, Override
 from algoserver.domain.changes import ALLOWED, FIRM_ALONE, MODES
 from algoserver.domain.commands import SendChild
@@ -171,10 +171,10 @@ def drawn_books(rng: random.Random) -> tuple[Gate, Market, int]:
         exposure.on_sent(gate, parent_id, child(child_id, venue, parent.side, rng.choice((100, 300)), price), ts)
         if rng.random() < 0.5:
             exposure.on_fill(gate, parent_id, child_id, 100, price, ts)
-        spend(rate(gate.rates, f"venue:{venue}", ts), 5)
-        spend(rate(gate.rates, f"parents:{parent.client}", ts), 3)
+        spend(rate(gate.rates, f"venue:{venue}", ts), token_ns(5), ts)
+        spend(rate(gate.rates, f"parents:{parent.client}", ts), token_ns(3), ts)
         for key in parent.keys:
-            spend(rate(gate.rates, f"children:{key}", ts), 3)
+            spend(rate(gate.rates, f"children:{key}", ts), token_ns(3), ts)
         note(count(gate.counts, parent.keys[4], 10 * SECOND, ts), ts)
     ts += rng.choice((1, SECOND, 20 * SECOND))
     if rng.random() < 0.8:

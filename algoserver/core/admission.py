@@ -12,7 +12,7 @@ from algoserver.core import exposure
 from algoserver.core.bounds import Bounds
 from algoserver.core.exposure import GatedParent
 from algoserver.core.market import Market
-from algoserver.core.rates import rate, spend
+from algoserver.core.rates import has_room, rate, spend
 from algoserver.core.risk import (
     DUPLICATE,
     EXCEEDS_LIMIT,
@@ -90,7 +90,7 @@ def admit_amended(
     if is_less or denied is not None:
         if denied is None:
             # It always may, but others wait for it: a flood of replaces that change nothing is a flood.
-            spend(rate(gate.rates, f"parents:{event.session}", event.ts), bounds.parents_per_second_max)
+            spend(rate(gate.rates, f"parents:{event.session}", event.ts), bounds.parent_token_ns, event.ts)
         return denied
     what, _ = stopped(gate, bounds.scopes) if gate.stops else ("", "")
     if what:
@@ -223,8 +223,7 @@ def _look(event: ParentRequested) -> str:
 def _take_token(gate: Gate, bounds: Bounds, event: ParentRequested) -> Denied | None:
     key = f"parents:{event.session}"
     found = rate(gate.rates, key, event.ts)
-    if found.spent_ns + bounds.parent_token_ns > SECOND:
+    if not has_room(found, bounds.parent_token_ns, event.ts):
         return too_fast(key, bounds.parents_per_second_max)
-    found.spent_ns += bounds.parent_token_ns
-    found.sent_today += 1
+    spend(found, bounds.parent_token_ns, event.ts)
     return None

@@ -65,9 +65,11 @@ def step(state: State, event: events.Event) -> list[Command]:
 
 def next_wakeup(state: State) -> int | None:
     """When a Wakeup is due; None if nothing waits."""
-    turns = state.due[0][0] if state.due else 0
-    waits = (turns, alerts.next_ts(state.alerts), state.awaited_ts if state.awaited else 0, state.copies_due_ts)
-    return min(filter(None, waits), default=None)
+    found = state.due[0][0] if state.due else 0
+    if state.alerts.owed or state.awaited or state.copies_due_ts:  # on most days nothing but a turn
+        waits = (found, alerts.next_ts(state.alerts), state.awaited_ts if state.awaited else 0, state.copies_due_ts)
+        return min(filter(None, waits), default=None)
+    return found or None
 
 
 def _heard(state: State, event: Any) -> None:

@@ -63,7 +63,7 @@ class GatedParent(msgspec.Struct, gc=False):
 
 
 class GatedChild(msgspec.Struct, gc=False):
-    """A child that left: how much of it may still trade, and the value that it counts for. ladder: where it rests, "" if it doesn't.
+    """A child that left: how much of it may still trade, and the value that it counts for. rests: it is good for the day.
 
     is_shown: it is in a lit book, or on its way there. day, done: value that it has traded on that day.
     """
@@ -71,7 +71,7 @@ class GatedChild(msgspec.Struct, gc=False):
     parent_id: str
     venue: str
     price: int
-    ladder: str
+    rests: bool
     is_shown: bool
     leaves: int = 0
     value: int = 0
@@ -79,8 +79,15 @@ class GatedChild(msgspec.Struct, gc=False):
     done: int = 0
 
 
+class Ladder(msgspec.Struct, gc=False):
+    """What rests at a venue in a symbol: price -> quantity."""
+
+    buys: dict[int, int] = {}
+    sells: dict[int, int] = {}
+
+
 class Books(msgspec.Struct):
-    """parents, children by id; usage by scope; resting: "venue symbol side" -> price -> quantity.
+    """parents, children by id; usage by scope; resting: symbol -> venue -> what rests there.
 
     traded, shown by symbol: our own quantity in time, and what is in lit books or on its way there.
     """
@@ -90,7 +97,7 @@ class Books(msgspec.Struct):
     usage: dict[str, Usage] = {}
     traded: dict[str, Tally] = {}
     shown: dict[str, int] = {}
-    resting: dict[str, dict[int, int]] = {}
+    resting: dict[str, dict[str, Ladder]] = {}
 
 
 def usage(books: Books, key: str, ts: int) -> Usage:
@@ -141,9 +148,8 @@ def on_finished(books: Books, parent_id: str, ts: int) -> None:
 def on_sent(books: Books, parent_id: str, sent: SendChild, ts: int) -> None:
     """A child leaves."""
     parent = books.parents[parent_id]
-    ladder = _ladder(sent.venue, parent.symbol, parent.side is BUY) if sent.time_in_force is FOR_THE_DAY else ""
     is_shown = sent.ord_type is not PEGGED and not sent.time_in_force.is_auction
-    child = books.children[sent.child_id] = GatedChild(parent_id, sent.venue, sent.price, ladder, is_shown)
+    child = books.children[sent.child_id] = GatedChild(parent_id, sent.venue, sent.price, sent.time_in_force is FOR_THE_DAY, is_shown)
     _set_leaves(books, parent, child, sent.order_qty, _usages(books, _keys(parent, child), ts))
 
 
@@ -184,7 +190,8 @@ def on_resized(books: Books, child_id: str, leaves: int, ts: int) -> None:
 
 def crosses_own(books: Books, venue: str, symbol: str, side: Side, price: int) -> int:
     """The price of a resting child of ours that such a child would meet; 0 if there is none."""
-    opposite = books.resting.get(_ladder(venue, symbol, side is not BUY))
+    ladder = _ladder(books, venue, symbol)
+    opposite = ladder and (ladder.sells if side is BUY else ladder.buys)
     if not opposite:
         return 0
     best = min(opposite) if side is BUY else max(opposite)
@@ -193,12 +200,13 @@ def crosses_own(books: Books, venue: str, symbol: str, side: Side, price: int) -
 
 def resting_at(books: Books, venue: str, symbol: str, bid_px: int, ask_px: int) -> tuple[int, int]:
     """How much of ours rests at these prices of a venue's book, or is on its way there."""
-    bids, asks = books.resting.get(f"{venue} {symbol} B"), books.resting.get(f"{venue} {symbol} S")  # _ladder(): every quote asks
-    return bids.get(bid_px, 0) if bids else 0, asks.get(ask_px, 0) if asks else 0
+    ladder = _ladder(books, venue, symbol)
+    return (ladder.buys.get(bid_px, 0), ladder.sells.get(ask_px, 0)) if ladder else (0, 0)
 
 
-def _ladder(venue: str, symbol: str, is_buy: bool) -> str:
-    return f"{venue} {symbol} {'B' if is_buy else 'S'}"
+def _ladder(books: Books, venue: str, symbol: str) -> Ladder | None:
+    at = books.resting.get(symbol)
+    return at.get(venue) if at else None
 
 
 def _keys(parent: GatedParent, child: GatedChild) -> tuple[str, ...]:
@@ -241,8 +249,11 @@ def _set_leaves(books: Books, parent: GatedParent, child: GatedChild, leaves: in
         books.shown[parent.symbol] = books.shown.get(parent.symbol, 0) + more
     parent.open += more
     child.leaves, child.value = leaves, value
-    if child.ladder:
-        prices = books.resting.setdefault(child.ladder, {})
+    if child.rests:
+        ladder = _ladder(books, child.venue, parent.symbol)
+        if ladder is None:
+            ladder = books.resting.setdefault(parent.symbol, {})[child.venue] = Ladder()
+        prices = ladder.buys if parent.side is BUY else ladder.sells
         quantity = prices.get(child.price, 0) + more
         if quantity:
             prices[child.price] = quantity

@@ -10,11 +10,14 @@ from algoserver.domain.types import DAY, SECOND
 SLOTS = 60  # of a window that slides: a minute slides by a second
 
 
-class Rate(msgspec.Struct, gc=False):
-    """A bucket that holds one second's messages. spent_ns: market time until it is full again. And a count, until the UTC day ends."""
+# More than any time: of a bucket from which nothing may be taken.
+NEVER = 1 << 62
 
-    spent_ns: int = 0
-    updated_ts: int = 0
+
+class Rate(msgspec.Struct, gc=False):
+    """A bucket that holds one second's messages. full_ts: market time at which it is full again. And a count, until the UTC day ends."""
+
+    full_ts: int = 0
     day_end_ts: int = 0
     sent_today: int = 0
 
@@ -32,11 +35,8 @@ def rate(rates: dict[str, Rate], key: str, ts: int) -> Rate:
     """A bucket as of now."""
     found = rates.get(key)
     if found is None:
-        found = rates[key] = Rate(updated_ts=ts, day_end_ts=_day_end(ts))
-    left_ns = found.spent_ns - (ts - found.updated_ts)
-    found.spent_ns = left_ns if left_ns > 0 else 0
-    found.updated_ts = ts
-    if ts >= found.day_end_ts:
+        found = rates[key] = Rate(day_end_ts=_day_end(ts))
+    elif ts >= found.day_end_ts:
         found.day_end_ts, found.sent_today = _day_end(ts), 0
     return found
 
@@ -47,17 +47,17 @@ def _day_end(ts: int) -> int:
 
 def token_ns(per_second_max: int) -> int:
     """How much of a full bucket one message takes; a limit of 0 lets nothing pass."""
-    return SECOND // per_second_max if per_second_max > 0 else SECOND + 1
+    return SECOND // per_second_max if per_second_max > 0 else NEVER
 
 
-def has_room(found: Rate, per_second_max: int) -> bool:
+def has_room(found: Rate, token: int, ts: int) -> bool:
     """Whether one more fits now."""
-    return found.spent_ns + token_ns(per_second_max) <= SECOND
+    return found.full_ts - ts + token <= SECOND
 
 
-def spend(found: Rate, per_second_max: int) -> None:
+def spend(found: Rate, token: int, ts: int) -> None:
     """One message; it may go beyond the limit, and those after it wait the longer."""
-    found.spent_ns += SECOND // max(1, per_second_max)
+    found.full_ts = max(found.full_ts, ts) + min(token, SECOND)
     found.sent_today += 1
 
 

@@ -15,7 +15,7 @@ from algoserver.core import market as markets
 from algoserver.core.bounds import BEYOND, Bounds, Summed
 from algoserver.core.exposure import Books, GatedParent
 from algoserver.core.market import Market
-from algoserver.core.rates import Count, Rate, count, note, rate, spend
+from algoserver.core.rates import Count, Rate, count, has_room, note, rate, spend, token_ns
 from algoserver.domain.commands import SendChild
 from algoserver.domain.limits import UNSET
 from algoserver.domain.policy import RiskPolicy, SessionHours
@@ -167,7 +167,7 @@ def check(
 
 def count_message(gate: Gate, policy: RiskPolicy, venue: str, ts: int) -> None:
     """A message that always passes (cancel, status) uses the venue's rate all the same: orders wait for it."""
-    spend(rate(gate.rates, f"venue:{venue}", ts), policy.venue_messages_per_second_max)
+    spend(rate(gate.rates, f"venue:{venue}", ts), token_ns(policy.venue_messages_per_second_max), ts)
 
 
 def refused(bounds: Bounds) -> Denied:
@@ -260,15 +260,17 @@ def _sums(gate: Gate, bounds: Bounds, instrument: Instrument, parent: GatedParen
 def _take_child_tokens(gate: Gate, bounds: Bounds, parent: GatedParent, child: SendChild, ts: int) -> Denied | None:
     key, rates = f"venue:{child.venue}", gate.rates
     at_venue = rate(rates, key, ts)
-    if at_venue.spent_ns + bounds.venue_token_ns > SECOND:
+    if not has_room(at_venue, bounds.venue_token_ns, ts):
         return too_fast(key, bounds.venue_messages_per_second_max)
     if at_venue.sent_today >= bounds.venue_messages_per_day_max >= 0:
         text = f"{bounds.venue_messages_per_day_max} messages today on {key} are used up"
         return no("message_count", text, EXCEEDS_LIMIT, bounds.venue_messages_per_day_max, at_venue.sent_today)
-    taken = [(rate(rates, bucket.key, ts), bucket) for bucket in bounds.buckets]
-    for found, bucket in taken:
-        if found.spent_ns + bucket.token_ns > SECOND:
+    taken = []
+    for bucket in bounds.buckets:
+        found = rates.get(bucket.key) or rate(rates, bucket.key, ts)
+        if found.full_ts - ts + bucket.token_ns > SECOND:  # has_room(), for each layer of each child
             return too_fast(bucket.scope, bucket.per_second_max)
+        taken.append(found)
     if bounds.repeats_max != UNSET:
         pair = parent.keys[4]
         repeats = count(gate.counts, pair, bounds.repeats_window_ns, ts)
@@ -276,11 +278,9 @@ def _take_child_tokens(gate: Gate, bounds: Bounds, parent: GatedParent, child: S
             text = f"{repeats.times} children of {pair.removeprefix('algo:')} in {bounds.repeats_window_ns // SECOND} s: repeats_max"
             return no("repeats_max", f"{text} {bounds.where('repeats_max')}", EXCEEDS_LIMIT, bounds.repeats_max, repeats.times + 1, pair)
         note(repeats, ts)
-    at_venue.spent_ns += bounds.venue_token_ns
-    at_venue.sent_today += 1
-    for found, bucket in taken:
-        found.spent_ns += bucket.token_ns
-        found.sent_today += 1
+    spend(at_venue, bounds.venue_token_ns, ts)
+    for found, bucket in zip(taken, bounds.buckets, strict=True):
+        found.full_ts = (found.full_ts if found.full_ts > ts else ts) + bucket.token_ns  # spend(); only a venue's day is counted
     return None
 
 

@@ -132,7 +132,7 @@ def test_an_empty_answer_and_one_for_an_order_that_is_over_change_nothing():
     assert day.state.works[day.order().parent_id].schedule == plan
     assert day.state.forecasts["AAPL"].curve == FLAT_26
     day.cancel()
-    for child in day.sent:
+    for child in day.sent():
         if child.child_id in day.order().open_children:
             day.canceled(child)
     assert not day.state.works
