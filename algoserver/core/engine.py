@@ -13,7 +13,6 @@ from algoserver.core import (
     alerts,
     amend,
     executions,
-    exposure,
     forecasts,
     foreign,
     halts,
@@ -39,13 +38,11 @@ def step(state: State, event: events.Event) -> list[Command]:
     assert event.seq == state.seq + 1, f"event {event.seq} after {state.seq}"
     assert event.ts > state.ts, f"event {event.seq} at {event.ts} is not after {state.ts}"
     state.seq, state.ts = event.seq, event.ts
-    kind = type(event)
-    if kind in MESSAGES:
-        _heard(state, event)
-    elif kind in COMMANDED:
-        _audited(state, event)
+    book, note = ROOMS[type(event)]
+    if note is not None:
+        note(state, event)
     out: list[Command] = []
-    BOOK[kind](state, event, out)
+    book(state, event, out)
     if state.awaited and state.awaited_ts <= event.ts:
         links.miss(state, out)
     if state.copies_due_ts and state.copies_due_ts <= event.ts:
@@ -98,9 +95,9 @@ def _quote(state: State, event: events.QuoteUpdated, out: list[Command]) -> None
     known = state.markets.get(event.symbol)
     if known is None:
         return
-    own_bid_qty = own_ask_qty = 0
-    if state.gate.shown.get(event.symbol):  # else nothing of what is quoted is ours
-        own_bid_qty, own_ask_qty = exposure.resting_at(state.gate, event.venue, event.symbol, event.bid_px, event.ask_px)
+    at = state.gate.resting.get(event.symbol)
+    ours = at.get(event.venue) if at else None
+    own_bid_qty, own_ask_qty = (ours.buys.get(event.bid_px, 0), ours.sells.get(event.ask_px, 0)) if ours else (0, 0)
     market.on_quote(known, event.venue, event.bid_px, event.bid_qty, event.ask_px, event.ask_qty, event.ts, own_bid_qty, own_ask_qty)
 
 
@@ -174,6 +171,8 @@ BOOK: dict[type[events.Event], Callable[[State, Any, list[Command]], None]] = {
     events.Wakeup: _nothing,
     events.MachineWarned: _machine,
 }
-# To ask isinstance() of every event would take as long as to book a quote.
-MESSAGES = frozenset(kind for kind in BOOK if issubclass(kind, events.Message))
-COMMANDED = frozenset(kind for kind in BOOK if issubclass(kind, events.Commanded))
+# With what each kind leaves beside its room's books: to ask isinstance() of every event would take as long as to book a quote.
+ROOMS = {
+    kind: (book, _heard if issubclass(kind, events.Message) else _audited if issubclass(kind, events.Commanded) else None)
+    for kind, book in BOOK.items()
+}

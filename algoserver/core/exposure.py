@@ -198,12 +198,6 @@ def crosses_own(books: Books, venue: str, symbol: str, side: Side, price: int) -
     return best if (price - best) * side.sign >= 0 else 0
 
 
-def resting_at(books: Books, venue: str, symbol: str, bid_px: int, ask_px: int) -> tuple[int, int]:
-    """How much of ours rests at these prices of a venue's book, or is on its way there."""
-    ladder = _ladder(books, venue, symbol)
-    return (ladder.buys.get(bid_px, 0), ladder.sells.get(ask_px, 0)) if ladder else (0, 0)
-
-
 def _ladder(books: Books, venue: str, symbol: str) -> Ladder | None:
     at = books.resting.get(symbol)
     return at.get(venue) if at else None

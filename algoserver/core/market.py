@@ -29,7 +29,8 @@ class Market(msgspec.Struct):
     """One instrument's market. volume counts every print at every venue, ours too. doubt: why prices are not believed.
 
     resumed_ts: when a halt ended; that nothing was heard before is no sign of a broken feed.
-    bins: volume of the day `bin_day` by bins of bin_ns from open_ns on; counted_ts: since when no print has been missed.
+    bins: volume of the day `bin_day` by bins of bin_ns from open_ns on; bin_at: the running one until bin_end_ts, -1 outside of the session.
+    counted_ts: since when no print has been missed.
     """
 
     symbol: str
@@ -42,6 +43,8 @@ class Market(msgspec.Struct):
     open_ns: int = 0
     bin_ns: int = 0
     bin_day: int = 0
+    bin_at: int = -1
+    bin_end_ts: int = 0
     bins: list[int] = []
     counted_ts: int = 0
 
@@ -55,15 +58,15 @@ def on_quote(
     gone and the side is empty, for the reference must not follow our own quotes.
     """
     others_bid_px, others_ask_px, others_ts = bid_px, ask_px, ts if bid_px or ask_px else 0
-    is_bid_ours, is_ask_ours = 0 < own_bid_qty >= bid_qty, 0 < own_ask_qty >= ask_qty
-    if is_bid_ours or is_ask_ours:
+    if own_bid_qty or own_ask_qty:
+        is_bid_ours, is_ask_ours = 0 < own_bid_qty >= bid_qty, 0 < own_ask_qty >= ask_qty
         known = market.quotes.get(venue)
         theirs = (known.others_bid_px, known.others_ask_px, known.others_ts) if known else (0, 0, 0)
         if is_bid_ours:
             others_bid_px = theirs[0] if theirs[0] <= bid_px else 0
         if is_ask_ours:
             others_ask_px = theirs[1] if theirs[1] >= ask_px else 0
-        if (is_bid_ours or not bid_px) and (is_ask_ours or not ask_px):
+        if (is_bid_ours or not bid_px) and (is_ask_ours or not ask_px):  # else somebody quotes
             others_ts = theirs[2]
     market.quotes[venue] = Quote(bid_px, bid_qty, ask_px, ask_qty, ts, others_bid_px, others_ask_px, others_ts)
 
@@ -73,12 +76,24 @@ def on_trade(market: Market, last_px: int, last_qty: int, ts: int) -> None:
     market.last_px = last_px
     market.last_ts = ts
     market.volume.add(ts, last_qty)
-    day = ts // DAY
-    if day != market.bin_day:
-        market.bin_day, market.bins = day, [0] * len(market.bins)
-    at = (ts - day * DAY - market.open_ns) // market.bin_ns if market.bin_ns else -1
-    if 0 <= at < len(market.bins):
-        market.bins[at] += last_qty
+    if ts >= market.bin_end_ts:
+        _next_bin(market, ts)
+    if market.bin_at >= 0:
+        market.bins[market.bin_at] += last_qty
+
+
+def _next_bin(market: Market, ts: int) -> None:
+    midnight = ts // DAY * DAY
+    if ts // DAY != market.bin_day:
+        market.bin_day, market.bins = ts // DAY, [0] * len(market.bins)
+    open_ts, width = midnight + market.open_ns, market.bin_ns or DAY
+    at = (ts - open_ts) // width if market.bin_ns else len(market.bins)
+    if ts < open_ts:
+        market.bin_at, market.bin_end_ts = -1, open_ts
+    elif at >= len(market.bins):
+        market.bin_at, market.bin_end_ts = -1, midnight + DAY
+    else:
+        market.bin_at, market.bin_end_ts = at, open_ts + (at + 1) * width
 
 
 def best(market: Market) -> tuple[int, int]:
@@ -133,6 +148,7 @@ def count_bins(market: Market, open_ns: int, bin_ns: int, count: int, ts: int) -
     """Count the day's volume by these bins from now on, if it is not by them already."""
     if (market.open_ns, market.bin_ns, len(market.bins)) != (open_ns, bin_ns, count):
         market.open_ns, market.bin_ns, market.bins, market.counted_ts = open_ns, bin_ns, [0] * count, ts
+        market.bin_end_ts = 0
 
 
 def bins_over(market: Market, ts: int) -> tuple[int, ...]:

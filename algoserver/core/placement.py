@@ -35,8 +35,9 @@ def place(
     parent: ParentOrder, resting: list[ChildOrder], demand: Demand, market: Market, instrument: Instrument, ts: int, keep: int = 0
 ) -> Placement:
     """Turn a demand into a price and a quantity. resting: the parent's open children. keep: what IWouldPct leaves to the plan."""
-    near = _within(parent, markets.near(market, parent.side))
-    far = markets.far(market, parent.side)
+    bid, ask = markets.best(market)
+    near, far = (bid, ask) if parent.side is Side.BUY else (ask, bid)
+    near = _within(parent, near)
     i_would = in_lots(leaves_qty(parent.order) - keep, leaves_qty(parent.order), instrument.round_lot) if is_wished(parent, market) else 0
     cross = max(demand.cross, min(i_would, demand.most - demand.held))
     if cross and far and _within(parent, far) == far:
