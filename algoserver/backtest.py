@@ -2,7 +2,8 @@
 
 Rule 1: no thread, no socket, no clock. The same setup, scenario, seed and requests give the same journal, byte for byte.
 Rule 2: whatever travels between core and market takes `latency_ns` of market time, in both directions, market data too.
-Rule 3: books are told at the scenario's interval, if they changed; every trade is told.
+Rule 3: books are told at the scenario's interval, if they changed; every trade is told, or, where `sums_trades`, what traded at a
+venue since the last books as one print at its last price. Then the market runs alone until somebody could act: see Exchange.advance.
 Rule 4: what is measured is the market's own record at its own times, not what the core believes. The core is shown no
 recorded day that is not over when the backtest begins.
 """
@@ -10,7 +11,7 @@ recorded day that is not over when the backtest begins.
 from bisect import bisect_right
 from collections.abc import Iterator
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -97,6 +98,7 @@ class Backtest:
         latency_ns: int = 1_000_000,
         model: CurveModel | None = None,
         journal: Journal | None = None,
+        sums_trades: bool = False,
     ) -> None:
         assert latency_ns > 0, "an answer comes after its question"
         symbols = {i.symbol for i in scenario.instruments}
@@ -111,10 +113,14 @@ class Backtest:
         self.alerts: list[c.RaiseAlert] = []
         self.children_sent = 0
         self.prints = {symbol: Curve() for symbol in symbols}
+        self.values = {symbol: Curve() for symbol in symbols}  # price times quantity of the same
         self._done: dict[str, Curve] = {}
         self._latency_ns = latency_ns
         self._model = model or MedianModel()
         self._journal = journal
+        self._sums: dict[tuple[str, str], tuple[int, int]] = {}  # last price and quantity since the books were told
+        # Whoever waits for a print waits for each; else only what is about our own orders, or a halt, is news at once.
+        self._news: tuple[type, ...] = (*get_args(r.AnyReport), r.SecurityStatus, *(() if sums_trades else (r.TradePrint,)))
         self._interval_ns = scenario.book_interval_ms * 1_000_000
         self._book_ts = start_ts
         self._told: dict[tuple[str, str], Levels] = {}
@@ -143,12 +149,18 @@ class Backtest:
 
     def run(self, until_ts: int) -> None:
         """Let everything happen that is due up to and including `until_ts`."""
-        while (due := self._next_ts()) <= until_ts:
-            self.now = max(self.now, due)
+        while True:
+            due = self._next_ts()
             # The market first: what was due there before a message arrives happened before it.
-            if self.exchange.next_ts() <= due:
-                self._hear(self.exchange.advance(due))
-            elif self._to_venue and self._to_venue[0][0] <= due:
+            if self.exchange.next_ts() <= min(due, until_ts):
+                answers = self.exchange.advance(min(due, until_ts), self._news)
+                self.now = max(self.now, self.exchange.now())
+                self._hear(answers)
+                continue
+            if due > until_ts:
+                break
+            self.now = max(self.now, due)
+            if self._to_venue and self._to_venue[0][0] <= due:
                 self._hear(self.exchange.submit(due, heappop(self._to_venue)[2]))
             elif self._book_ts <= due:
                 self._tell_books(due)
@@ -188,7 +200,8 @@ class Backtest:
     # The loop.
 
     def _next_ts(self) -> int:
-        due = [self.exchange.next_ts(), self._book_ts]
+        """When something happens next outside the market."""
+        due = [self._book_ts]
         if self._to_venue:
             due.append(self._to_venue[0][0])
         if self._to_core:
@@ -231,6 +244,11 @@ class Backtest:
         for answer in sorted(answers, key=lambda a: (a.ts, isinstance(a, r.TradePrint))):
             if isinstance(answer, r.TradePrint):
                 self.prints[answer.symbol].add(answer.ts, answer.qty)
+                self.values[answer.symbol].add(answer.ts, answer.px * answer.qty)
+                if r.TradePrint not in self._news:
+                    key = answer.venue, answer.symbol
+                    self._sums[key] = answer.px, self._sums.get(key, (0, 0))[1] + answer.qty
+                    continue
             elif isinstance(answer, r.Trade):
                 self._note(answer)
             event = _event(answer)
@@ -246,6 +264,9 @@ class Backtest:
 
     def _tell_books(self, ts: int) -> None:
         self._book_ts = ts + self._interval_ns
+        for (venue, symbol), (last_px, qty) in self._sums.items():
+            self.feed(e.TradePrinted(venue=venue, symbol=symbol, last_px=last_px, last_qty=qty), ts + self._latency_ns)
+        self._sums.clear()
         for venue in self.exchange.venues:
             for symbol in self.exchange.instruments:
                 book = self.exchange.book(venue, symbol)

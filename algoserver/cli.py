@@ -1,4 +1,4 @@
-"""`algoserver`: serve, doctor, manifest, sim, demo, certify, train, replay, export, atdl, policy, password.
+"""`algoserver`: serve, doctor, manifest, sim, backtest, demo, certify, train, replay, export, atdl, policy, password.
 
 Each imports what it needs when it runs: --help is instant.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from algoserver import cli_records
+from algoserver import cli_records, cli_study
 
 if TYPE_CHECKING:
     from algoserver.settings import ClockConfig
@@ -31,6 +31,7 @@ app.add_typer(atdl_app, name="atdl")
 policy_app = typer.Typer(no_args_is_help=True, help="The risk policy's document; a running server's policy is algoctl's.")
 app.add_typer(policy_app, name="policy")
 cli_records.add_to(app)
+cli_study.add_to(app)
 
 Config = Annotated[Path, typer.Option("--config", help="Configuration, TOML.")]
 StateDir = Annotated[Path, typer.Option("--state", help="Directory for all that the process writes.")]

@@ -126,6 +126,13 @@ class Endpoint(fix.Application):  # type: ignore[misc]  # QuickFIX has no types
         """Log every session out and close."""
         self._engine.stop()
 
+    def free(self) -> None:
+        """After `stop`, for whoever has no thread left that could send: end the engine while what it points to lives.
+
+        At the interpreter's own end chance says which of them is freed first, and the process may crash.
+        """
+        del self._engine
+
     def send(self, session: str, body: str, grouped: bool = False) -> bool:
         """Send `body` ("35=8|11=...|", SOH ended); the engine makes header and trailer. False: not accepted by the engine.
 

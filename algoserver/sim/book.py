@@ -157,6 +157,7 @@ class Book:
     """
 
     __slots__ = ("asks", "band", "bids", "unseen")
+    hides = True  # whether it has a place for what is not shown
 
     def __init__(self) -> None:
         self.bids = Ladder(1)
@@ -241,10 +242,8 @@ class Book:
     def best_px(self, sign: int) -> int | None:
         """The best price of a side that somebody shows without being pegged to it."""
         ladder = self.side(sign)
-        for key in reversed(ladder.keys):
-            if any(o.leaves and not o.is_pegged for o in ladder.levels[key].orders):
-                return key * sign
-        return None
+        shown = (k for k in reversed(ladder.keys) if any(o.leaves and not o.is_pegged for o in ladder.levels[k].orders))
+        return next((key * sign for key in shown), None)
 
     def crosses(self, sign: int, px: int) -> bool:
         """Whether an order at `px` would trade at once, with what is shown or hidden."""

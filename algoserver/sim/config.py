@@ -1,9 +1,10 @@
 """What a market consists of, from TOML: frozen, and an unknown key is an error that names file, entry and key.
 
 Rule 1: prices and quantities are text in the file ("0.01"), because TOML's floats are not exact.
-Rule 2: an instrument is driven either by seeded flow or by a recorded tape, never by both.
+Rule 2: an instrument is driven by one of three: seeded flow that follows a recorded day, a crowd that reacts, a recorded tape.
 """
 
+from math import expm1
 from pathlib import Path
 from typing import Literal
 
@@ -122,6 +123,101 @@ class FlowConfig(Entry, frozen=True):
             raise ValueError("`opening_share` and `closing_share` are fractions of the day's volume, 0 to 1")
 
 
+class RatesConfig(Entry, frozen=True):
+    """How the reacting crowd behaves, for every instrument alike; docs/simulator.md has the formulas, and what the defaults were fitted to.
+
+    market, limit, inner: events a side per unit of pace; cancel: per order; inner is per tick of the spread beyond the first.
+    snipe: further takers per tick that a quote is behind the reference by more than `band` ticks. pull: queues that leave at once, per tick
+    that they are behind it. signal: how far the imbalance of the best queues leans takers; tilt: how far a tick between mid and reference does,
+    at most tilt_max. deeper: chance of the best level, of the next if not that, and so on. take_size, quote_size, inner_size: mean of what is
+    drawn on top of one unit. sweep_ticks: past the best price that a taker goes. excitement: takers that one taker calls, within
+    excitement_seconds.
+    """
+
+    market: float = 0.22
+    limit: float = 2.0
+    cancel: float = 0.022
+    inner: float = 0.3
+    snipe: float = 0.15
+    band: float = 1.0
+    pull: float = 0.2
+    signal: float = 1.0
+    tilt: float = 0.25
+    tilt_max: float = 1.5
+    deeper: float = 0.4
+    take_size: float = 1.2
+    quote_size: float = 0.0
+    inner_size: float = 2.0
+    sweep_ticks: int = 2
+    excitement: float = 0.2
+    excitement_seconds: float = 2.0
+
+    def __post_init__(self) -> None:
+        numbers = {name: getattr(self, name) for name in self.__struct_fields__}
+        above_zero = ("market", "limit", "cancel", "excitement_seconds")
+        wrong = [name for name, value in numbers.items() if value < 0 or (name in above_zero and not value)]
+        if wrong:
+            raise ValueError(f"`{wrong[0]}` must be positive" + ("" if wrong[0] in above_zero else " or 0"))
+        if not 0 < self.deeper < 1 or self.excitement >= 0.9:
+            raise ValueError("`deeper` must be between 0 and 1, `excitement` below 0.9: else each taker calls more than one other")
+
+
+class ReactingConfig(Entry, frozen=True):
+    """A crowd that reacts to clients. Fractions unless the name says otherwise.
+
+    recorded: whose recorded volume is the shape of the day. day: its volume too, every day; "": the mean of all days, and each day has a level
+    of its own: the log of it has deviation level_sigma and keeps level_memory of itself from day to day. unit_qty: the smallest order of the
+    crowd. sigma_daily: of the reference, per 6.5 hours. correlation: of its moves with the market's, which all instruments share. slow_sigma,
+    slow_minutes: deviation and memory of the log of activity within a day. jumps_per_day: news, jump_sigma: a jump over sigma_daily; burst:
+    what a jump of one deviation adds to activity and volatility, which are back after some burst_seconds. herding: how far the crowd's own
+    large orders lean takers. impact: of one second's volume of clients, in sigmas of one second; impact_power: how it grows with size;
+    impact_resting: what a client's resting order counts for when it is filled, where one that takes counts 1. jitter_ms: mean delay of an
+    order of the crowd to its venue.
+    """
+
+    recorded: str
+    price: str
+    sigma_daily: float
+    unit_qty: int
+    day: str = ""
+    opening_share: float = 0.0
+    closing_share: float = 0.0
+    level_sigma: float = 0.3
+    level_memory: float = 0.6
+    slow_sigma: float = 0.25
+    slow_minutes: float = 15.0
+    jumps_per_day: float = 4.0
+    jump_sigma: float = 0.1
+    burst: float = 2.0
+    burst_seconds: float = 90.0
+    correlation: float = 0.5
+    herding: float = 1.0
+    impact: float = 3.0
+    impact_power: float = 0.55
+    impact_resting: float = 0.5
+    jitter_ms: float = 2.0
+    rates: RatesConfig = msgspec.field(default_factory=RatesConfig)
+
+    def __post_init__(self) -> None:
+        if self.unit_qty < 1:
+            raise ValueError("`unit_qty` must be at least 1")
+        if not (0 <= self.opening_share <= 1 and 0 <= self.closing_share <= 1):
+            raise ValueError("`opening_share` and `closing_share` are fractions of the day's volume, 0 to 1")
+        not_negative = "sigma_daily level_sigma slow_sigma jumps_per_day jump_sigma burst herding impact impact_resting jitter_ms"
+        for name in not_negative.split():
+            if getattr(self, name) < 0:
+                raise ValueError(f"`{name}` must not be negative")
+        if self.slow_minutes <= 0 or self.burst_seconds <= 0 or not 0 < self.impact_power <= 1:
+            raise ValueError("`slow_minutes` and `burst_seconds` must be positive, `impact_power` above 0 and at most 1")
+        if not 0 <= self.level_memory < 1 or not 0 <= self.correlation <= 1:
+            raise ValueError("`level_memory` must be at least 0 and below 1, `correlation` 0 to 1")
+
+    @property
+    def trade_qty(self) -> int:
+        """Mean quantity of a taker's order."""
+        return round(self.unit_qty * (1 + (1 / expm1(1 / self.rates.take_size) if self.rates.take_size else 0)))
+
+
 class TapeConfig(Entry, frozen=True):
     """file: a name in algoserver/recorded/tape. repeat: begin again at its end instead of closing the market."""
 
@@ -151,18 +247,25 @@ class InstrumentConfig(Entry, frozen=True):
     round_lot: str = "100"
     qty_decimals: int = 0
     flow: FlowConfig | None = None
+    reacting: ReactingConfig | None = None
     tape: TapeConfig | None = None
     luld: LuldConfig | None = None
 
     def __post_init__(self) -> None:
-        if (self.flow is None) == (self.tape is None):
-            raise ValueError("needs either `flow` or `tape`")
-        if self.luld is not None and self.tape is not None:
-            raise ValueError("`luld` needs `flow`: a tape trades when it was recorded")
+        if [self.flow, self.reacting, self.tape].count(None) != 2:
+            raise ValueError("needs one of `flow`, `reacting` and `tape`")
+        if self.luld is not None and self.flow is None:
+            raise ValueError("`luld` needs `flow`: the reacting crowd knows no price bands, and a tape trades when it was recorded")
         if self.instrument().tick <= 0 or self.instrument().lot <= 0 or self.instrument().round_lot % self.instrument().lot:
             raise ValueError("`tick` and `lot` must be positive, `round_lot` a multiple of `lot`")
-        if self.flow is not None and px(self.flow.price) % px(self.tick):
-            raise ValueError("`price` is not a multiple of `tick`")
+        crowd = self.crowd
+        if crowd is not None and (px(crowd.price) % px(self.tick) or px(crowd.price) <= 0):
+            raise ValueError("`price` is not a positive multiple of `tick`")
+
+    @property
+    def crowd(self) -> FlowConfig | ReactingConfig | None:
+        """Who trades here by themselves."""
+        return self.flow or self.reacting
 
     def instrument(self) -> Instrument:
         d = self.qty_decimals
@@ -250,9 +353,9 @@ class Scenario(Entry, frozen=True):
         copies = [c.session for c in self.drop_copies]
         if len(set(copies)) < len(copies) or any(c.client in copies for c in self.drop_copies):
             raise ValueError("`drop_copies`: each `session` once, and none of another copy")
-        flowing = [i.symbol for i in self.instruments if i.flow]
+        flowing = [i.symbol for i in self.instruments if i.crowd]
         if any(h.symbol not in flowing for h in self.halts):
-            raise ValueError("`symbol` of `halts` must be an instrument with `flow`: a tape trades when it was recorded")
+            raise ValueError("`symbol` of `halts` must be an instrument with a crowd: a tape trades when it was recorded")
         if any(i.tape for i in self.instruments) and len(self.lit_venues) > 1:
             raise ValueError("a `tape` is one venue's market: lit `venues` must be one")
 

@@ -10,6 +10,7 @@ GTD-2: one good till cancel (59=1) lives until it is canceled. Neither trades wh
 """
 
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 from algoserver.domain.types import Instrument, OrdStatus, OrdType, Side
 from algoserver.sim.admission import Wish, unfit, waits_for_reopening
@@ -47,6 +48,17 @@ from algoserver.sim.source import FOREVER, Source
 PARTIAL_DECLINE, OTHER = 5, 99  # ExecRestatementReason (378)
 PRINCIPAL = "4"  # LastCapacity (29) of a dealer, who is the other side
 SELF_TRADE = "self-trade prevention"
+
+
+class Watch(NamedTuple):
+    """What of an instrument concerns clients whose orders do not stand in its lit books: trades, moves of the best prices, each event."""
+
+    trades: bool
+    moves: bool
+    each: bool
+
+
+NOBODY = Watch(trades=False, moves=False, each=False)
 
 
 class Counter:
@@ -223,6 +235,11 @@ class Counter:
                 return
             self._arrive(ts, self.lit.woken.pop(0), out)
 
+    def watch(self, symbol: str) -> Watch:
+        """What has to be settled at once: stops wake at trades, the dark looks again when prices move, pegs follow anything."""
+        is_dark = self.dark.is_watching(symbol) or self.indications.stand(symbol)
+        return Watch(trades=self.lit.has_asleep(symbol), moves=is_dark, each=bool(self.lit.pegged[symbol]))
+
     def told(self, ts: int, symbol: str, match: Match, out: list[Answer], last_liquidity_ind: int = ADDED) -> None:
         """Report fills to the clients whose orders rested, and print each price once."""
         printed: dict[int, int] = {}
@@ -230,7 +247,7 @@ class Counter:
             printed[fill.px] = printed.get(fill.px, 0) + fill.qty
             if fill.order.owner is not None:
                 out.append(self.blotter.fill(fill.order.owner, ts, fill, last_liquidity_ind))
-                if fill.order.is_pegged:
+                if fill.order.is_pegged and fill.order.owner.status not in LIVE:
                     self.lit.forget(fill.order.owner)
         side = Side.BUY if match.sign > 0 else Side.SELL
         for last_px, qty in printed.items():
@@ -264,6 +281,8 @@ class Counter:
         wrong = self.calls.refusal(wish.venue, wish.symbol, wish.tif, self._phases.is_open(wish.symbol))
         wrong = wrong or self._phases.refusal(wish.symbol, wish.tif, venue.auctions and waits_for_reopening(wish))
         wrong = wrong or unfit(wish, instrument, venue, ts)
+        if not wrong and venue.kind == "lit" and not self.lit.shows(wish):
+            wrong = 11, f"DisplayQty (1138) and MaxFloor (111) are not supported in {wish.symbol}: its crowd meets only what is shown"
         if not wrong and isinstance(wish, NewOrderSingle) and venue.kind == "dealer":
             wrong = self.dealers.refusal(ts, wish)
         if not wrong and wish.terms.ioi_id:

@@ -22,7 +22,7 @@ from typing import Any
 
 from algoserver.domain.types import SECOND, Instrument, TimeInForce
 from algoserver.sim.book import Book, Fill, Level, Match, Order
-from algoserver.sim.config import FlowConfig, Scenario, SessionHours, VenueConfig
+from algoserver.sim.config import FlowConfig, ReactingConfig, Scenario, SessionHours, VenueConfig
 from algoserver.sim.source import FOREVER
 from algoserver.sim.volume import VolumePath, recorded_bins
 
@@ -99,6 +99,11 @@ class DarkBook:
         others = (o for o in self._queues[-sign].orders if px and _allows(o, px))
         return next((o.leaves for o in others if o.owner is None or o.owner.client != client), 0)
 
+    @property
+    def has_clients(self) -> bool:
+        """Whether a client rests."""
+        return self._clients > 0
+
     def resting(self) -> list[Hidden]:
         """Clients' open orders, buys first, the oldest first."""
         return [o for queue in self._queues.values() for o in queue.orders if isinstance(o, Hidden) and o.owner is not None]
@@ -161,7 +166,7 @@ class Crowd:
     exponential draw: half of the orders are smaller than a quarter of the mean, and a few are many times as large.
     """
 
-    def __init__(self, instrument: Instrument, flow: FlowConfig, venue: VenueConfig, hours: SessionHours, seed: int):
+    def __init__(self, instrument: Instrument, flow: FlowConfig | ReactingConfig, venue: VenueConfig, hours: SessionHours, seed: int):
         self._rng = random.Random(f"{seed}/{instrument.symbol}/{venue.name}")
         self._hours = hours
         self._venue = venue
@@ -223,8 +228,8 @@ class Dark:
                 book = DarkBook(self._mids[entry.symbol], venue.self_trade == "allow")
                 self._books[venue.name, entry.symbol] = book
                 self._of.setdefault(entry.symbol, []).append((venue.name, book))
-                if entry.flow is not None and venue.hidden > 0:
-                    crowd = Crowd(entry.instrument(), entry.flow, venue, config.session, seed)
+                if entry.crowd is not None and venue.hidden > 0:
+                    crowd = Crowd(entry.instrument(), entry.crowd, venue, config.session, seed)
                     self._crowds[venue.name, entry.symbol] = crowd
 
     def start(self, ts: int) -> None:
@@ -242,6 +247,10 @@ class Dark:
     def of(self, symbol: str) -> list[tuple[str, DarkBook]]:
         """Venue and book of an instrument."""
         return self._of.get(symbol, [])
+
+    def is_watching(self, symbol: str) -> bool:
+        """Whether a client rests in the dark, and meets somebody when the lit prices change."""
+        return any(book.has_clients for _, book in self.of(symbol))
 
     def next_ts(self) -> int:
         """When somebody of the crowd comes or goes next."""

@@ -13,8 +13,7 @@ from algoserver.domain.types import Instrument, OrdStatus, TimeInForce
 from algoserver.sim.auctions import Auctions
 from algoserver.sim.blotter import Change
 from algoserver.sim.config import Scenario
-from algoserver.sim.counter import Counter
-from algoserver.sim.flow import Flow
+from algoserver.sim.counter import NOBODY, Counter
 from algoserver.sim.halts import Halts, Mark, Stop
 from algoserver.sim.luld import Luld
 from algoserver.sim.phases import Phases
@@ -35,8 +34,8 @@ from algoserver.sim.reports import (
     SecurityStatus,
     TradePrint,
 )
-from algoserver.sim.source import FOREVER, Source
-from algoserver.sim.tape import Tape
+from algoserver.sim.source import FOREVER, Crowd, Moment, Source
+from algoserver.sim.sources import sources as made
 
 RESTARTED = "venue restarted"  # Text (58) of an order canceled because its market died
 CANCEL_ON_TRADING_HALT = 6  # ExecRestatementReason (378)
@@ -56,14 +55,7 @@ class Exchange:
         self.venues = [v.name for v in config.venues]
         self._ts: int | None = None
         seed = config.seed if seed is None else seed
-        self._sources: dict[str, Source] = {}
-        for entry in config.instruments:
-            if sources and entry.symbol in sources:
-                self._sources[entry.symbol] = sources[entry.symbol]
-            elif entry.flow is not None:
-                self._sources[entry.symbol] = Flow(entry.instrument(), entry.flow, config.session, config.lit_venues, seed)
-            elif entry.tape is not None:
-                self._sources[entry.symbol] = Tape.recorded(entry.instrument(), entry.tape, config.lit_venues[0].name)
+        self._sources = made(config, seed, sources or {})
         self._halts = Halts(config.halts)
         self._halt_ts = FOREVER  # when a halt begins or ends next
         self._ordered: dict[str, Stop] = {}  # halts and pauses that the scenario does not know
@@ -74,6 +66,8 @@ class Exchange:
             i.symbol: Luld(i.luld, i.instrument().tick, list(self._sources[i.symbol].books.values())) for i in config.instruments if i.luld
         }
 
+        # A crowd that runs alone may come further than another has: what happened is put in order then.
+        self._may_overtake = len(self._sources) > 1 and any(source.runs_alone for source in self._sources.values())
         # Who may have something due; most markets have no dealer, no price band and no dark crowd.
         self._clocks: list[Callable[[], int]] = [self.counter.next_ts]
         self._clocks += [self._auctions.next_ts] if config.imbalance_s else []
@@ -101,8 +95,11 @@ class Exchange:
         self.moved(ts, request.symbol, out, mark)
         return out
 
-    def advance(self, ts: int) -> list[Answer]:
-        """Run everything that is due up to and including `ts`. The first call starts the market at its `ts`."""
+    def advance(self, ts: int, stops_on: tuple[type, ...] = ()) -> list[Answer]:
+        """Run everything that is due up to and including `ts`. The first call starts the market at its `ts`.
+
+        stops_on: kinds of answers that somebody waits for: the market stops at the first, and `now` is when.
+        """
         out: list[Answer] = []
         if self._ts is None:
             for source in self._sources.values():
@@ -123,13 +120,17 @@ class Exchange:
             elif (symbol := next((s for s, luld in self._luld.items() if luld.next_ts() == due), "")) != "":
                 self._pause(due, symbol, out)
             elif (symbol := next((s for s, source in self._sources.items() if source.next_ts() == due), "")) != "":
-                self._step(due, symbol, out)
-                self.moved(due, symbol, out, mark)
+                due = self._step(due, symbol, ts, stops_on, out)
             else:
                 symbol, match = self.counter.dark.step()
                 self.counter.told(due, symbol, match, out)
                 out += self.counter.indications.invite(due, symbol)
+            if stops_on and any(isinstance(answer, stops_on) for answer in out[mark:]):
+                ts = max(due, self._ts)
+                break
         self._ts = ts
+        if self._may_overtake:
+            out.sort(key=lambda answer: answer.ts)
         return out
 
     def next_ts(self) -> int:
@@ -177,7 +178,7 @@ class Exchange:
         for order in self.counter.blotter.restore(past):
             is_asked = order.status is OrdStatus.PENDING_NEW or order.terms.ioi_id  # of somebody who does not remember
             is_canceled = self.config.on_restart == "cancel" or self.config.client(order.venue, order.client).cancel_on_disconnect
-            is_unlisted = order.symbol not in self._sources or order.venue not in self.venues
+            is_unlisted = order.symbol not in self._sources or order.venue not in self.venues or not self.counter.lit.shows(order)
             if is_canceled or is_asked or is_unlisted:
                 told.append(self.counter.blotter.end(Canceled, order, ts, text=text))
             elif not order.terms.expire_ts and self.config.session.window(order.ts)[1] <= ts:
@@ -224,7 +225,7 @@ class Exchange:
 
     def flows(self, symbol: str) -> bool:
         """Whether a crowd that can be told something trades in `symbol`, and no tape."""
-        return isinstance(self._sources[symbol], Flow)
+        return isinstance(self._sources[symbol], Crowd)
 
     def now(self) -> int:
         """How far the market has been brought; 0 before it begins."""
@@ -232,14 +233,14 @@ class Exchange:
 
     def mark(self) -> Mark:
         """What a market that goes on from here has to know besides the reports."""
-        flows = {symbol: source for symbol, source in self._sources.items() if isinstance(source, Flow)}
+        flows = {symbol: source for symbol, source in self._sources.items() if isinstance(source, Crowd)}
         return Mark({symbol: flow.reference_px() for symbol, flow in flows.items()}, dict(self._ordered))
 
     def remember(self, mark: Mark, ts: int) -> None:
         """Go on from where a market stood. Before any other call."""
         for symbol, px in mark.reference.items():
             source = self._sources.get(symbol)
-            if isinstance(source, Flow):
+            if isinstance(source, Crowd):
                 source.shift(px / source.reference_px())
         self._ordered = {symbol: stop for symbol, stop in mark.stops.items() if stop.until_ts > ts and symbol in self._sources}
 
@@ -276,21 +277,36 @@ class Exchange:
 
     # The course of a day.
 
-    def _step(self, ts: int, symbol: str, out: list[Answer]) -> None:
-        """The crowd's next event; the day opens and closes by it."""
+    def _step(self, ts: int, symbol: str, until_ts: int, stops_on: tuple[type, ...], out: list[Answer]) -> int:
+        """The crowd's next event, and those after it that it may run alone; how far it came. The day opens and closes by it."""
+        mark = len(out)
         source = self._sources[symbol]
         was_open = source.is_open
         if not was_open:
             for venue in self.counter.calls.due(ts, TimeInForce.AT_OPEN):
                 self._auctions.hold(ts, venue, symbol, TimeInForce.AT_OPEN, out)
-        for match in source.step():
-            self.counter.told(ts, symbol, match, out)
+        moments = self._run(ts, symbol, until_ts, stops_on) if source.runs_alone else [(ts, source.step())]
+        for ts, matches in moments:
+            for match in matches:
+                self.counter.told(ts, symbol, match, out)
         if was_open and not source.is_open:
             if symbol in self._luld:
                 self._luld[symbol].clear()
             for venue in self.counter.calls.due(ts, TimeInForce.AT_CLOSE):
                 self._auctions.hold(ts, venue, symbol, TimeInForce.AT_CLOSE, out)
             self.counter.expire_day(ts, symbol, out)
+        self.moved(ts, symbol, out, mark)
+        return ts
+
+    def _run(self, ts: int, symbol: str, until_ts: int, stops_on: tuple[type, ...]) -> list[Moment]:
+        """Let a crowd run until somebody could see it: a client, or who waits for an answer."""
+        watch = self.counter.watch(symbol)
+        asks = TradePrint in stops_on
+        others = [n for n, s in self._sources.items() if n != symbol and (asks or s.is_watched or self.counter.watch(n) != NOBODY)]
+        until = min(until_ts, self._halt_ts - 1, self.counter.next_ts() - 1, self._auctions.next_ts() - 1, self.counter.dark.next_ts())
+        if stops_on:
+            until = min([until, *[self._sources[n].next_ts() for n in others], *[luld.next_ts() for luld in self._luld.values()]])
+        return self._sources[symbol].run(ts if watch.each else until, on_trade=asks or watch.trades, on_move=watch.moves)
 
     def _halt(self, ts: int, out: list[Answer]) -> None:
         """Halts that begin and end at `ts`."""
@@ -306,7 +322,7 @@ class Exchange:
             self._auctions.reopen(ts, symbol, out)
             self.moved(ts, symbol, out, mark)  # its price is the first reference
             source = self._sources[symbol]
-            for match in source.resume(ts) if isinstance(source, Flow) else []:
+            for match in source.resume(ts) if isinstance(source, Crowd) else []:
                 self.counter.told(ts, symbol, match, out)
             self.moved(ts, symbol, out, mark)
         for symbol, stop in stops.items():
@@ -319,7 +335,7 @@ class Exchange:
         if symbol in self._luld:
             self._luld[symbol].clear()
         source = self._sources[symbol]
-        assert isinstance(source, Flow)  # the scenario halts no tape
+        assert isinstance(source, Crowd)  # the scenario halts no tape
         source.halt()
         out += [SecurityStatus(venue=v, symbol=symbol, ts=ts, is_halted=True, text=stop.text) for v in self.venues]
         if stop.resting == "cancel":

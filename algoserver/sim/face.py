@@ -341,6 +341,7 @@ def run(config_path: Path, state_dir: Path, port: int | None = None, epochs: Clo
     finally:
         door.stop()
         endpoint.stop()
+        endpoint.free()
         ledger.close()
         log.info("stopped")
 

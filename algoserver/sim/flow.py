@@ -17,6 +17,7 @@ from algoserver.domain.types import SECOND, Instrument, TimeInForce, px
 from algoserver.sim.auction import AT_ANY_PRICE
 from algoserver.sim.book import Book, Level, Match, Order
 from algoserver.sim.config import FlowConfig, SessionHours, VenueConfig
+from algoserver.sim.source import Crowd
 from algoserver.sim.volume import VolumePath, recorded_bins
 
 TRADING_SECONDS = 23_400  # of the recorded day: what sigma_daily is scaled by, however long our session is
@@ -36,7 +37,7 @@ CATCH_UP_TRADES = 20  # a gap to the volume path is closed over about this many 
 PROFILE = (0.7, 1.0, 1.2, 1.3, 1.3, 1.2, 1.1, 1.0, 0.9, 0.8)
 
 
-class Flow:
+class Flow(Crowd):
     """The books of one instrument at every venue, and the crowd in them. Events run one at a time by `step`."""
 
     def __init__(self, instrument: Instrument, config: FlowConfig, hours: SessionHours, venues: list[VenueConfig], seed: int):
@@ -127,21 +128,7 @@ class Flow:
     def crowd(self, tif: TimeInForce) -> list[Order]:
         """What the crowd sends to the next call auction, buyers and sellers alike in size but for chance."""
         share = self._config.opening_share if tif is TimeInForce.AT_OPEN else self._config.closing_share
-        rng = self._call_rng
-        volume = share * self._path.total * exp(rng.gauss(0.0, CALL_SPREAD))
-        # Of the limits about half are beyond the price: what is sent is more than what trades.
-        mean = volume / CALL_ORDERS / (CALL_AT_MARKET + (1 - CALL_AT_MARKET) / 2)
-        orders = []
-        for sign in (1, -1) * CALL_ORDERS:
-            qty = self._unit * round(mean * rng.expovariate(1.0) / self._unit)
-            px = AT_ANY_PRICE[sign]
-            if rng.random() >= CALL_AT_MARKET:
-                px = max(1, round(self._ref + rng.gauss(0.0, CALL_TICKS))) * self._tick
-            if qty:
-                orders.append(Order(sign, px, qty))
-            away = self._ref * (1 - sign * CALL_RESPONSE * rng.random())
-            orders.append(Order(sign, max(1, round(away)) * self._tick, self._unit * max(1, round(volume / CALL_ORDERS / self._unit))))
-        return orders
+        return call_orders(self._call_rng, share * self._path.total, self._ref, self._unit, self._tick)
 
     def _open(self, ts: int) -> list[Match]:
         self.is_open = True
@@ -278,6 +265,24 @@ class Flow:
 
     def _best(self, sign: int) -> int:
         return self._bid if sign > 0 else self._bid + self._config.spread_ticks
+
+
+def call_orders(rng: random.Random, expected: float, ref: float, unit: int, tick: int) -> list[Order]:
+    """What a crowd sends to a call auction of about `expected` volume. ref: in ticks."""
+    volume = expected * exp(rng.gauss(0.0, CALL_SPREAD))
+    # Of the limits about half are beyond the price: what is sent is more than what trades.
+    mean = volume / CALL_ORDERS / (CALL_AT_MARKET + (1 - CALL_AT_MARKET) / 2)
+    orders = []
+    for sign in (1, -1) * CALL_ORDERS:
+        qty = unit * round(mean * rng.expovariate(1.0) / unit)
+        px = AT_ANY_PRICE[sign]
+        if rng.random() >= CALL_AT_MARKET:
+            px = max(1, round(ref + rng.gauss(0.0, CALL_TICKS))) * tick
+        if qty:
+            orders.append(Order(sign, px, qty))
+        away = ref * (1 - sign * CALL_RESPONSE * rng.random())
+        orders.append(Order(sign, max(1, round(away)) * tick, unit * max(1, round(volume / CALL_ORDERS / unit))))
+    return orders
 
 
 def _background(level: Level) -> list[Order]:

@@ -50,6 +50,10 @@ class Indications:
             self._standing[key] = Standing(wish)
         return ""
 
+    def stand(self, symbol: str) -> bool:
+        """Whether somebody waits for an invitation, which a move of the price may bring."""
+        return any(s.indication.symbol == symbol for s in self._standing.values())
+
     def invite(self, ts: int, symbol: str) -> list[Invitation]:
         """Invitations that are due now."""
         if not self._standing:

@@ -19,6 +19,7 @@ import random
 from typing import NamedTuple
 
 from algoserver.domain.types import Instrument, OrdType, TimeInForce
+from algoserver.sim.admission import Wish
 from algoserver.sim.blotter import ClientOrder
 from algoserver.sim.book import Book, Fill, Order, Shaped
 from algoserver.sim.config import Scenario, VenueConfig
@@ -50,6 +51,11 @@ class Lit:
         self._last: dict[tuple[str, str], int] = {}
         self.woken: list[ClientOrder] = []  # whose stop was met and who have not arrived yet
 
+    def shows(self, order: ClientOrder | Wish) -> bool:
+        """Whether its book has a place for it: that of a crowd that reacts has none for what is not shown."""
+        book = self._books[order.symbol].get(order.venue)
+        return book is None or book.hides or order.terms.display_qty == ALL
+
     def book(self, order: ClientOrder) -> Book:
         """Where it belongs."""
         return self._books[order.symbol][order.venue]
@@ -64,6 +70,10 @@ class Lit:
             return False
         self._asleep.setdefault(key, []).append(order)
         return True
+
+    def has_asleep(self, symbol: str) -> bool:
+        """Whether a stop waits for a trade."""
+        return any(asleep and s == symbol for (_, s), asleep in self._asleep.items())
 
     def printed(self, venue: str, symbol: str, px: int) -> None:
         """Note a trade: it wakes stops."""

@@ -13,8 +13,8 @@ from algoserver.sim.book import Fill, Match, Order
 from algoserver.sim.exchange import Exchange
 from algoserver.sim.faults import Fault
 from algoserver.sim.fees import ADDED
-from algoserver.sim.flow import Flow
 from algoserver.sim.reports import Answer, TradePrint
+from algoserver.sim.source import Crowd
 
 
 class Impossible(Exception):
@@ -67,12 +67,12 @@ def correct(exchange: Exchange, ts: int, fault: Fault) -> list[Answer]:
 
 def crash(exchange: Exchange, symbol: str, factor: float) -> None:
     """Move the crowd's price."""
-    _flow(exchange, symbol).shift(factor)
+    _crowd(exchange, symbol).shift(factor)
 
 
 def thin(exchange: Exchange, symbol: str, share: float) -> None:
     """Let the crowd show a share of its usual depth."""
-    _flow(exchange, symbol).thin(share)
+    _crowd(exchange, symbol).thin(share)
 
 
 def cross(exchange: Exchange, ts: int, symbol: str, venue: str) -> list[Answer]:
@@ -127,9 +127,9 @@ def _quantity(exchange: Exchange, fault: Fault, order: ClientOrder) -> int:
         raise Impossible(f"`qty`: {e}") from None
 
 
-def _flow(exchange: Exchange, symbol: str) -> Flow:
+def _crowd(exchange: Exchange, symbol: str) -> Crowd:
     source = exchange.source(symbol)
-    if not isinstance(source, Flow):
+    if not isinstance(source, Crowd):
         raise Impossible(f"{symbol} follows a tape, which trades as it was recorded")
     return source
 

@@ -28,7 +28,7 @@ from algoserver.domain.types import Instrument, TimeInForce, px, qty
 from algoserver.recorded import TAPE
 from algoserver.sim.book import Book, Fill, Level, Match, Order
 from algoserver.sim.config import TapeConfig
-from algoserver.sim.source import FOREVER
+from algoserver.sim.source import FOREVER, Source
 
 MS = 1_000_000
 RECORDED_DECIMALS = 8
@@ -55,7 +55,7 @@ class Print(NamedTuple):
     qty: str
 
 
-class Tape:
+class Tape(Source):
     """The book of one instrument at one venue, moved by recorded events."""
 
     def __init__(self, instrument: Instrument, events: list[Diff | Print], venue: str, repeat: bool = False):

@@ -14,11 +14,13 @@ class UnknownRecording(Exception):
 
 
 def recorded_bins(symbol: str, day: str) -> list[int]:
-    """Shares traded in each bin of `day` ("2019-06-28"), session order, rounded to whole shares."""
+    """Shares traded in each bin of `day` ("2019-06-28"), session order, rounded to whole shares; "" is the mean of all days."""
     path = VOLUME_DIR / f"{symbol}_15min_volume_2019H1.csv"
     if not path.is_file():
         raise UnknownRecording(f"no recorded volume for {symbol}")
     header, *rows = csv.reader(path.read_text().splitlines())
+    if not day:
+        return [round(sum(map(float, row[1:])) / len(row[1:])) for row in rows]
     if day not in header[1:]:
         raise UnknownRecording(f"no recorded day {day} for {symbol}: {header[1]} to {header[-1]}, trading days only")
     column = header.index(day)

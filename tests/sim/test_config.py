@@ -12,7 +12,7 @@ from algoserver.sim.exchange import Exchange
 CFG = Path(__file__).resolve().parents[2] / "cfg"
 
 
-@pytest.mark.parametrize("name", ["sim.toml", "demo-sim.toml", "sim-tape.toml"])
+@pytest.mark.parametrize("name", ["sim.toml", "demo-sim.toml", "sim-reacting.toml", "sim-tape.toml"])
 def test_shipped_scenarios_make_a_market(name):
     exchange = Exchange(load(CFG / name))
     exchange.advance(utc("20190628-14:00:00"))

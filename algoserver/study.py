@@ -1,0 +1,291 @@
+"""A study: the same parents over many seeds, each against a market of its own, in processes of its own.
+
+Rule 1: a seed's journal and result are the same bytes on every run, however many processes there are.
+Rule 2: what a seed came to is written last and at once (`result.json`): a study that was stopped goes on where it was.
+Rule 3: results of another configuration are not mixed: the directory remembers what its study was.
+
+Layout of the directory: `study.json` (hash of all configuration), `seed-000007/journal/`, `seed-000007/result.json`, `results.csv`.
+"""
+
+import csv
+import hashlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from math import sqrt
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from algoserver.backtest import Backtest
+from algoserver.config import load as load_server
+from algoserver.domain.events import PolicyLoaded
+from algoserver.domain.params import BY_NAME, USES, parse
+from algoserver.domain.policy import SessionHours
+from algoserver.domain.types import Side, Strategy, px, px_text, qty, qty_text, utc
+from algoserver.journal import Journal
+from algoserver.settings import BadConfig, Entry, read, time_of_day
+from algoserver.sim.config import Scenario
+from algoserver.sim.config import load as load_scenario
+from algoserver.sim.tape import BrokenTape
+from algoserver.sim.volume import UnknownRecording
+
+REFUSALS = (BadConfig, BrokenTape, UnknownRecording, ValueError, OSError)  # what `play` says of a study that can't be run
+
+
+class ParentConfig(Entry, frozen=True):
+    """A client's order. at: market time; order_qty, price: text, price "" is a market order; params by their FIX names."""
+
+    cl_ord_id: str
+    at: str
+    symbol: str
+    side: str
+    order_qty: str
+    strategy: str
+    price: str = ""
+    params: dict[str, str] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        utc(self.at)
+        if self.side not in ("BUY", "SELL"):
+            raise ValueError("`side` is neither BUY nor SELL")
+        if self.strategy not in Strategy.__members__:
+            raise ValueError(f"`strategy` is not one of {', '.join(Strategy.__members__)}")
+        takes = USES[Strategy[self.strategy]].takes
+        for name, text in self.params.items():
+            if name not in takes:
+                raise ValueError(f"`params`: {self.strategy} takes {', '.join(takes)}, not {name}")
+            try:
+                parse(BY_NAME[name], text, 0)
+            except ValueError as error:
+                raise ValueError(f"`params`: {name}: {error}") from error
+
+
+class StudyConfig(Entry, frozen=True):
+    """server, market: files beside this one. begin, end: market time. latency_ms: one way; sums_trades: see Backtest."""
+
+    server: str
+    market: str
+    begin: str
+    end: str
+    parents: list[ParentConfig]
+    latency_ms: float = 1.0
+    sums_trades: bool = True
+
+    def __post_init__(self) -> None:
+        if not utc(self.begin) < utc(self.end):
+            raise ValueError("`begin` is not before `end`")
+        names = [p.cl_ord_id for p in self.parents]
+        if not names or len(set(names)) < len(names):
+            raise ValueError("needs `parents`, each `cl_ord_id` once")
+        if any(not utc(self.begin) < utc(p.at) < utc(self.end) for p in self.parents):
+            raise ValueError("`at` of `parents` must be after `begin` and before `end`")
+        if self.latency_ms * 1e6 < 1:
+            raise ValueError("`latency_ms` must be positive")
+
+
+class Study(NamedTuple):
+    """All that a seed needs. digest: of every file it came from."""
+
+    config: StudyConfig
+    setup: PolicyLoaded
+    scenario: Scenario
+    digest: str
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a parent with one seed. Prices as text; shares of 1; slippage in basis points, positive is worse for us.
+
+    arrival_px: consolidated mid when it came, vwap_px: of all trades from then to its end, ours included.
+    """
+
+    seed: int
+    cl_ord_id: str
+    order_qty: str
+    cum_qty: str
+    ord_status: str
+    avg_px: str
+    arrival_px: str
+    arrival_slippage_bp: float
+    vwap_px: str
+    vwap_slippage_bp: float
+    participation: float
+    passive_share: float
+    children: int
+    alerts: int
+    events: int
+    journal_sha256: str
+
+
+def load(path: Path) -> Study:
+    """Read a study. Raises BadConfig."""
+    config = read(path, StudyConfig)
+    server_path, market_path = path.parent / config.server, path.parent / config.market
+    server, scenario = load_server(server_path), load_scenario(market_path)
+    known = {i.symbol for i in scenario.instruments} & {i.instrument.symbol for i in server.setup.instruments}
+    for parent in config.parents:
+        if parent.symbol not in known:
+            raise BadConfig(f"{path}: parents {parent.cl_ord_id!r}: `symbol` {parent.symbol} is not traded by both server and market")
+    # Instruments that nobody trades change nothing for the others: they need not be run.
+    wanted = {p.symbol for p in config.parents}
+    scenario = msgspec.structs.replace(
+        scenario, instruments=[i for i in scenario.instruments if i.symbol in wanted], halts=[h for h in scenario.halts if h.symbol in wanted]
+    )
+    # The market's hours are the day that the algos plan.
+    hours = SessionHours(time_of_day(scenario.session.open), time_of_day(scenario.session.close))
+    setup = msgspec.structs.replace(server.setup, hours=hours)
+    text = path.read_bytes() + msgspec.json.encode(setup) + msgspec.json.encode(scenario)
+    return Study(config, setup, scenario, hashlib.sha256(text).hexdigest())
+
+
+def play(config: Path, seeds: str, jobs: int, out: Path, is_json: bool) -> None:
+    """The command: run, tell on stderr how far it is, print what it came to. seeds: "A:B"; jobs 0: one for each processor."""
+    first, _, last = seeds.partition(":")
+    if not (first.isascii() and first.isdecimal() and last.isascii() and last.isdecimal() and int(first) < int(last)):
+        raise ValueError(f"--seeds {seeds} is not A:B with A below B")
+    since = time.monotonic()
+
+    def tell(seed: int, found: list[Outcome], left: int) -> None:
+        parents = "; ".join(f"{o.cl_ord_id} {o.cum_qty} of {o.order_qty}, {o.arrival_slippage_bp:.2f} bp" for o in found)
+        print(f"seed {seed}: {parents}; {left} to go after {time.monotonic() - since:.0f} s", file=sys.stderr, flush=True)
+
+    outcomes = run(load(config), range(int(first), int(last)), out, jobs or os.cpu_count() or 1, tell)
+    print(*summary(outcomes), f"results {out / 'results.csv'}", sep="\n")
+    if is_json:
+        print(msgspec.json.encode({"outcomes": outcomes}).decode())
+
+
+def run(study: Study, seeds: range, out: Path, jobs: int, tell: Callable[[int, list[Outcome], int], None]) -> list[Outcome]:
+    """Run every seed that `out` does not have yet, and write `results.csv`. tell: each seed as it is done, and how many are left."""
+    _claim(study, out)
+    done = {seed: outcomes for seed in seeds if (outcomes := _result(out, seed)) is not None}
+    missing = [seed for seed in seeds if seed not in done]
+    for left, (seed, outcomes) in zip(range(len(missing) - 1, -1, -1), _each(study, missing, out, jobs), strict=True):
+        done[seed] = outcomes
+        tell(seed, outcomes, left)
+    found = [outcome for seed in sorted(done) for outcome in done[seed]]
+    with (out / "results.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, Outcome.__struct_fields__, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(msgspec.structs.asdict(o) for o in found)
+    return found
+
+
+def _each(study: Study, seeds: list[int], out: Path, jobs: int) -> Iterator[tuple[int, list[Outcome]]]:
+    """Seeds as they are done."""
+    if jobs == 1:
+        yield from ((seed, one(study, seed, out)) for seed in seeds)
+        return
+    # spawn: a compiled kernel and its threads are not forked.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        waiting = {pool.submit(one, study, seed, out): seed for seed in seeds}
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()
+
+
+def one(study: Study, seed: int, out: Path) -> list[Outcome]:
+    """Run one seed and write what it came to."""
+    folder = _folder(out, seed)
+    if folder.exists():
+        shutil.rmtree(folder)  # it was stopped half way
+    folder.mkdir(parents=True)
+    config = study.config
+    with Journal(folder / "journal") as journal:
+        latency_ns = max(1, round(config.latency_ms * 1e6))
+        bt = Backtest(study.setup, study.scenario, utc(config.begin), seed, latency_ns, journal=journal, sums_trades=config.sums_trades)
+        arrivals = {}
+        for parent in sorted(config.parents, key=lambda p: (utc(p.at), p.cl_ord_id)):
+            bt.run(utc(parent.at) - 1)
+            arrivals[parent.cl_ord_id] = _mid(bt, parent.symbol)
+            _send(bt, parent)
+        bt.run(utc(config.end))
+    digest = hashlib.sha256()
+    for path in sorted((folder / "journal").iterdir()):
+        if path.suffix in (".log", ".zst"):
+            digest.update(path.read_bytes())
+    outcomes = [_outcome(bt, seed, parent, arrivals[parent.cl_ord_id], digest.hexdigest()) for parent in config.parents]
+    written = folder / "result.tmp"
+    written.write_bytes(msgspec.json.encode(outcomes) + b"\n")
+    written.replace(folder / "result.json")
+    return outcomes
+
+
+def summary(outcomes: list[Outcome]) -> Iterator[str]:
+    """A line a parent: means over seeds, with the half width of their 95 % interval."""
+    for name in dict.fromkeys(o.cl_ord_id for o in outcomes):
+        mine = [o for o in outcomes if o.cl_ord_id == name]
+        filled = sum(o.cum_qty == o.order_qty for o in mine)
+        figures = [
+            f"{label} {_interval([getattr(o, field) * scale for o in mine])}"
+            for label, field, scale in (
+                ("slippage to arrival, bp:", "arrival_slippage_bp", 1), ("to VWAP:", "vwap_slippage_bp", 1),
+                ("participation, %:", "participation", 100), ("passive, %:", "passive_share", 100),
+            )
+        ]  # fmt: skip
+        yield f"{name}: {filled} of {len(mine)} filled; {'; '.join(figures)}"
+
+
+def _interval(values: list[float]) -> str:
+    mean = sum(values) / len(values)
+    if len(values) < 2:
+        return f"{mean:.2f}"
+    spread = sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1) / len(values))
+    return f"{mean:.2f} +- {1.96 * spread:.2f}"
+
+
+def _claim(study: Study, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    mark = out / "study.json"
+    if mark.exists() and msgspec.json.decode(mark.read_bytes()).get("digest") != study.digest:
+        raise BadConfig(f"{out}: holds the results of another configuration; choose another --out, or remove it")
+    mark.write_bytes(msgspec.json.encode({"digest": study.digest}) + b"\n")
+
+
+def _folder(out: Path, seed: int) -> Path:
+    return out / f"seed-{seed:06d}"
+
+
+def _result(out: Path, seed: int) -> list[Outcome] | None:
+    path = _folder(out, seed) / "result.json"
+    return msgspec.json.decode(path.read_bytes(), type=list[Outcome]) if path.exists() else None
+
+
+def _send(bt: Backtest, parent: ParentConfig) -> None:
+    decimals = bt.exchange.instruments[parent.symbol].qty_decimals
+    params: dict[str, Any] = {BY_NAME[n].field: parse(BY_NAME[n], text, decimals) for n, text in parent.params.items()}
+    price = px(parent.price) if parent.price else 0
+    order_qty, strategy, side = qty(parent.order_qty, decimals), Strategy[parent.strategy], Side[parent.side]
+    bt.parent(parent.cl_ord_id, parent.symbol, order_qty, strategy, side, price, utc(parent.at), **params)
+
+
+def _mid(bt: Backtest, symbol: str) -> int:
+    """Consolidated; 0 while a side is empty."""
+    books = [bt.exchange.book(v, symbol) for v in bt.exchange.venues]
+    bids, asks = [b[0][0] for b, _ in books if b], [a[0][0] for _, a in books if a]
+    return (max(bids) + min(asks)) // 2 if bids and asks else 0
+
+
+def _outcome(bt: Backtest, seed: int, config: ParentConfig, arrival_px: int, journal_sha256: str) -> Outcome:
+    parent = bt.order(config.cl_ord_id)
+    order, decimals = parent.order, bt.exchange.instruments[config.symbol].qty_decimals
+    fills = [f for f in bt.fills if f.parent_id == parent.parent_id]
+    last_ts = fills[-1].ts if order.cum_qty == order.order_qty else parent.end_ts
+    market, value = (curves[config.symbol].at(last_ts) - curves[config.symbol].at(utc(config.at)) for curves in (bt.prints, bt.values))
+    avg_px = sum(f.last_px * f.last_qty for f in fills) // order.cum_qty if order.cum_qty else 0
+    vwap_px = value // market if market else 0
+
+    def slippage(reference: int) -> float:
+        return round((avg_px - reference) * parent.side.sign / reference * 1e4, 4) if reference and avg_px else 0.0
+
+    return Outcome(
+        seed=seed, cl_ord_id=config.cl_ord_id, order_qty=qty_text(order.order_qty, decimals), cum_qty=qty_text(order.cum_qty, decimals),
+        ord_status=order.status.name, avg_px=px_text(avg_px), arrival_px=px_text(arrival_px), arrival_slippage_bp=slippage(arrival_px),
+        vwap_px=px_text(vwap_px), vwap_slippage_bp=slippage(vwap_px), participation=round(order.cum_qty / market, 6) if market else 0.0,
+        passive_share=round(sum(f.last_qty for f in fills if f.is_passive) / order.cum_qty, 6) if order.cum_qty else 0.0,
+        children=len({f.child_id for f in fills}), alerts=len(bt.alerts), events=bt.state.seq, journal_sha256=journal_sha256,
+    )  # fmt: skip

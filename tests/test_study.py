@@ -1,0 +1,95 @@
+"""`algoserver backtest`: the same bytes on every run, a study that goes on where it was stopped, and mistakes that are named."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from algoserver.cli import app
+from algoserver.recovery import replay
+from algoserver.settings import BadConfig
+from algoserver.study import load, one, run
+
+ROOT = Path(__file__).resolve().parents[1]
+CFG = ROOT / "cfg"
+
+
+def written(folder: Path, old: str = "", new: str = "") -> Path:
+    """The shipped study, shorter: six minutes, and perhaps with a mistake."""
+    text = (CFG / "backtest.toml").read_text()
+    for name in ("server.toml", "sim-reacting.toml"):
+        text = text.replace(f'"{name}"', f'"{CFG / name}"')
+    for long, short in (
+        ("15:40:00", "14:03:30"), ("15:30:00", "14:03:00"), ("13:29:00", "13:58:00"), ('"2000000"', '"60000"'),
+    ):  # fmt: skip
+        assert long in text
+        text = text.replace(long, short)
+    assert old in text
+    path = folder / "study.toml"
+    path.write_text(text.replace(old, new))
+    return path
+
+
+def files(out: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file() and p.name != "lock"}
+
+
+def test_processes_and_interruptions_change_no_byte(tmp_path):
+    """Two seeds in processes of their own, as the command runs them; then here, one after the other, with one seed stopped half way."""
+    config, apart, here = written(tmp_path), tmp_path / "apart", tmp_path / "here"
+    command = f"-m algoserver backtest --config {config} --seeds 1:3 --jobs 2 --out {apart} --json"
+    done = subprocess.run([sys.executable, *command.split()], cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert sorted(line.split(":")[0] for line in done.stderr.splitlines()) == ["seed 1", "seed 2"]
+    outcomes = json.loads(done.stdout.splitlines()[-1])["outcomes"]
+    assert [(o["seed"], o["cum_qty"], o["ord_status"]) for o in outcomes] == [(1, "60000", "FILLED"), (2, "60000", "FILLED")]
+    assert len({o["journal_sha256"] for o in outcomes}) == 2
+
+    study = load(config)
+    one(study, 1, here)
+    (here / "seed-000002" / "journal").mkdir(parents=True)  # a seed that was stopped: no result
+    (here / "seed-000002" / "journal" / "0000000000000001.log").write_text("half a li")
+    told = []
+    run(study, range(1, 3), here, 1, lambda seed, found, left: told.append((seed, left)))
+    assert told == [(2, 0)]
+    assert files(here) == files(apart)
+    assert replay(here / "seed-000001" / "journal").outputs > 0
+    lines = (here / "results.csv").read_text().splitlines()
+    assert len(lines) == 3
+
+
+def test_results_of_two_configurations_are_not_mixed(tmp_path):
+    """The directory remembers its study."""
+    out = tmp_path / "out"
+    run(load(written(tmp_path)), range(0), out, 1, lambda *_: None)
+    other = load(written(tmp_path, 'side = "BUY"', 'side = "SELL"'))
+    with pytest.raises(BadConfig, match="another configuration"):
+        run(other, range(0), out, 1, lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('strategy = "VWAP"', 'strategy = "VWOP"', "parents 'AAPL'.*strategy"),
+        ('MaxPctVol = "0.15"', 'MaxPctVol = "15"', "parents 'AAPL'.*MaxPctVol"),
+        ('MaxPctVol = "0.15"', 'TargetPctVol = "0.15"', "parents 'AAPL'.*VWAP takes"),
+        ('symbol = "AAPL"', 'symbol = "MSFT"', "MSFT is not traded by both"),
+        ("14:00:00", "18:00:00", "`at`"),
+        ("latency_ms = 1.0", "latency_ms = 0.0", "latency_ms"),
+        ("sums_trades", "sum_trades", "sum_trades"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path, old, new, said):
+    """File, entry and key."""
+    with pytest.raises(BadConfig, match=f"study.toml: .*{said}"):
+        load(written(tmp_path, old, new))
+
+
+@pytest.mark.parametrize("seeds", ["1", "3:3", "a:b", "1:2:3"])
+def test_seeds_are_a_range(seeds):
+    """Anything else is refused with exit status 2."""
+    refused = CliRunner().invoke(app, ["backtest", "--seeds", seeds])
+    assert (refused.exit_code, "A:B" in refused.output) == (2, True)
