@@ -23,8 +23,9 @@ COMMANDS = [
     if line.strip() and not line.startswith("#")
 ]
 # Run elsewhere: the suite itself, make lint by the same run that calls the suite,
-# the drill by tests/test_drills.py.
-ELSEWHERE = {"make test", "make lint", ".venv/bin/algoctl drill kill"}
+# the drill by tests/test_drills.py, a shorter backtest by tests/test_study.py.
+BACKTEST = ".venv/bin/algoserver backtest --seeds 1:3 --out state/backtest"
+ELSEWHERE = {"make test", "make lint", ".venv/bin/algoctl drill kill", BACKTEST}
 STREET = [".venv/bin/algoserver sim", ".venv/bin/algoserver serve"]
 OMS = next(c for c in COMMANDS if "algoserver.oms" in c)
 CTL = ".venv/bin/algoctl status"
