@@ -148,8 +148,9 @@ def on_finished(books: Books, parent_id: str, ts: int) -> None:
 def on_sent(books: Books, parent_id: str, sent: SendChild, ts: int) -> None:
     """A child leaves."""
     parent = books.parents[parent_id]
-    is_shown = sent.ord_type is not PEGGED and not sent.time_in_force.is_auction
-    child = books.children[sent.child_id] = GatedChild(parent_id, sent.venue, sent.price, sent.time_in_force is FOR_THE_DAY, is_shown)
+    rests = sent.time_in_force is FOR_THE_DAY
+    is_shown = sent.ord_type is not PEGGED and (rests or not sent.time_in_force.is_auction)
+    child = books.children[sent.child_id] = GatedChild(parent_id, sent.venue, sent.price, rests, is_shown)
     _set_leaves(books, parent, child, sent.order_qty, _usages(books, _keys(parent, child), ts))
 
 

@@ -270,7 +270,7 @@ def _take_child_tokens(gate: Gate, bounds: Bounds, parent: GatedParent, child: S
         found = rates.get(bucket.key) or rate(rates, bucket.key, ts)
         if found.full_ts - ts + bucket.token_ns > SECOND:  # has_room(), for each layer of each child
             return too_fast(bucket.scope, bucket.per_second_max)
-        taken.append(found)
+        taken.append((found, bucket.token_ns))
     if bounds.repeats_max != UNSET:
         pair = parent.keys[4]
         repeats = count(gate.counts, pair, bounds.repeats_window_ns, ts)
@@ -279,8 +279,8 @@ def _take_child_tokens(gate: Gate, bounds: Bounds, parent: GatedParent, child: S
             return no("repeats_max", f"{text} {bounds.where('repeats_max')}", EXCEEDS_LIMIT, bounds.repeats_max, repeats.times + 1, pair)
         note(repeats, ts)
     spend(at_venue, bounds.venue_token_ns, ts)
-    for found, bucket in zip(taken, bounds.buckets, strict=True):
-        found.full_ts = (found.full_ts if found.full_ts > ts else ts) + bucket.token_ns  # spend(); only a venue's day is counted
+    for found, token in taken:
+        found.full_ts = (found.full_ts if found.full_ts > ts else ts) + token  # spend(); only a venue's day is counted
     return None
 
 
