@@ -37,6 +37,7 @@ VENUES = ("XLIT1", "XLIT2")
 SPREAD = 2 * CENT
 ROOM = 10**17  # of a limit that is looked at and never binds
 OPEN = 200  # children that rest meanwhile, as of a parent at work
+VWAP = int(Strategy.VWAP)  # as the wire has it: an enum takes its time to be looked up
 STRATEGIES = (Strategy.VWAP, Strategy.TWAP, Strategy.POV)
 
 
@@ -183,7 +184,7 @@ class Tape:
         return e.ParentRequested(
             session="CLIENT1", cl_ord_id=f"P{n}", symbol=self.symbols[n % len(self.symbols)], side=Side.BUY,
             order_qty=self.rng.randrange(200, 2_000) * 100, ord_type=OrdType.MARKET, price=0, time_in_force=TimeInForce.DAY,
-            strategy=strategy, params=params,
+            strategy=int(strategy), params=params,
         )  # fmt: skip
 
 
@@ -247,9 +248,9 @@ def gate_us(loaded: e.PolicyLoaded, instrument: Instrument, children: int = 2_00
     markets.on_trade(market, 100 * PX_ONE, 10**12, ts)
     order = e.ParentRequested(
         session="CLIENT1", cl_ord_id="P", symbol=instrument.symbol, side=Side.BUY, order_qty=10**9, ord_type=OrdType.LIMIT, price=101 * PX_ONE,
-        time_in_force=TimeInForce.DAY, strategy=Strategy.VWAP, params=NO_PARAMS, ts=ts,
+        time_in_force=TimeInForce.DAY, strategy=VWAP, params=NO_PARAMS, ts=ts,
     )  # fmt: skip
-    admission.note_parent(gate, bounds(loaded, "CLIENT1", instrument.symbol, Strategy.VWAP).keys, "P", order, order.price, 1)
+    admission.note_parent(gate, bounds(loaded, "CLIENT1", instrument.symbol, VWAP).keys, "P", order, order.price, 1)
     venues, instruments = {venue.name: True for venue in loaded.venues}, {instrument.symbol: instrument}
     sent = [
         c.SendChild(
@@ -262,7 +263,7 @@ def gate_us(loaded: e.PolicyLoaded, instrument: Instrument, children: int = 2_00
     for n, child in enumerate(sent):
         ts += 1_000_000
         begin = time.perf_counter_ns()
-        limits = bounds(loaded, "CLIENT1", instrument.symbol, Strategy.VWAP)
+        limits = bounds(loaded, "CLIENT1", instrument.symbol, VWAP)
         denied = risk.check(gate, limits, instruments, venues, market, child, ts)
         spent += time.perf_counter_ns() - begin
         assert denied is None, denied
