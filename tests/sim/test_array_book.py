@@ -13,7 +13,7 @@ from algoserver.sim.fast_book import FastBook, Shelf
 DAY, IOC, FOK = TimeInForce.DAY, TimeInForce.IOC, TimeInForce.FOK
 TICK = 100
 # By hand a million and more: ALGOSERVER_TAPE=1200000 pytest -n 0 tests/sim/test_array_book.py
-OPERATIONS = int(os.environ.get("ALGOSERVER_TAPE", "10000"))
+OPERATIONS = int(os.environ.get("ALGOSERVER_TAPE", "6000"))
 
 
 def shelf(venues: int = 1) -> Shelf:

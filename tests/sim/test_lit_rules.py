@@ -222,15 +222,6 @@ def test_peg_3_it_follows_and_stands_behind_those_who_are_there():
     assert street.exchange.book("XLIT1", "AAPL")[0] == ()
 
 
-def test_peg_3_a_peg_that_is_filled_in_part_goes_on_following():
-    street = Street()
-    pair(street)
-    street.ask(wish("R", BUY, 10, ord_type=PEGGED, peg="R"))
-    other(street, SELL, 504, "50")
-    other(street, BUY, 100, "49.9")
-    assert street.book()[0] == (("49.9", 106),)
-
-
 def test_gtd_1_an_order_good_till_a_date_expires_then_and_not_with_the_day():
     """It lives over the close, takes part in the next opening, and is over before anything trades at its last moment."""
     hours = SessionHours(open="13:30", close="13:31")

@@ -69,7 +69,7 @@ def test_a_stop_wakes_at_the_print_that_meets_it():
 
 
 @pytest.mark.parametrize("peg", ["R", "M"])
-def test_a_peg_follows_every_move_of_what_others_show(peg):
+def test_peg_3_a_peg_follows_every_move_of_what_others_show(peg):
     """After each event it stands where its price is, also when a part of it is filled."""
     exchange = started(thinner())
     exchange.submit(NOON, wish("P", BUY, 80_000, ord_type=OrdType.PEGGED, peg=peg, peg_offset="-0.01"))
@@ -205,3 +205,24 @@ def test_an_order_that_the_book_has_no_place_for_is_canceled_at_a_restart():
     answers = before.submit(T0, wish("A", BUY, 800, "100", display_qty=100))
     after = Exchange(scenario())
     assert [type(a) for a in after.restore(T0 + SECOND, [a for a in answers if getattr(a, "client", "")])] == [Canceled]
+
+
+def test_two_instruments_that_run_alone_are_told_in_order_seed_1():
+    """The shipped market in one go and event by event, clients in the lit books, the dark and asleep: the same answers, in the order of time."""
+    shipped = load(ROOT / "cfg" / "sim-reacting.toml")
+    slow = [msgspec.structs.replace(i, reacting=msgspec.structs.replace(i.reacting, unit_qty=20 * i.reacting.unit_qty)) for i in shipped.instruments]
+    config, until, found = msgspec.structs.replace(shipped, instruments=slow, session=OPEN), NOON + 10 * MINUTE, []
+    for is_alone in (True, False):
+        exchange = started(config)
+        for symbol in ("GE", "AAPL"):
+            bid, ask = (side[0][0] for side in exchange.book("XLIT1", symbol))
+            exchange.submit(NOON, wish(f"R{symbol}", BUY, 8_000, px_text(bid), symbol=symbol))
+            exchange.submit(NOON, wish(f"S{symbol}", BUY, 8_000, stop_px=px_text(ask + px("0.01")), symbol=symbol))
+            exchange.submit(NOON, wish(f"D{symbol}", SELL, 80_000, ord_type=OrdType.PEGGED, peg="M", symbol=symbol, venue="XDARK1"))
+        answers = []
+        while exchange.now() < until:
+            answers += exchange.advance(until if is_alone else min(exchange.next_ts(), until))
+        assert [a.ts for a in answers] == sorted(a.ts for a in answers)
+        assert len({a.cl_ord_id for a in answers if isinstance(a, Trade)}) >= 5
+        found.append(sorted(msgspec.json.encode(a if isinstance(a, TradePrint) else msgspec.structs.replace(a, exec_id="")) for a in answers))
+    assert found[0] == found[1]
