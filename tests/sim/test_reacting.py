@@ -98,12 +98,12 @@ def test_it_stops_at_what_somebody_waits_for():
     assert one == exchange.now()
 
 
-def test_books_hold_through_a_busy_hour():
+def test_books_hold_through_a_quarter_of_an_hour():
     """Five levels nearly always, a narrow spread, no venue locked or crossed with another, volume as configured and by market share."""
     config = scenario(level_sigma=0.0, slow_sigma=0.0)
     exchange = started(config)
     looks = deep = narrow = volume = first = 0
-    for second in range(1, 1_800):
+    for second in range(1, 900):
         answers = exchange.advance(NOON + second * SECOND)
         volume, first = volume + traded(answers), first + traded(answers, "XLIT1")
         books = [exchange.book(v, "AAPL") for v in ("XLIT1", "XLIT2")]
@@ -114,7 +114,7 @@ def test_books_hold_through_a_busy_hour():
     assert narrow > 0.95 * looks
     assert deep > 0.8 * looks
     bins = recorded_bins("AAPL", "")
-    expected = sum(bins[10:12])
+    expected = bins[10]
     assert 0.7 < volume / expected < 1.4
     assert 0.5 < first / volume < 0.7
 
