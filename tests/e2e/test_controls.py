@@ -54,6 +54,7 @@ def client(street: Scripted) -> Iterator[RawClient]:
 
 def commits(scripted: Scripted, client: RawClient, crime: str, qty: int = 1_000, **changes: object) -> list[dict[str, str]]:
     """The order of that name is taken; every D of it that has arrived once the server has answered what was asked after it."""
+    scripted.venue.quote("200.00", "200.02", 20_000)  # a price of a minute ago is none, and a slow machine takes that long for some tests
     client.order(crime, t38=qty, **changes)
     f = client.next()
     assert f["150"] == "0", f
