@@ -294,8 +294,7 @@ def gates(rows: list[dict[str, Any]], hashes: list[str], is_quick: bool) -> list
         gate("impact: left after 60 minutes, of that after 20", 0.0, 0.9, both, lambda b: float(b[:, 2].mean() / b[:, 1].mean()))
     if "days" in rows[0]:
         quarters = np.asarray([np.mean(row["days"], axis=0) for row in rows])
-        # The recorded AAPL itself has 3.07.
-        gate("volume: first hour over midday", 1.5, 3.2, quarters, lambda q: float(q[:, :4].mean() / q[:, 9:17].mean()))
+        gate("volume: first hour over midday", 1.5, 3.0, quarters, lambda q: float(q[:, :4].mean() / q[:, 9:17].mean()))
         gate("volume: last hour over midday", 1.5, 3.0, quarters, lambda q: float(q[:, -4:].mean() / q[:, 9:17].mean()))
         logs = np.log(np.asarray([row["days"] for row in rows]).sum(axis=2))
         gate("volume: of a day with the next, logs", 0.3, 1.0, logs, lambda d: float(np.mean([correlation(x, 1) for x in d])))

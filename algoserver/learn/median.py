@@ -6,15 +6,6 @@ from numpy.typing import ArrayLike, NDArray
 from algoserver.learn.rows import BASE_DAYS
 
 
-def median_curve(history: ArrayLike) -> NDArray[np.float64]:
-    """Share of the day's volume per bin, shape (bins,), sum 1: the median of the last 20 days per bin, normalised."""
-    median = median_volume(history)
-    total = float(median.sum())
-    if total <= 0:
-        raise ValueError(f"the median volume of the last {BASE_DAYS} days is 0 in every bin; no curve follows from it")
-    return median / total
-
-
 def median_volume(history: ArrayLike) -> NDArray[np.float64]:
     """Median volume per bin over the last 20 days, units, shape (bins,). ValueError: fewer days, or not volumes."""
     median: NDArray[np.float64] = np.median(month(history), axis=0)

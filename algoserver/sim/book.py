@@ -254,16 +254,16 @@ class Book:
     def cancel(self, order: Order) -> int:
         """Take a resting order out of the book; returns the quantity that was open."""
         total = order.open_qty()
-        if order.reserve:
-            order.reserve = 0  # type: ignore[misc]  # only a Shaped order has one
+        if isinstance(order, Shaped):
+            order.reserve = 0
         self.reduce(order, order.leaves)
         return total
 
     def shrink(self, order: Order, qty: int) -> None:
         """Take `qty` off all that is open of a resting order, first of what is not shown; it keeps its place."""
         unseen = min(qty, order.reserve)
-        if unseen:
-            order.reserve -= unseen  # type: ignore[misc]  # only a Shaped order has one
+        if isinstance(order, Shaped):
+            order.reserve -= unseen
         if qty > unseen:
             self.reduce(order, qty - unseen)
 
