@@ -20,8 +20,7 @@ from algoserver.certify.report import Report
 from algoserver.certify.run import CHAPTERS, Plan, certify, choose
 from algoserver.certify.script import BadScript, scenarios
 from algoserver.certify.session import Message
-from algoserver.door import call
-from tests.e2e.street import ROOT, Process, free_port
+from tests.e2e.street import ROOT, Process, free_port, venues_of
 from tests.honest import Fields, Honest, Lie
 
 # What the honest server of the tests is too small for.
@@ -34,8 +33,8 @@ def port(tmp_path_factory) -> Iterator[int]:
     folder, venue_port, client_port = tmp_path_factory.mktemp("certify"), free_port(), free_port()
     sim = Process("sim", "--state", str(folder / "sim"), "--port", str(venue_port))
     server = Process("serve", "--state", str(folder / "server"), "--port", str(client_port), "--venue-port", str(venue_port))
-    deadline = time.monotonic() + 30
-    while not all("AAPL" in str(v["quotes"]) for v in call(folder / "server", {"verb": "venue.ls"})["venues"]):
+    deadline = time.monotonic() + 120
+    while not (rows := venues_of(folder / "server")) or not all("AAPL" in str(v["quotes"]) for v in rows):
         assert time.monotonic() < deadline, "no market data came"
     yield client_port
     assert [server.stop(), sim.stop()] == [0, 0]

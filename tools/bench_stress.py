@@ -37,7 +37,7 @@ from algoserver.door import call
 from algoserver.drills.report import Report, show
 from algoserver.journal import read
 from tools.bench_ack import ROOT, free_port, message, split, value
-from tools.bench_alert import Poller, Receiver, book, logged, trade
+from tools.bench_alert import Poller, Receiver, ask, book, logged, trade
 
 CLIENTS = ("CLIENT1", "CLIENT2")
 VENUES = ("XLIT1", "XLIT2", "XDARK1")
@@ -325,7 +325,7 @@ def stress(folder: Path, seconds: float, times: float, peak: dict[str, int], is_
         clients = [Client(name, port, venues) for name in CLIENTS]
         for venue, symbol in itertools.product(LIT, SYMBOLS):
             venues.feeds[venue].send(book(symbol), *[trade(symbol)] * 200)
-        await_that(lambda: sum(len(v["quotes"]) for v in call(state, {"verb": "venue.ls"})["venues"]) >= len(LIT) * len(SYMBOLS), "market data")
+        await_that(lambda: sum(len(v["quotes"]) for v in ask(state, "venue.ls")["venues"]) >= len(LIT) * len(SYMBOLS), "market data")
         rss_before_mb = watch.rss_mb()
         watch.start()
         poller.start()
@@ -338,10 +338,10 @@ def stress(folder: Path, seconds: float, times: float, peak: dict[str, int], is_
         report.measured["drained_s"] = round(time.monotonic() - begun - pressed_s, 2)
         children_open, begun = sum(map(len, venues.open.values())), time.monotonic()
         call(state, {"verb": "kill", "target": "firm", "reason": "end of the stress"})
-        await_that(lambda: call(state, {"verb": "status"})["kill_verified"], "verified kill")
+        await_that(lambda: ask(state, "status")["kill_verified"], "verified kill")
         report.measured["kill_verified_s"] = round(time.monotonic() - begun, 2)
         await_that(lambda: not any(venues.open.values()), "cancel of every child")
-        stops = [stop["scope"] for stop in call(state, {"verb": "status"})["stops"]]
+        stops = [stop["scope"] for stop in ask(state, "status")["stops"]]
     finally:
         watch.is_over.set()
         poller.is_over.set()

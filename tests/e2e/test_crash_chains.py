@@ -8,7 +8,7 @@ import pytest
 from algoserver.door import call
 from tests.e2e.street import START, Street, replay
 
-SECONDS_MAX = 150
+SECONDS_MAX = 250
 QTY = 100_000
 LATER = "20190628-16:30:00"  # so that the chain is not over before the blows are
 

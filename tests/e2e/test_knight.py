@@ -11,6 +11,7 @@ from pathlib import Path
 
 from algoserver.door import call
 from tests.e2e.rogue import KNIGHT, KNIGHT_PX, KNIGHT_QTY, KNIGHT_VENUES
+from tests.e2e.street import venues_of
 from tests.e2e.venue import MESSAGE_S_MAX, RawClient, Scripted
 
 SYMBOLS = tuple(f"K{n:03d}" for n in range(150))
@@ -75,7 +76,7 @@ def test_knight_through_a_real_server_no_more_children_leave_than_the_policy_say
 def await_quotes(street: Scripted) -> None:
     """Until the server knows a price of each symbol."""
     deadline = time.monotonic() + MESSAGE_S_MAX
-    while {q["symbol"] for v in call(street.state, {"verb": "venue.ls"})["venues"] for q in v["quotes"]} < set(SYMBOLS):
+    while {q["symbol"] for v in venues_of(street.state) for q in v["quotes"]} < set(SYMBOLS):
         assert time.monotonic() < deadline, "not every price arrived"
 
 

@@ -1,27 +1,23 @@
-"""Kill -9, anywhere, again and again: the books are right, nothing is lost, nothing is done twice."""
+"""An order that works while processes are killed and wires are cut, again and again: the books are right, nothing is lost, nothing is done twice."""
 
 import random
 import time
-
-import pytest
+from pathlib import Path
 
 from tests.e2e.street import Street, replay
 
-SECONDS_MAX = 300
+SECONDS_MAX = 500
 WINDOW_S = 1_800  # of the order, market time
+# While a session is down the market goes on unseen, and the slower the machine, the more of it. A fifth of what the order may take of the half
+# hour is soon made up for, so that it can be asked to be filled whole.
+QTY = 40_000
 
 
-@pytest.mark.parametrize(
-    ("seed", "victim", "blows", "speed", "qty"),
-    # While a session is down the market goes on unseen, speed times as fast: the faster, the less can be asked for.
-    [(1, "server", 20, 10, 100_000), (2, "simulator", 4, 30, 100_000), (3, "both", 4, 30, 100_000), (4, "wire", 4, 30, 100_000)],
-    ids=["server-20-times", "simulator", "both", "both-venue-sessions-cut"],
-)
-def test_a_vwap_survives_and_its_books_agree(tmp_path, seed, victim, blows, speed, qty):
-    """Client's fills = venues' = journal's; no ExecID is told twice; never more than order_qty filled and open; it finishes."""
+def survive(folder: Path, victim: str, blows: int, speed: int, seed: int) -> None:
+    """Client's fills = venues' = journal's; no ExecID is told twice; never more than order_qty filled and open; it finishes. Moments by seed."""
     rng = random.Random(seed)
-    street = Street(tmp_path / "street", speed, is_cuttable=victim == "wire")
-    street.order(qty)
+    street = Street(folder, speed, is_cuttable=victim == "wire")
+    street.order(QTY)
     begun = time.monotonic()
     struck, next_blow = 0, begun + 4 + rng.uniform(0, 1)
     while street.client.final() is None and time.monotonic() - begun < SECONDS_MAX:
@@ -38,9 +34,9 @@ def test_a_vwap_survives_and_its_books_agree(tmp_path, seed, victim, blows, spee
     assert street.close() == [0, 0]
     assert struck == blows, f"seed {seed}: the order was over after {struck} blows"
     assert final is not None, f"seed {seed}: the order did not finish"
-    assert (final["39"], final["14"], street.client.told_twice) == ("2", str(qty), [])
-    assert street.client.filled() == street.venue_filled() == street.journal_filled() == qty
-    assert street.exposure_max() <= qty
+    assert (final["39"], final["14"], street.client.told_twice) == ("2", str(QTY), [])
+    assert street.client.filled() == street.venue_filled() == street.journal_filled() == QTY
+    assert street.exposure_max() <= QTY
     assert replay(street.folder / "server", "0") == replay(street.folder / "server", "1")
 
 
