@@ -86,7 +86,7 @@ def serve(
     except (BadConfig, BadSessions, JournalCorrupt, JournalLocked, Diverged, ValueError, OSError) as error:
         _refuse(str(error))
     print(f"ready: clients on port {port or loaded.server.clients.port}, state in {state}", flush=True)
-    _settle_interpreter()
+    settle_interpreter()
     status = server.run()
     door.stop()
     raise typer.Exit(status)
@@ -374,7 +374,7 @@ def _clock(config: Path, speed: float, market_epoch: str, wall_epoch: str) -> "C
         raise BadConfig(f"{config}: clock: {error}") from error
 
 
-def _settle_interpreter() -> None:
+def settle_interpreter() -> None:
     """Fit the interpreter to a state that only grows and has no cycles.
 
     Walking it again and again for garbage finds nothing and was half of a step's time at 20,000 parents.

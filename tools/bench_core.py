@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from algoserver.cli import settle_interpreter
 from algoserver.core import admission, exposure, risk
 from algoserver.core import market as markets
 from algoserver.core.bounds import bounds
@@ -290,6 +291,7 @@ def main() -> None:
     tape.run(args.warm)
     warm = len(tape.events)
     tape.run(args.events)
+    settle_interpreter()  # as the server has it
     measured = len(tape.events) - warm
     kinds = Counter(type(event).__name__ for event in tape.events[warm:])
     if args.profile:

@@ -124,16 +124,6 @@ def place(
     return Placement((), quantity, price, tif) if price else Placement()
 
 
-def away_qty(resting: list[ChildOrder]) -> int:
-    """Quantity that waits in auctions: it is not the book's to work with."""
-    return sum(leaves_qty(c.order) for c in resting if _waits(c))
-
-
-def in_book(resting: list[ChildOrder]) -> list[ChildOrder]:
-    """The children that stand in books."""
-    return [c for c in resting if not _waits(c)]
-
-
 def at_the_open(resting: list[ChildOrder]) -> list[ChildOrder]:
     """The children that wait for the opening auction, or for its answer."""
     return [c for c in resting if c.time_in_force is AT_OPEN]
@@ -146,7 +136,7 @@ def call_ts(parent: ParentOrder, child: ChildOrder) -> int:
 
 def is_awaited(parent: ParentOrder, child: ChildOrder, ts: int) -> bool:
     """Whether a child's auction is over, and its answer may still be under way."""
-    return _waits(child) and 0 <= ts - call_ts(parent, child) < GRACE_NS
+    return waits(child) and 0 <= ts - call_ts(parent, child) < GRACE_NS
 
 
 def next_turn(parent: ParentOrder, work: Work, resting: list[ChildOrder], refresh_ns: int, ts: int) -> int:
@@ -156,5 +146,6 @@ def next_turn(parent: ParentOrder, work: Work, resting: list[ChildOrder], refres
     return min(parent.start_ts, max(ts + refresh_ns, parent.start_ts - LEAD_NS))
 
 
-def _waits(child: ChildOrder) -> bool:
+def waits(child: ChildOrder) -> bool:
+    """Whether a child is in an auction, and so not the book's to work with."""
     return child.time_in_force is AT_CLOSE or child.time_in_force is AT_OPEN

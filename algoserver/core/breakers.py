@@ -4,6 +4,7 @@ Rule: one that only counts costs nobody anything; one that acts names its scope,
 """
 
 from algoserver.core import stops
+from algoserver.core.bounds import MEMO_MAX
 from algoserver.core.reports import alert
 from algoserver.core.risk import Traffic
 from algoserver.core.state import State
@@ -15,10 +16,10 @@ from algoserver.domain.types import DAY
 
 def on_message(state: State, algo: str, venue: str, ts: int, out: list[Command]) -> None:
     """An order or a cancel leaves."""
+    policy = state.setup.policy if state.setup else None
     for scope in (algo, f"venue:{venue}"):
         seen = _traffic(state, scope, ts)
         seen.messages += 1
-        policy = state.setup.policy if state.setup else None
         if policy is not None and seen.messages > policy.order_to_trade_min:
             _judge(state, policy, scope, seen, out)
 
@@ -62,10 +63,21 @@ def _judge(state: State, policy: RiskPolicy, scope: str, seen: Traffic, out: lis
         alert(out, "order_to_trade", scope, f"{text}; at twice that it is stopped")
 
 
+# A function of its arguments, remembered, as core/bounds remembers its own: every message asks.
+_memo: dict[tuple[int, str, str], tuple[RiskPolicy, int]] = {}
+
+
 def _limit(policy: RiskPolicy, scope: str, field: str) -> int:
+    known = _memo.get((id(policy), scope, field))
+    if known is not None and known[0] is policy:
+        return known[1]
     layer = policy.layer(scope)
     values = [v for v in (getattr(policy, field), getattr(layer.limits, field) if layer else UNSET) if v != UNSET]
-    return min(values, default=UNSET)
+    found = min(values, default=UNSET)
+    if len(_memo) >= MEMO_MAX:
+        _memo.clear()
+    _memo[id(policy), scope, field] = (policy, found)
+    return found
 
 
 def _traffic(state: State, scope: str, ts: int) -> Traffic:

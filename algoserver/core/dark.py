@@ -45,11 +45,6 @@ class Rest(msgspec.Struct, frozen=True):
     worth: int = 0
 
 
-def split(resting: list[ChildOrder]) -> tuple[list[ChildOrder], list[ChildOrder]]:
-    """Children in lit and in dark venues."""
-    return [c for c in resting if not c.is_dark], [c for c in resting if c.is_dark]
-
-
 def share(strategy: int, params: AlgoParams) -> int:
     """DarkPct, ppm: LIQUIDITY's own is everything, the others' nothing."""
     if params.dark_pct >= 0:

@@ -35,28 +35,29 @@ from algoserver.domain.types import COPY_SUFFIX
 
 def step(state: State, event: events.Event) -> list[Command]:
     """Change the state by one event and say what to do. seq counts on by one and time goes on, both asserted."""
-    assert event.seq == state.seq + 1, f"event {event.seq} after {state.seq}"
-    assert event.ts > state.ts, f"event {event.seq} at {event.ts} is not after {state.ts}"
-    state.seq, state.ts = event.seq, event.ts
+    seq, ts = event.seq, event.ts
+    assert seq == state.seq + 1, f"event {seq} after {state.seq}"
+    assert ts > state.ts, f"event {seq} at {ts} is not after {state.ts}"
+    state.seq, state.ts = seq, ts
     book, note = ROOMS[type(event)]
     if note is not None:
         note(state, event)
     out: list[Command] = []
     book(state, event, out)
-    if state.awaited and state.awaited_ts <= event.ts:
+    if state.awaited and state.awaited_ts <= ts:
         links.miss(state, out)
-    if state.copies_due_ts and state.copies_due_ts <= event.ts:
+    if state.copies_due_ts and state.copies_due_ts <= ts:
         reconcile.look(state, out)
-    if state.due and state.due[0][0] <= event.ts:
-        _touch_due(state, event.ts, out)
+    if state.due and state.due[0][0] <= ts:
+        _touch_due(state, ts, out)
     while state.touched:  # a limit that is reached in one parent's turn stops others, whose turn it then is too
         touched, state.touched = state.touched, {}
         for parent_id in touched:
-            work(state, state.parents[parent_id], event.ts, out)
+            work(state, state.parents[parent_id], ts, out)
     if state.gate.stops:
         stops.verify(state, out)
     if out or state.alerts.owed:
-        alerts.keep(state.alerts, state.run, event.ts, out)
+        alerts.keep(state.alerts, state.run, ts, out)
     return out
 
 
@@ -95,10 +96,11 @@ def _quote(state: State, event: events.QuoteUpdated, out: list[Command]) -> None
     known = state.markets.get(event.symbol)
     if known is None:
         return
+    bid_px, ask_px, own_bid_qty, own_ask_qty = event.bid_px, event.ask_px, 0, 0
     at = state.gate.resting.get(event.symbol)
-    ours = at.get(event.venue) if at else None
-    own_bid_qty, own_ask_qty = (ours.buys.get(event.bid_px, 0), ours.sells.get(event.ask_px, 0)) if ours else (0, 0)
-    market.on_quote(known, event.venue, event.bid_px, event.bid_qty, event.ask_px, event.ask_qty, event.ts, own_bid_qty, own_ask_qty)
+    if at is not None and (ours := at.get(event.venue)) is not None:
+        own_bid_qty, own_ask_qty = ours.buys.get(bid_px, 0), ours.sells.get(ask_px, 0)
+    market.on_quote(known, event.venue, bid_px, event.bid_qty, ask_px, event.ask_qty, event.ts, own_bid_qty, own_ask_qty)
 
 
 def _trade(state: State, event: events.TradePrinted, out: list[Command]) -> None:

@@ -151,7 +151,7 @@ def on_sent(books: Books, parent_id: str, sent: SendChild, ts: int) -> None:
     rests = sent.time_in_force is FOR_THE_DAY
     is_shown = sent.ord_type is not PEGGED and (rests or not sent.time_in_force.is_auction)
     child = books.children[sent.child_id] = GatedChild(parent_id, sent.venue, sent.price, rests, is_shown)
-    _set_leaves(books, parent, child, sent.order_qty, _usages(books, _keys(parent, child), ts))
+    _set_leaves(books, parent, child, sent.order_qty, ts)
 
 
 def on_fill(books: Books, parent_id: str, child_id: str, quantity: int, px: int, ts: int) -> None:
@@ -179,14 +179,14 @@ def on_fill(books: Books, parent_id: str, child_id: str, quantity: int, px: int,
         traded.add(ts, quantity)
     if parent.working:
         _set_working(parent, parent.order_qty - parent.filled, scopes[: len(parent.keys)])
-    _set_leaves(books, parent, child, max(0, child.leaves - max(0, quantity)), scopes)
+    _set_leaves(books, parent, child, max(0, child.leaves - max(0, quantity)), ts)
 
 
 def on_resized(books: Books, child_id: str, leaves: int, ts: int) -> None:
     """A venue changed how much of a child may still trade; 0: it is over."""
     child = books.children[child_id]
     parent = books.parents[child.parent_id]
-    _set_leaves(books, parent, child, leaves, _usages(books, _keys(parent, child), ts))
+    _set_leaves(books, parent, child, leaves, ts)
 
 
 def crosses_own(books: Books, venue: str, symbol: str, side: Side, price: int) -> int:
@@ -225,21 +225,26 @@ def _set_working(parent: GatedParent, quantity: int, scopes: list[Usage]) -> Non
     parent.working = value
 
 
-def _set_leaves(books: Books, parent: GatedParent, child: GatedChild, leaves: int, scopes: list[Usage]) -> None:
+def _set_leaves(books: Books, parent: GatedParent, child: GatedChild, leaves: int, ts: int) -> None:
     if leaves == child.leaves:
         return
     opened, more, value = (leaves > 0) - (child.leaves > 0), leaves - child.leaves, leaves * child.price // parent.one
-    worth = value - child.value
-    if parent.side is BUY:
-        for used in scopes:
+    worth, is_buy, day, known = value - child.value, parent.side is BUY, ts // DAY, books.usage
+    for key in _keys(parent, child):  # _usages() and what is done with them in one loop, for all that the gate does for a child is in its time
+        used = known.get(key)
+        if used is None or used.day != day:
+            used = usage(books, key, ts)
+        if opened:
             used.children_open += opened
+        if is_buy:
             used.buys_open += worth
-        scopes[SYMBOL].buy_qty_open += more
-    else:
-        for used in scopes:
-            used.children_open += opened
+        else:
             used.sells_open += worth
-        scopes[SYMBOL].sell_qty_open += more
+    of_symbol = known[parent.keys[SYMBOL]]
+    if is_buy:
+        of_symbol.buy_qty_open += more
+    else:
+        of_symbol.sell_qty_open += more
     if child.is_shown:
         books.shown[parent.symbol] = books.shown.get(parent.symbol, 0) + more
     parent.open += more

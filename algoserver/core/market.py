@@ -9,20 +9,23 @@ from algoserver.core.tally import Tally
 from algoserver.domain.types import DAY, Side
 
 
-class Quote(msgspec.Struct, gc=False):
-    """Best bid and ask of a venue, 0 where empty; ts of the update.
+class Others(msgspec.Struct, frozen=True, gc=False):
+    """The best bid and ask of a venue that are not ours alone, by the last quote that showed them; ts: when others last quoted a side."""
 
-    others_bid_px, others_ask_px: the best that is not ours alone, by the last quote that showed it; others_ts: when others last quoted a side.
-    """
+    bid_px: int
+    ask_px: int
+    ts: int
+
+
+class Quote(msgspec.Struct, gc=False):
+    """Best bid and ask of a venue, 0 where empty; ts of the update. others: where a side is ours alone."""
 
     bid_px: int
     bid_qty: int
     ask_px: int
     ask_qty: int
     ts: int
-    others_bid_px: int
-    others_ask_px: int
-    others_ts: int
+    others: Others | None = None
 
 
 class Market(msgspec.Struct):
@@ -57,18 +60,24 @@ def on_quote(
     A side that is ours alone hides what is behind it: what others showed last stays theirs, unless that would stand before ours. Then they have
     gone and the side is empty, for the reference must not follow our own quotes.
     """
-    others_bid_px, others_ask_px, others_ts = bid_px, ask_px, ts if bid_px or ask_px else 0
+    others = None
     if own_bid_qty or own_ask_qty:
         is_bid_ours, is_ask_ours = 0 < own_bid_qty >= bid_qty, 0 < own_ask_qty >= ask_qty
-        known = market.quotes.get(venue)
-        theirs = (known.others_bid_px, known.others_ask_px, known.others_ts) if known else (0, 0, 0)
-        if is_bid_ours:
-            others_bid_px = theirs[0] if theirs[0] <= bid_px else 0
-        if is_ask_ours:
-            others_ask_px = theirs[1] if theirs[1] >= ask_px else 0
-        if (is_bid_ours or not bid_px) and (is_ask_ours or not ask_px):  # else somebody quotes
-            others_ts = theirs[2]
-    market.quotes[venue] = Quote(bid_px, bid_qty, ask_px, ask_qty, ts, others_bid_px, others_ask_px, others_ts)
+        if is_bid_ours or is_ask_ours:
+            theirs = _others(market.quotes.get(venue))
+            is_quoted = bool((bid_px and not is_bid_ours) or (ask_px and not is_ask_ours))
+            others = Others(
+                (theirs.bid_px if theirs.bid_px <= bid_px else 0) if is_bid_ours else bid_px,
+                (theirs.ask_px if theirs.ask_px >= ask_px else 0) if is_ask_ours else ask_px,
+                ts if is_quoted else theirs.ts,
+            )
+    market.quotes[venue] = Quote(bid_px, bid_qty, ask_px, ask_qty, ts, others)
+
+
+def _others(quote: Quote | None) -> Others:
+    if quote is None:
+        return Others(0, 0, 0)
+    return quote.others or Others(quote.bid_px, quote.ask_px, quote.ts if quote.bid_px or quote.ask_px else 0)
 
 
 def on_trade(market: Market, last_px: int, last_qty: int, ts: int) -> None:
@@ -129,12 +138,15 @@ def reference(market: Market) -> tuple[int, int]:
     bid = ask = 0
     confirmed_ts = market.last_ts
     for quote in market.quotes.values():  # best() once more, with the times: every parent asks twice
-        if quote.others_bid_px > bid:
-            bid = quote.others_bid_px
-        if quote.others_ask_px and (not ask or quote.others_ask_px < ask):
-            ask = quote.others_ask_px
-        if quote.others_ts > confirmed_ts:  # a dark venue's book is empty and confirms nothing
-            confirmed_ts = quote.others_ts
+        theirs = quote.others or quote
+        bid_px, ask_px = theirs.bid_px, theirs.ask_px
+        if bid_px > bid:
+            bid = bid_px
+        if ask_px and (not ask or ask_px < ask):
+            ask = ask_px
+        # A dark venue's book is empty and confirms nothing; what others showed behind ours has its own time.
+        if theirs.ts > confirmed_ts and (bid_px or ask_px or quote.others):
+            confirmed_ts = theirs.ts
     return ((bid + ask) // 2, confirmed_ts) if bid and ask else (market.last_px, market.last_ts)
 
 

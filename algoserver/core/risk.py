@@ -13,9 +13,9 @@ import msgspec
 from algoserver.core import exposure
 from algoserver.core import market as markets
 from algoserver.core.bounds import BEYOND, Bounds, Summed
-from algoserver.core.exposure import Books, GatedParent
+from algoserver.core.exposure import Books, GatedParent, Usage
 from algoserver.core.market import Market
-from algoserver.core.rates import Count, Rate, count, has_room, note, rate, spend, token_ns
+from algoserver.core.rates import Count, Rate, count, note, rate, spend, token_ns
 from algoserver.domain.commands import SendChild
 from algoserver.domain.limits import UNSET
 from algoserver.domain.policy import RiskPolicy, SessionHours
@@ -230,37 +230,54 @@ def _share(gate: Gate, bounds: Bounds, instrument: Instrument, market: Market, c
 def _sums(gate: Gate, bounds: Bounds, instrument: Instrument, parent: GatedParent, child: SendChild, ts: int) -> Denied | None:
     """What each layer counts, with this child."""
     value, is_buy, day = child.price * child.order_qty // parent.one, child.side is BUY, ts // DAY
+    usage = gate.usage
     for layer in bounds.summed:
-        used = gate.usage.get(layer.key)
+        used = usage.get(layer.key)
         if used is None or used.day != day:
             used = exposure.total(gate, layer.keys, ts)
-        if used.children_open >= layer.children:
-            text = f"{of_layer(layer)} has {used.children_open} open children, children_open_max is {layer.children}"
-            return no("children_open_max", text, EXCEEDS_LIMIT, layer.children, used.children_open + 1)
-        bought, sold, buys, sells = used.bought, used.sold, used.buys_open, used.sells_open
-        open_value = buys + sells + value
-        if open_value > layer.open_value:
-            return _sum_over("open_value_max", "open", layer, open_value, layer.open_value)
-        if bought + sold + open_value > layer.gross:
-            gross = bought + sold + open_value
-            return _sum_over("gross_value_max", "bought, sold and open today", layer, gross, layer.gross, layer.scope)
-        net = (bought + buys - sold if is_buy else sold + sells - bought) + value
-        if net > layer.net:
-            return _sum_over("net_value_max", "net", layer, net, layer.net, layer.scope)
-        if layer.position != BEYOND:
-            after = used.position + used.buy_qty_open if is_buy else used.sell_qty_open - used.position
-            most = layer.position * parent.one
-            if after + child.order_qty > most:
-                d = instrument.qty_decimals
-                text = f"a net position of {qty_text(after + child.order_qty, d)} exceeds position_max {qty_text(most, d)} of {of_layer(layer)}"
-                return no("position_max", text, EXCEEDS_LIMIT, most, after + child.order_qty)
+        buys, sells = used.buys_open, used.sells_open
+        open_value, traded = buys + sells + value, used.bought - used.sold
+        net = traded + buys + value if is_buy else sells - traded + value
+        # One question for a child that passes, as almost all do; which limit it was is asked after.
+        if (
+            used.children_open >= layer.children
+            or open_value > layer.open_value
+            or used.bought + used.sold + open_value > layer.gross
+            or net > layer.net
+            or layer.position != BEYOND
+        ):
+            denied = _sum_denied(layer, used, open_value, net, instrument, parent, child)
+            if denied is not None:
+                return denied
+    return None
+
+
+def _sum_denied(
+    layer: Summed, used: Usage, open_value: int, net: int, instrument: Instrument, parent: GatedParent, child: SendChild
+) -> Denied | None:  # fmt: skip
+    if used.children_open >= layer.children:
+        text = f"{of_layer(layer)} has {used.children_open} open children, children_open_max is {layer.children}"
+        return no("children_open_max", text, EXCEEDS_LIMIT, layer.children, used.children_open + 1)
+    if open_value > layer.open_value:
+        return _sum_over("open_value_max", "open", layer, open_value, layer.open_value)
+    gross = used.bought + used.sold + open_value
+    if gross > layer.gross:
+        return _sum_over("gross_value_max", "bought, sold and open today", layer, gross, layer.gross, layer.scope)
+    if net > layer.net:
+        return _sum_over("net_value_max", "net", layer, net, layer.net, layer.scope)
+    position = used.position + used.buy_qty_open if child.side is BUY else used.sell_qty_open - used.position
+    after, most = position + child.order_qty, layer.position * parent.one
+    if layer.position != BEYOND and after > most:
+        d = instrument.qty_decimals
+        text = f"a net position of {qty_text(after, d)} exceeds position_max {qty_text(most, d)} of {of_layer(layer)}"
+        return no("position_max", text, EXCEEDS_LIMIT, most, after)
     return None
 
 
 def _take_child_tokens(gate: Gate, bounds: Bounds, parent: GatedParent, child: SendChild, ts: int) -> Denied | None:
-    key, rates = f"venue:{child.venue}", gate.rates
+    key, rates, full_ts_max = f"venue:{child.venue}", gate.rates, ts + SECOND
     at_venue = rate(rates, key, ts)
-    if not has_room(at_venue, bounds.venue_token_ns, ts):
+    if at_venue.full_ts + bounds.venue_token_ns > full_ts_max:  # has_room(), here and for each layer
         return too_fast(key, bounds.venue_messages_per_second_max)
     if at_venue.sent_today >= bounds.venue_messages_per_day_max >= 0:
         text = f"{bounds.venue_messages_per_day_max} messages today on {key} are used up"
@@ -268,9 +285,10 @@ def _take_child_tokens(gate: Gate, bounds: Bounds, parent: GatedParent, child: S
     taken = []
     for bucket in bounds.buckets:
         found = rates.get(bucket.key) or rate(rates, bucket.key, ts)
-        if found.full_ts - ts + bucket.token_ns > SECOND:  # has_room(), for each layer of each child
+        full_ts = (found.full_ts if found.full_ts > ts else ts) + bucket.token_ns
+        if full_ts > full_ts_max:
             return too_fast(bucket.scope, bucket.per_second_max)
-        taken.append((found, bucket.token_ns))
+        taken.append((found, full_ts))
     if bounds.repeats_max != UNSET:
         pair = parent.keys[4]
         repeats = count(gate.counts, pair, bounds.repeats_window_ns, ts)
@@ -279,8 +297,8 @@ def _take_child_tokens(gate: Gate, bounds: Bounds, parent: GatedParent, child: S
             return no("repeats_max", f"{text} {bounds.where('repeats_max')}", EXCEEDS_LIMIT, bounds.repeats_max, repeats.times + 1, pair)
         note(repeats, ts)
     spend(at_venue, bounds.venue_token_ns, ts)
-    for found, token in taken:
-        found.full_ts = (found.full_ts if found.full_ts > ts else ts) + token  # spend(); only a venue's day is counted
+    for found, full_ts in taken:
+        found.full_ts = full_ts  # spend(); only a venue's day is counted
     return None
 
 

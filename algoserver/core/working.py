@@ -110,14 +110,14 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     if own.halted_ts or (own.opening_qty and not is_called):
         _go_on(state, setup, parent, own, ts)
     slice_start_ts, limits = own.slice_start_ts, _limits(setup, parent)
-    lit, hidden = dark.split(auction.in_book(resting))
-    wanted = _demand(parent, own, lit, hidden, auction.away_qty(resting), market, setup, instrument, ts)
+    lit, hidden, placed_qty = _stand(resting)
+    wanted = _demand(parent, own, placed_qty, market, setup, instrument, ts)
     if own.slice_start_ts != slice_start_ts:
         watch.warn_if_late(state, setup, parent, own, ts, out)
         forecasts.ask_rest(state, setup, parent, ts, out)
     wake(state, parent.parent_id, min(wanted.next_ts, parent.end_ts if parent.end_ts > ts else wanted.next_ts))
     if watch.is_doubted(limits, instrument, market, ts, out):
-        over = placement.hold(lit, wanted, instrument, ts).cancels + tuple(dark.too_much(hidden, wanted.dark_room, instrument, ts))
+        over = placement.surplus(lit, placed_qty.lit, wanted, instrument, ts) + tuple(dark.too_much(hidden, wanted.dark_room, instrument, ts))
         _act(state, setup, parent, own, Placement(over), ts, out)
         return
     if own.i_would_keep < 0 and placement.is_wished(parent, market):
@@ -128,7 +128,7 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     rest = dark.rebalance(parent, hidden, wanted, leaves, limits, market, instrument, ts)
     for child_id in rest.cancels:
         _cancel_child(state, setup, state.children[child_id], ts, out)
-    placed = placement.place(parent, lit, wanted, market, instrument, ts, keep)
+    placed = placement.place(parent, lit, placed_qty.lit, wanted, market, instrument, ts, keep)
     _act(state, setup, parent, own, placed, ts, out)
     if own.auction_qty:
         at_close = auction.place(setup, parent, own, open_children(state, parent), market, instrument, ts)
@@ -172,16 +172,32 @@ def _go_on(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, ts
     own.slice_start_ts = own.forgiven = 0
 
 
+def _stand(resting: list[ChildOrder]) -> tuple[list[ChildOrder], list[ChildOrder], Open]:
+    """The children in lit and in dark books, and how much waits where. One loop: every parent at work asks once a second."""
+    lit, hidden = [], []
+    lit_qty = hidden_qty = stuck_qty = away_qty = 0
+    for child in resting:
+        leaves = orders.leaves_qty(child.order)
+        if auction.waits(child):
+            away_qty += leaves
+        elif child.is_dark:
+            hidden.append(child)
+            hidden_qty += leaves
+            stuck_qty += leaves if child.is_unknown else 0
+        else:
+            lit.append(child)
+            lit_qty += leaves
+    return lit, hidden, Open(lit_qty, hidden_qty, stuck_qty, away_qty)
+
+
 def _demand(
-    parent: ParentOrder, own: Work, lit: list[ChildOrder], hidden: list[ChildOrder], away_qty: int, market: Market, setup: PolicyLoaded,
-    instrument: Instrument, ts: int,
+    parent: ParentOrder, own: Work, placed_qty: Open, market: Market, setup: PolicyLoaded, instrument: Instrument, ts: int
 ) -> Demand:  # fmt: skip
     algo = ALGOS[parent.strategy]
     start, end = slice_at(parent, own, ts)
-    open_qty = sum(orders.leaves_qty(c.order) for c in lit)
     is_new_slice = start != own.slice_start_ts
     if is_new_slice and own.slice_start_ts and not parent.params.catch_up:
-        missed = algo.target(parent, own, market, ts, start) - own.forgiven - parent.order.cum_qty - open_qty
+        missed = algo.target(parent, own, market, ts, start) - own.forgiven - parent.order.cum_qty - placed_qty.lit
         own.forgiven += max(0, missed)
     floor = own.base_qty + parent.params.min_pct_vol * market_volume(own, market) // PPM_ONE if parent.params.min_pct_vol else 0
     most_due = parent.order.order_qty - own.auction_qty
@@ -195,11 +211,8 @@ def _demand(
         # Past the end, by Completion: SOFT joins with all that is left, HARD crosses with it.
         whole = parent.order.order_qty
         start_qty, now_qty, end_qty = 0, whole, whole
-    kept_qty = max(0, own.auction_qty - (0 if own.opening_qty else away_qty)) if ts < parent.end_ts else 0
-    hidden_qty = sum(orders.leaves_qty(c.order) for c in hidden)
-    stuck_qty = sum(orders.leaves_qty(c.order) for c in hidden if c.is_unknown)
-    out_qty = Open(open_qty, hidden_qty, stuck_qty, away_qty, kept_qty)
-    wanted = demand(parent, own, market, out_qty, Due(start_qty, now_qty, end_qty), setup.algo, instrument.round_lot, ts)
+    kept_qty = max(0, own.auction_qty - (0 if own.opening_qty else placed_qty.away)) if ts < parent.end_ts else 0
+    wanted = demand(parent, own, market, placed_qty, kept_qty, Due(start_qty, now_qty, end_qty), setup.algo, instrument.round_lot, ts)
     if algo.is_patient or (ts >= parent.end_ts and parent.params.completion == "SOFT"):
         return msgspec.structs.replace(wanted, cross=0)
     return wanted
@@ -248,9 +261,9 @@ def _act(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, plac
 def _hide(state: State, setup: PolicyLoaded, parent: ParentOrder, rest: dark.Rest, wanted: Demand, ts: int, out: list[Command]) -> None:
     """Send what is missing in the dark; what this turn has just sent to lit venues is out already."""
     resting = open_children(state, parent)
-    lit, hidden = dark.split(auction.in_book(resting))
-    lit_qty, hidden_qty = (sum(orders.leaves_qty(c.order) for c in children) for children in (lit, hidden))
-    free = min(orders.leaves_qty(parent.order) - hidden_qty - auction.away_qty(resting), wanted.most - wanted.held) - lit_qty
+    _, _, placed_qty = _stand(resting)
+    hidden_qty = placed_qty.dark
+    free = min(orders.leaves_qty(parent.order) - hidden_qty - placed_qty.away, wanted.most - wanted.held) - placed_qty.lit
     limits = _limits(setup, parent)
     venues = [v for v in setup.venues if v.kind == dark.DARK and _takes_orders(state, limits, v.name, parent.symbol)]
     for route, min_qty in dark.routes(rest, free, hidden_qty, parent, limits, venues, state.instruments[parent.symbol]):

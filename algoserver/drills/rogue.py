@@ -26,8 +26,8 @@ AWAY_TICKS = 50  # a flood that trades nothing
 
 
 def mad_place(
-    parent: ParentOrder, resting: list[ChildOrder], demand: Demand, market: Market, instrument: Instrument, ts: int, keep: int = 0
-) -> Placement:
+    parent: ParentOrder, resting: list[ChildOrder], open_qty: int, demand: Demand, market: Market, instrument: Instrument, ts: int, keep: int = 0
+) -> Placement:  # fmt: skip
     """In the place of placement.place()."""
     near, far = markets.near(market, parent.side), markets.far(market, parent.side)
     if parent.strategy == Strategy.TWAP and far:
@@ -35,7 +35,7 @@ def mad_place(
     if parent.strategy == Strategy.POV and near:
         taken = tuple(c.child_id for c in resting if not c.order.is_cancel_pending)
         return Placement(taken, instrument.round_lot, near - parent.side.sign * AWAY_TICKS * instrument.tick)
-    return place(parent, resting, demand, market, instrument, ts, keep)
+    return place(parent, resting, open_qty, demand, market, instrument, ts, keep)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from algoserver.core import market as markets
 from algoserver.core import placement
 from algoserver.core.algos.schedule import Demand
 from algoserver.core.market import Market
-from algoserver.core.orders import ChildOrder, Order, ParentOrder
+from algoserver.core.orders import ChildOrder, Order, ParentOrder, leaves_qty
 from algoserver.core.placement import ASKS_IN_VAIN, CANCEL_AGAIN_NS, CANCELS_AT_ONCE, Placement
 from algoserver.domain.params import AlgoParams
 from algoserver.domain.types import PX_ONE, OrdStatus, OrdType, Side, TimeInForce
@@ -42,7 +42,8 @@ def _child(price: int, **changes: object) -> ChildOrder:
 
 
 def _place(parent: ParentOrder, resting: list[ChildOrder], demand: Demand, market: Market | None = None, keep: int = 0) -> Placement:
-    return placement.place(parent, resting, demand, market or _market(), AAPL, NOW, keep)
+    open_qty = sum(leaves_qty(c.order) for c in resting)
+    return placement.place(parent, resting, open_qty, demand, market or _market(), AAPL, NOW, keep)
 
 
 @pytest.mark.parametrize(("side", "price"), [(Side.BUY, BID), (Side.SELL, ASK), (Side.SELL_SHORT, ASK)])

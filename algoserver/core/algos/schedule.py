@@ -111,13 +111,12 @@ class Demand(msgspec.Struct, frozen=True, gc=False):
 
 class Open(msgspec.Struct, frozen=True):
     """What a parent has out: in lit venues, in the dark, and of that what can't be taken back now; what waits in an auction, and is
-    for the books no more, and what is kept for one beside that, and is not for the dark."""
+    for the books no more."""
 
     lit: int
     dark: int = 0
     stuck: int = 0
     away: int = 0
-    kept: int = 0
 
 
 def slice_length(start_ts: int, end_ts: int, slice_ns: int) -> int:
@@ -187,8 +186,13 @@ def market_volume(work: Work, market: Market) -> int:
     return market.volume.total - work.base_volume
 
 
-def demand(parent: ParentOrder, work: Work, market: Market, out: Open, due: "Due", defaults: AlgoDefaults, round_lot: int, ts: int) -> Demand:
-    """What the plan asks for now, inside the cap. `due` has the algo's targets for this slice; `out` is out already."""
+def demand(
+    parent: ParentOrder, work: Work, market: Market, out: Open, kept: int, due: "Due", defaults: AlgoDefaults, round_lot: int, ts: int
+) -> Demand:
+    """What the plan asks for now, inside the cap. `due` has the algo's targets for this slice; `out` is out already.
+
+    kept: what is kept for an auction beside what waits there; it is not for the dark.
+    """
     slice_start, slice_end = slice_at(parent, work, ts)
     cross_ts = slice_start + (slice_end - slice_start) * _cross_after_ppm(parent, defaults) // PPM_ONE
     is_last = slice_end >= parent.end_ts
@@ -210,7 +214,7 @@ def demand(parent: ParentOrder, work: Work, market: Market, out: Open, due: "Due
     next_ts = min([ts + defaults.refresh_ns] + [moment for moment in (cross_ts, slice_end) if moment > ts])
     # Lit comes first with what is due in this slice or rests already. Of the rest the dark keeps what it may or can't give back.
     lit = max(open_qty, due.at_end - parent.order.cum_qty)
-    dark, dark_room = whole - lit - out.kept, capped - lit
+    dark, dark_room = whole - lit - kept, capped - lit
     stays = min(out.dark, max(dark, 0), max(out.stuck, dark_room, 0))
     most = in_lots(min(whole, capped) - stays, whole, round_lot)
     return Demand(
