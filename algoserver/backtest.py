@@ -120,7 +120,7 @@ class Backtest:
         self._journal = journal
         self._sums: dict[tuple[str, str], tuple[int, int]] = {}  # last price and quantity since the books were told
         # Whoever waits for a print waits for each; else only what is about our own orders, or a halt, is news at once.
-        self._news: tuple[type, ...] = (*get_args(r.AnyReport), r.SecurityStatus, *(() if sums_trades else (r.TradePrint,)))
+        self._news: frozenset[type] = frozenset((*get_args(r.AnyReport), r.SecurityStatus, *(() if sums_trades else (r.TradePrint,))))
         self._interval_ns = scenario.book_interval_ms * 1_000_000
         self._book_ts = start_ts
         self._told: dict[tuple[str, str], Levels] = {}
@@ -149,11 +149,14 @@ class Backtest:
 
     def run(self, until_ts: int) -> None:
         """Let everything happen that is due up to and including `until_ts`."""
+        market_ts = self.exchange.next_ts()
         while True:
             due = self._next_ts()
-            # The market first: what was due there before a message arrives happened before it.
-            if self.exchange.next_ts() <= min(due, until_ts):
+            # The market first: what was due there before a message arrives happened before it. But word of it takes its time: what the
+            # core does until then the market need not have seen.
+            if market_ts <= due and market_ts <= until_ts and (due > until_ts or not self._is_unseen(due, market_ts)):
                 answers = self.exchange.advance(min(due, until_ts), self._news)
+                market_ts = self.exchange.next_ts()
                 self.now = max(self.now, self.exchange.now())
                 self._hear(answers)
                 continue
@@ -162,6 +165,7 @@ class Backtest:
             self.now = max(self.now, due)
             if self._to_venue and self._to_venue[0][0] <= due:
                 self._hear(self.exchange.submit(due, heappop(self._to_venue)[2]))
+                market_ts = self.exchange.next_ts()
             elif self._book_ts <= due:
                 self._tell_books(due)
             elif self._to_core and self._to_core[0][0] <= due:
@@ -199,17 +203,21 @@ class Backtest:
 
     # The loop.
 
+    def _is_unseen(self, due: int, market_ts: int) -> bool:
+        """Whether what is due outside the market is the core's alone, and comes before it can hear of what the market does next."""
+        if due >= market_ts + self._latency_ns or due >= self._book_ts:
+            return False
+        return not self._to_venue or due < self._to_venue[0][0]
+
     def _next_ts(self) -> int:
         """When something happens next outside the market."""
-        due = [self._book_ts]
-        if self._to_venue:
-            due.append(self._to_venue[0][0])
-        if self._to_core:
-            due.append(self._to_core[0][0])
+        due = self._book_ts
+        if self._to_venue and self._to_venue[0][0] < due:
+            due = self._to_venue[0][0]
+        if self._to_core and self._to_core[0][0] < due:
+            due = self._to_core[0][0]
         wakeup = next_wakeup(self.state)
-        if wakeup is not None:
-            due.append(wakeup)
-        return min(due)
+        return due if wakeup is None or wakeup > due else wakeup
 
     def _step(self, event: e.Event) -> None:
         state = self.state
@@ -241,7 +249,7 @@ class Backtest:
     def _hear(self, answers: list[r.Answer]) -> None:
         """Note what happened in the market and send word of it to the core."""
         # As the market's FIX face does: reports before the prints of the same moment.
-        for answer in sorted(answers, key=lambda a: (a.ts, isinstance(a, r.TradePrint))):
+        for answer in sorted(answers, key=lambda a: (a.ts, isinstance(a, r.TradePrint))) if len(answers) > 1 else answers:
             if isinstance(answer, r.TradePrint):
                 self.prints[answer.symbol].add(answer.ts, answer.qty)
                 self.values[answer.symbol].add(answer.ts, answer.px * answer.qty)

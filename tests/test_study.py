@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -31,6 +32,16 @@ def written(folder: Path, old: str = "", new: str = "") -> Path:
     path = folder / "study.toml"
     path.write_text(text.replace(old, new))
     return path
+
+
+def test_what_the_core_does_unseen_could_as_well_have_been_seen(tmp_path, monkeypatch):
+    """The market need not have come where the core acts before it hears of it: one that is always brought there first gives the same bytes."""
+    study = load(written(tmp_path, "sums_trades = true", "sums_trades = false"))
+    study = study._replace(config=msgspec.structs.replace(study.config, begin="20190628-13:59:50", end="20190628-14:01:00"))
+    found = one(study, 3, tmp_path / "unseen")
+    monkeypatch.setattr("algoserver.backtest.Backtest._is_unseen", lambda *_: False)
+    assert one(study, 3, tmp_path / "seen") == found
+    assert files(tmp_path / "seen") == files(tmp_path / "unseen")
 
 
 def files(out: Path) -> dict[str, bytes]:

@@ -31,7 +31,7 @@ def unfit(wish: Wish, instrument: Instrument, venue: VenueConfig, ts: int) -> Wr
     if not 0 <= wish.min_qty <= wish.order_qty or wish.min_qty % instrument.lot:
         lot = qty_text(instrument.lot, d)
         return 13, f"MinQty (110) {qty_text(wish.min_qty, d)} is not a multiple of lot {lot} up to OrderQty"
-    return {"lit": _lit, "dark": _dark, "dealer": _dealer}[venue.kind](wish, instrument)
+    return BY_KIND[venue.kind](wish, instrument)
 
 
 def waits_for_reopening(wish: Wish) -> bool:
@@ -80,3 +80,6 @@ def _dealer(wish: Wish, instrument: Instrument) -> Wrong:
     if terms.stop_px or terms.display_qty != ALL or terms.is_post_only or wish.min_qty or terms.expire_ts:
         return 11, "StopPx (99), DisplayQty (1138), MaxFloor (111), MinQty (110) and 18=6 are not supported by a dealer"
     return None
+
+
+BY_KIND = {"lit": _lit, "dark": _dark, "dealer": _dealer}

@@ -85,6 +85,17 @@ def best_qty(b: Books, s: int) -> int:
 
 
 @compiled
+def top(b: Books, s: int, n: int, into: Books) -> int:
+    """Write key and open quantity of the best `n` levels of a side, the best first; returns how many there are."""
+    end = s * b[WIDTH] + b[b[LEVELS] + s] - 1
+    count: int = min(n, b[b[LEVELS] + s])
+    for i in range(count):
+        into[2 * i] = b[b[KEY] + end - i]
+        into[2 * i + 1] = b[b[QTY] + b[b[SLOT] + end - i]]
+    return count
+
+
+@compiled
 def join(b: Books, s: int, key: int, qty: int, owner: int) -> int:
     """Rest an order behind the others at its price. The caller has made room."""
     start = s * b[WIDTH]

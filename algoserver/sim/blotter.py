@@ -39,6 +39,7 @@ from algoserver.sim.reports import (
 )
 
 LIVE = (OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED, OrdStatus.PENDING_NEW)
+TRADING = (*LIVE, OrdStatus.FILLED)  # not ended otherwise than by its fills
 TRIGGERED = "triggered: the stop was met"  # Text (58) of the report that says so
 DUPLICATE = 6  # OrdRejReason (103)
 ENDED: dict[type[Report], OrdStatus] = {Canceled: OrdStatus.CANCELED, Expired: OrdStatus.EXPIRED}
@@ -176,7 +177,7 @@ class Blotter:
         order.notional += fill.px * fill.qty
         self._settle(order)
         fee = self._fees.of(order.venue, order.symbol, fill.qty, last_liquidity_ind) if self._fees else 0
-        orig = "" if order.status in (*LIVE, OrdStatus.FILLED) else order.orig_cl_ord_id  # D35: what a cancel ended is told as the cancel was
+        orig = "" if order.status in TRADING else order.orig_cl_ord_id  # D35: what a cancel ended is told as the cancel was
         traded = self.report(
             Trade, order, ts, last_qty=fill.qty, last_px=fill.px, last_liquidity_ind=last_liquidity_ind, fee=fee, last_capacity=last_capacity,
             orig_cl_ord_id=orig,
@@ -217,7 +218,7 @@ class Blotter:
 
     def _settle(self, order: ClientOrder) -> None:
         """The status that the quantity of an order that was not ended otherwise makes."""
-        if order.status in (*LIVE, OrdStatus.FILLED):
+        if order.status in TRADING:
             is_over = order.cum_qty >= order.order_qty
             order.status = OrdStatus.FILLED if is_over else OrdStatus.PARTIALLY_FILLED if order.cum_qty else OrdStatus.NEW
 

@@ -240,6 +240,10 @@ class Counter:
         is_dark = self.dark.is_watching(symbol) or self.indications.stand(symbol)
         return Watch(trades=self.lit.has_asleep(symbol), moves=is_dark, each=bool(self.lit.pegged[symbol]))
 
+    def dark_ts(self) -> int:
+        """When the dark crowd may meet a client next. While there is none in the dark it meets nobody, at whatever moment it is looked after."""
+        return self.dark.next_ts() if self.dark.is_watched() or self.indications.stand() else FOREVER
+
     def told(self, ts: int, symbol: str, match: Match, out: list[Answer], last_liquidity_ind: int = ADDED) -> None:
         """Report fills to the clients whose orders rested, and print each price once."""
         printed: dict[int, int] = {}

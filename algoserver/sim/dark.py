@@ -222,6 +222,7 @@ class Dark:
         self._crowds: dict[tuple[str, str], Crowd] = {}
         self._leaving: list[tuple[int, int, str, str, Hidden]] = []
         self._came = 0
+        self._next_ts = FOREVER
         self._mids = {symbol: partial(_trading_mid, symbol, halted, list(lit.values())) for symbol, lit in books.items()}
         for venue in config.venues:
             for entry in config.instruments if venue.kind == "dark" else ():
@@ -236,6 +237,7 @@ class Dark:
         """Begin at `ts`."""
         for crowd in self._crowds.values():
             crowd.start(ts)
+        self._look_ahead()
 
     def book(self, venue: str, symbol: str) -> DarkBook | None:
         return self._books.get((venue, symbol))
@@ -252,16 +254,22 @@ class Dark:
         """Whether a client rests in the dark, and meets somebody when the lit prices change."""
         return any(book.has_clients for _, book in self.of(symbol))
 
+    def is_watched(self) -> bool:
+        """Whether a client rests in the dark of any instrument."""
+        return any(book.has_clients for book in self._books.values())
+
     def next_ts(self) -> int:
         """When somebody of the crowd comes or goes next."""
-        if not self._crowds:
-            return FOREVER
-        due = [crowd.next_ts() for crowd in self._crowds.values()]
-        return min(due + [entry[0] for entry in self._leaving[:1]], default=FOREVER)
+        return self._next_ts
 
     def step(self) -> tuple[str, Match]:
         """Let the one who is due at next_ts come or go: the symbol, and what clients traded with him."""
-        due = self.next_ts()
+        step = self._step()
+        self._look_ahead()
+        return step
+
+    def _step(self) -> tuple[str, Match]:
+        due = self._next_ts
         if self._leaving and self._leaving[0][0] == due:
             _, _, venue, symbol, order = heappop(self._leaving)
             if order.level is not None:
@@ -275,6 +283,10 @@ class Dark:
         self._came += 1
         heappush(self._leaving, (until_ts, self._came, venue, symbol, order))
         return symbol, Match(venue, order.sign, self._books[venue, symbol].enter(order))
+
+    def _look_ahead(self) -> None:
+        due = [crowd.next_ts() for crowd in self._crowds.values()]
+        self._next_ts = min(due + [entry[0] for entry in self._leaving[:1]], default=FOREVER)
 
 
 def _trading_mid(symbol: str, halted: list[str], books: list[Book]) -> int:

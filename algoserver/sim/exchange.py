@@ -7,7 +7,7 @@ Rule 4: in a trading halt nothing trades and nothing new is taken (103=2). What 
 canceled by us (378=6), as the halt says. A halt that an operator ordered lasts until he ends it, or as long as he said.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from algoserver.domain.types import Instrument, OrdStatus, TimeInForce
 from algoserver.sim.auctions import Auctions
@@ -95,7 +95,7 @@ class Exchange:
         self.moved(ts, request.symbol, out, mark)
         return out
 
-    def advance(self, ts: int, stops_on: tuple[type, ...] = ()) -> list[Answer]:
+    def advance(self, ts: int, stops_on: Collection[type] = ()) -> list[Answer]:
         """Run everything that is due up to and including `ts`. The first call starts the market at its `ts`.
 
         stops_on: kinds of answers that somebody waits for: the market stops at the first, and `now` is when.
@@ -117,15 +117,15 @@ class Exchange:
                 self.counter.due(due, out)
             elif due == self._auctions.next_ts():
                 self._auctions.publish(due, out)
-            elif (symbol := next((s for s, luld in self._luld.items() if luld.next_ts() == due), "")) != "":
+            elif self._luld and (symbol := _due(self._luld, due)):
                 self._pause(due, symbol, out)
-            elif (symbol := next((s for s, source in self._sources.items() if source.next_ts() == due), "")) != "":
+            elif symbol := _due(self._sources, due):
                 due = self._step(due, symbol, ts, stops_on, out)
             else:
                 symbol, match = self.counter.dark.step()
                 self.counter.told(due, symbol, match, out)
                 out += self.counter.indications.invite(due, symbol)
-            if stops_on and any(isinstance(answer, stops_on) for answer in out[mark:]):
+            if stops_on and len(out) > mark and any(type(answer) in stops_on for answer in out[mark:]):
                 ts = max(due, self._ts)
                 break
         self._ts = ts
@@ -277,7 +277,7 @@ class Exchange:
 
     # The course of a day.
 
-    def _step(self, ts: int, symbol: str, until_ts: int, stops_on: tuple[type, ...], out: list[Answer]) -> int:
+    def _step(self, ts: int, symbol: str, until_ts: int, stops_on: Collection[type], out: list[Answer]) -> int:
         """The crowd's next event, and those after it that it may run alone; how far it came. The day opens and closes by it."""
         mark = len(out)
         source = self._sources[symbol]
@@ -298,12 +298,12 @@ class Exchange:
         self.moved(ts, symbol, out, mark)
         return ts
 
-    def _run(self, ts: int, symbol: str, until_ts: int, stops_on: tuple[type, ...]) -> list[Moment]:
+    def _run(self, ts: int, symbol: str, until_ts: int, stops_on: Collection[type]) -> list[Moment]:
         """Let a crowd run until somebody could see it: a client, or who waits for an answer."""
         watch = self.counter.watch(symbol)
         asks = TradePrint in stops_on
         others = [n for n, s in self._sources.items() if n != symbol and (asks or s.is_watched or self.counter.watch(n) != NOBODY)]
-        until = min(until_ts, self._halt_ts - 1, self.counter.next_ts() - 1, self._auctions.next_ts() - 1, self.counter.dark.next_ts())
+        until = min(until_ts, self._halt_ts - 1, self.counter.next_ts() - 1, self._auctions.next_ts() - 1, self.counter.dark_ts())
         if stops_on:
             until = min([until, *[self._sources[n].next_ts() for n in others], *[luld.next_ts() for luld in self._luld.values()]])
         return self._sources[symbol].run(ts if watch.each else until, on_trade=asks or watch.trades, on_move=watch.moves)
@@ -347,3 +347,11 @@ class Exchange:
         """The limit state has lasted too long."""
         self._ordered[symbol] = Stop(ts + self._luld[symbol].pause_ns, takes_orders=True, text=PAUSE)
         self._halt(ts, out)
+
+
+def _due(clocks: Mapping[str, Source] | Mapping[str, Luld], ts: int) -> str:
+    """The first symbol to which something happens at `ts`; "" for none."""
+    for symbol, clock in clocks.items():
+        if clock.next_ts() == ts:
+            return symbol
+    return ""

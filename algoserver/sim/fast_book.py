@@ -13,6 +13,7 @@ from collections.abc import Callable
 from algoserver.domain.types import TimeInForce
 from algoserver.sim import array_book as a
 from algoserver.sim.book import Book, Fill, Ladder, Level, Match, Order, Screen
+from algoserver.sim.compiled import ints
 
 ANY = 1 << 60  # a limit in ticks that nobody reaches
 
@@ -42,6 +43,7 @@ class Shelf:
         self._orders: dict[int, Order] = {}
         self._numbers: dict[Order, int] = {}
         self._count = 0
+        self._seen = ints(20)  # where levels are copied to
 
     def has_clients(self) -> bool:
         """Whether an order of a client rests."""
@@ -50,7 +52,9 @@ class Shelf:
     def make_room(self, orders: int = 64) -> None:
         """Let so many orders come, a level each, before anybody asks again; and record what they trade."""
         b = self.arrays
-        n, levels = [int(b[i]) for i in range(a.RECORD_ROOM + 1)], max(int(b[b[a.LEVELS] + s]) for s in range(b[a.SIDES]))
+        n = b[: a.RECORD_ROOM + 1] if isinstance(b, list) else b[: a.RECORD_ROOM + 1].tolist()
+        first = int(b[a.LEVELS])
+        levels = int(max(b[first : first + n[a.SIDES]]))
         width = n[a.WIDTH] if levels + orders < n[a.WIDTH] else 2 * (n[a.WIDTH] + orders)
         room = n[a.ROOM] if n[a.USED] + orders < n[a.ROOM] else 2 * (n[a.ROOM] + orders)
         needed = 2 * (2 * len(self._orders) + n[a.RECORDS] + 1_024)
@@ -84,6 +88,13 @@ class Shelf:
     def find(self, number: int) -> Order | None:
         return self._orders.get(number)
 
+    def top(self, side: int, n: int) -> list[int]:
+        """Key and quantity of the best `n` levels of a side, in turn, the best first."""
+        if len(self._seen) < 2 * n:
+            self._seen = ints(2 * n)
+        found = self._seen[: 2 * a.top(self.arrays, side, n, self._seen)]
+        return found if isinstance(found, list) else found.tolist()
+
     def pegged(self, side: int) -> dict[int, int]:
         """What clients' pegged orders have on a side, by price."""
         b, found = self.arrays, dict[int, int]()
@@ -104,16 +115,17 @@ class Shelf:
         b[a.RECORDS] = 0
         out: list[tuple[int, Match]] = []
         last: tuple[int, int, int] | None = None
-        for ts, venue, sign, px, qty, client in zip(*columns, strict=True):
+        fills: list[Fill] = []
+        tick = self.tick
+        for ts, venue, sign, ticks, qty, client in zip(*columns, strict=True):
             if (ts, venue, sign) != last:
-                last = (ts, venue, sign)
-                out.append((ts, Match(self.venues[venue], sign, [])))
-            out[-1][1].fills.append(Fill(self._filled(client, sign, px, qty), px * self.tick, qty))
+                last, fills = (ts, venue, sign), []
+                out.append((ts, Match(self.venues[venue], sign, fills)))
+            px = ticks * tick
+            fills.append(Fill(self._filled(client, qty) if client else Order(-sign, px, 0), px, qty))
         return out
 
-    def _filled(self, number: int, sign: int, px: int, qty: int) -> Order:
-        if not number:
-            return Order(-sign, px * self.tick, 0)
+    def _filled(self, number: int, qty: int) -> Order:
         order = self._orders[number]
         self._take_off(number, qty)
         return order
@@ -174,10 +186,9 @@ class Side(Ladder):
         raise AssertionError("a level of the arrays leaves with its last order")
 
     def top(self, n: int) -> tuple[tuple[int, int], ...]:
-        b, s, unit = self._shelf.arrays, self._index, self.sign * self._shelf.tick
-        used = int(b[b[a.LEVELS] + s])
-        end = s * int(b[a.WIDTH]) + used
-        return tuple((int(b[b[a.KEY] + i]) * unit, int(b[b[a.QTY] + b[b[a.SLOT] + i]])) for i in range(end - 1, end - 1 - min(n, used), -1))
+        unit = self.sign * self._shelf.tick
+        found = self._shelf.top(self._index, n)
+        return tuple([(found[i] * unit, found[i + 1]) for i in range(0, len(found), 2)])
 
     def shown(self) -> int | None:
         """The best price at which somebody stands without being pegged to it."""

@@ -50,8 +50,10 @@ class Indications:
             self._standing[key] = Standing(wish)
         return ""
 
-    def stand(self, symbol: str) -> bool:
-        """Whether somebody waits for an invitation, which a move of the price may bring."""
+    def stand(self, symbol: str = "") -> bool:
+        """Whether somebody waits for an invitation, which a move of the price may bring; "": in any instrument."""
+        if not symbol:
+            return bool(self._standing)
         return any(s.indication.symbol == symbol for s in self._standing.values())
 
     def invite(self, ts: int, symbol: str) -> list[Invitation]:

@@ -154,6 +154,10 @@ class Lit:
         is_pegged = order.ord_type is OrdType.PEGGED
         if terms.display_qty == ALL and not is_pegged and not order.min_qty:
             return Order(order.side.sign, px, leaves, order)
+        return self._shaped(order, px, leaves, is_pegged)
+
+    def _shaped(self, order: ClientOrder, px: int, leaves: int, is_pegged: bool) -> Shaped:
+        terms = order.terms
         lot, jitter = self._instruments[order.symbol].lot, self._venues[order.venue].iceberg_jitter
         drawn = 0
 

@@ -9,7 +9,6 @@ Rule 3: `run` stops at a fill of a client, so that the market may go on alone un
 
 import random
 from math import expm1, floor, log, sqrt
-from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -67,6 +66,7 @@ class Reacting(Crowd):
         self.weather = floats([])
         self._chance = floats([])
         self._rng = np.random.default_rng(0)
+        self._next_ts = 0  # kept: it is asked for many times an event, and to read it from the kernel's array takes its time
 
     def start(self, ts: int) -> None:
         self._open_ts, self._close_ts = self._hours.window(ts)
@@ -76,12 +76,10 @@ class Reacting(Crowd):
         if self._goes_on and ts > self._open_ts:
             kernel.pass_time(self.k, self.x, self.weather, ts)
             self._move(stood - float(self.x[kernel.REF]))
+        self._look_ahead()
 
     def next_ts(self) -> int:
-        if self.is_halted and self.is_open:
-            return self._close_ts
-        k = self.k
-        return min(int(k[kernel.NEXT]), int(k[kernel.ARRIVES]), self._close_ts if self.is_open else FOREVER)
+        return self._next_ts
 
     @property
     def is_watched(self) -> bool:
@@ -92,7 +90,12 @@ class Reacting(Crowd):
         return [match for _, matches in self.run(self.next_ts()) for match in matches]
 
     def run(self, until_ts: int, on_trade: bool = False, on_move: bool = False) -> list[Moment]:
-        ts = self.next_ts()
+        moments = self._run(until_ts, (kernel.ON_TRADE if on_trade else 0) | (kernel.ON_MOVE if on_move else 0))
+        self._look_ahead()
+        return moments
+
+    def _run(self, until_ts: int, watch: int) -> list[Moment]:
+        ts = self._next_ts
         if not self.is_open:
             self.is_open = True
             if self.is_halted:
@@ -102,14 +105,14 @@ class Reacting(Crowd):
         if ts >= self._close_ts:
             self._close()
             return [(ts, [])]
-        watch = (kernel.ON_TRADE if on_trade else 0) | (kernel.ON_MOVE if on_move else 0)
         moments: list[Moment] = []
+        until_ts = min(until_ts, self._close_ts - 1)
         while True:
-            self._make_room()
-            why = kernel.run(self.shelf.arrays, *self._arrays, min(until_ts, self._close_ts - 1), watch)
+            why = kernel.run(self.shelf.arrays, self.k, self.x, self.weather, self._chance, until_ts, watch)
             moments += [(at, [match]) for at, match in self.shelf.heard()]
             if why != kernel.NEEDS_ROOM:
                 break
+            self._make_room()
         last = int(self.k[kernel.LAST])
         # The market has been there: what has moved since the last trade is told with that moment.
         return moments if moments and moments[-1][0] == last else [*moments, (last, [])]
@@ -118,12 +121,14 @@ class Reacting(Crowd):
         """The crowd leaves and waits; the day goes on, and may end meanwhile."""
         self.is_halted = True
         self._withdraw()
+        self._look_ahead()
 
     def resume(self, ts: int) -> list[Match]:
         """The crowd is back."""
         self.is_halted = False
         if self.is_open:
             self._fill_up(ts)
+        self._look_ahead()
         return []
 
     def shift(self, factor: float) -> None:
@@ -174,7 +179,7 @@ class Reacting(Crowd):
     def _fill_up(self, ts: int) -> None:
         self._make_room()
         self.shelf.make_room(2_048)
-        kernel.fill_up(self.shelf.arrays, *self._arrays, ts)
+        kernel.fill_up(self.shelf.arrays, self.k, self.x, self.weather, self._chance, ts)
 
     def _make_room(self) -> None:
         self.shelf.make_room()
@@ -198,9 +203,11 @@ class Reacting(Crowd):
                 a.drop(b, int(b[b[a.CROWD] + side * b[a.ROOM] + b[place] - 1]))
         self.k[kernel.WAITING], self.k[kernel.ARRIVES] = 0, FOREVER
 
-    @property
-    def _arrays(self) -> tuple[Any, Any, Any, Any]:
-        return self.k, self.x, self.weather, self._chance
+    def _look_ahead(self) -> None:
+        if self.is_halted and self.is_open:
+            self._next_ts = self._close_ts
+        else:
+            self._next_ts = min(int(self.k[kernel.NEXT]), int(self.k[kernel.ARRIVES]), self._close_ts if self.is_open else FOREVER)
 
     def _remember(self, qty: int, is_resting: bool) -> None:
         kernel.remember(self.k, self.x, self.weather, qty * (self._config.impact_resting if is_resting else 1.0))

@@ -37,7 +37,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 PLAIN = Terms()
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Any request about an order."""
 
     venue: str
@@ -47,7 +47,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     side: Side
 
 
-class NewOrderSingle(Request, frozen=True, kw_only=True):
+class NewOrderSingle(Request, frozen=True, kw_only=True, gc=False):
     """35=D. px: 0 for a market order, and a pegged one without a limit. min_qty: MinQty (110), 0 for none.
 
     is_poss_resend: PossResend (97), maybe sent before under another MsgSeqNum.
@@ -62,13 +62,13 @@ class NewOrderSingle(Request, frozen=True, kw_only=True):
     is_poss_resend: bool = False
 
 
-class OrderCancelRequest(Request, frozen=True, kw_only=True):
+class OrderCancelRequest(Request, frozen=True, kw_only=True, gc=False):
     """35=F."""
 
     orig_cl_ord_id: str
 
 
-class OrderCancelReplaceRequest(Request, frozen=True, kw_only=True):
+class OrderCancelReplaceRequest(Request, frozen=True, kw_only=True, gc=False):
     """35=G. order_qty: the new total, filled part included."""
 
     orig_cl_ord_id: str
@@ -80,7 +80,7 @@ class OrderCancelReplaceRequest(Request, frozen=True, kw_only=True):
     terms: Terms = PLAIN
 
 
-class OrderMassCancelRequest(msgspec.Struct, frozen=True, kw_only=True):
+class OrderMassCancelRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """35=q. kind: MassCancelRequestType (530), 1 one instrument, 7 all. side: one side only, if given."""
 
     venue: str
@@ -91,13 +91,13 @@ class OrderMassCancelRequest(msgspec.Struct, frozen=True, kw_only=True):
     side: Side | None = None
 
 
-class OrderStatusRequest(Request, frozen=True, kw_only=True):
+class OrderStatusRequest(Request, frozen=True, kw_only=True, gc=False):
     """35=H."""
 
     ord_status_req_id: str = ""
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="report", omit_defaults=True):
+class Report(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="report", omit_defaults=True):
     """35=8: an order after something happened to it. ts: market time of it."""
 
     exec_type: ClassVar[ExecType]
@@ -124,17 +124,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="report", omit
     text: str = ""
 
 
-class PendingNew(Report, frozen=True, kw_only=True, tag="pending_new"):
+class PendingNew(Report, frozen=True, kw_only=True, gc=False, tag="pending_new"):
     """A dealer looks at the order before he takes it."""
 
     exec_type = ExecType.PENDING_NEW
 
 
-class New(Report, frozen=True, kw_only=True, tag="new"):
+class New(Report, frozen=True, kw_only=True, gc=False, tag="new"):
     exec_type = ExecType.NEW
 
 
-class Trade(Report, frozen=True, kw_only=True, tag="trade"):
+class Trade(Report, frozen=True, kw_only=True, gc=False, tag="trade"):
     """An execution. last_liquidity_ind (851): 1 added (was resting), 2 removed, 0 neither: FIX 4.4 has no word for an auction.
 
     fee: what the venue asks for it, price units times whole quantity; negative: a rebate. last_capacity: LastCapacity (29).
@@ -148,7 +148,7 @@ class Trade(Report, frozen=True, kw_only=True, tag="trade"):
     last_capacity: str = "1"
 
 
-class TradeCancel(Report, frozen=True, kw_only=True, tag="trade_cancel"):
+class TradeCancel(Report, frozen=True, kw_only=True, gc=False, tag="trade_cancel"):
     """A fill is taken back: a bust. exec_ref_id: ExecRefID (19), the fill's ExecID. last_qty, last_px: what it was."""
 
     exec_type = ExecType.TRADE_CANCEL
@@ -157,7 +157,7 @@ class TradeCancel(Report, frozen=True, kw_only=True, tag="trade_cancel"):
     last_px: int
 
 
-class TradeCorrect(Report, frozen=True, kw_only=True, tag="trade_correct"):
+class TradeCorrect(Report, frozen=True, kw_only=True, gc=False, tag="trade_correct"):
     """A fill was another than was told. exec_ref_id: ExecRefID (19). last_qty, last_px: what it is now."""
 
     exec_type = ExecType.TRADE_CORRECT
@@ -166,14 +166,14 @@ class TradeCorrect(Report, frozen=True, kw_only=True, tag="trade_correct"):
     last_px: int
 
 
-class Restated(Report, frozen=True, kw_only=True, tag="restated"):
+class Restated(Report, frozen=True, kw_only=True, gc=False, tag="restated"):
     """The venue changed the order. exec_restatement_reason: 378, 5 less quantity, 99 another, which `text` says."""
 
     exec_type = ExecType.RESTATED
     exec_restatement_reason: int
 
 
-class Canceled(Report, frozen=True, kw_only=True, tag="canceled"):
+class Canceled(Report, frozen=True, kw_only=True, gc=False, tag="canceled"):
     """With orig_cl_ord_id on request; without it the venue did it and `text` says why.
 
     exec_restatement_reason: 378, 6 on a trading halt.
@@ -183,22 +183,22 @@ class Canceled(Report, frozen=True, kw_only=True, tag="canceled"):
     exec_restatement_reason: int | None = None
 
 
-class Replaced(Report, frozen=True, kw_only=True, tag="replaced"):
+class Replaced(Report, frozen=True, kw_only=True, gc=False, tag="replaced"):
     exec_type = ExecType.REPLACED
 
 
-class Expired(Report, frozen=True, kw_only=True, tag="expired"):
+class Expired(Report, frozen=True, kw_only=True, gc=False, tag="expired"):
     exec_type = ExecType.EXPIRED
 
 
-class Rejected(Report, frozen=True, kw_only=True, tag="rejected"):
+class Rejected(Report, frozen=True, kw_only=True, gc=False, tag="rejected"):
     """ord_rej_reason: OrdRejReason (103)."""
 
     exec_type = ExecType.REJECTED
     ord_rej_reason: int = 99
 
 
-class OrderStatus(Report, frozen=True, kw_only=True, tag="status"):
+class OrderStatus(Report, frozen=True, kw_only=True, gc=False, tag="status"):
     """Answer to a status request; changes nothing. ord_rej_reason: 5 if the order is unknown."""
 
     exec_type = ExecType.ORDER_STATUS
@@ -206,7 +206,7 @@ class OrderStatus(Report, frozen=True, kw_only=True, tag="status"):
     ord_rej_reason: int | None = None
 
 
-class CancelReject(msgspec.Struct, frozen=True, kw_only=True, tag_field="report", tag="cancel_reject", omit_defaults=True):
+class CancelReject(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="report", tag="cancel_reject", omit_defaults=True):
     """35=9. cxl_rej_reason (102): 0 too late, 1 unknown order, 2 venue's option, 6 duplicate ClOrdID, 99 other."""
 
     venue: str
@@ -221,7 +221,7 @@ class CancelReject(msgspec.Struct, frozen=True, kw_only=True, tag_field="report"
     text: str = ""
 
 
-class MassCancelReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="report", tag="mass_cancel", omit_defaults=True):
+class MassCancelReport(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="report", tag="mass_cancel", omit_defaults=True):
     """35=r. response: MassCancelResponse (531), 0 refused. affected: how many orders were canceled."""
 
     venue: str
@@ -235,7 +235,7 @@ class MassCancelReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="rep
     text: str = ""
 
 
-class TradePrint(msgspec.Struct, frozen=True, kw_only=True):
+class TradePrint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A trade that the market data shows, whoever took part. side: the aggressor's."""
 
     venue: str
@@ -246,7 +246,7 @@ class TradePrint(msgspec.Struct, frozen=True, kw_only=True):
     side: Side
 
 
-class SecurityStatus(msgspec.Struct, frozen=True, kw_only=True):
+class SecurityStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """35=f: trading in an instrument is halted at a venue, goes on there, or is bound to a range (is_halted None).
 
     low_px, high_px: what it may trade between, 0 for no bound.
@@ -261,7 +261,7 @@ class SecurityStatus(msgspec.Struct, frozen=True, kw_only=True):
     high_px: int = 0
 
 
-class Imbalance(msgspec.Struct, frozen=True, kw_only=True):
+class Imbalance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an auction would come to if it were held now. surplus: signed units left over, buyers' are positive.
 
     is_close: of the closing auction.
@@ -276,7 +276,7 @@ class Imbalance(msgspec.Struct, frozen=True, kw_only=True):
     is_close: bool = False
 
 
-class QuoteRequest(msgspec.Struct, frozen=True, kw_only=True):
+class QuoteRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """35=R of a client: he wants to be quoted."""
 
     venue: str
@@ -285,7 +285,7 @@ class QuoteRequest(msgspec.Struct, frozen=True, kw_only=True):
     symbol: str
 
 
-class Quote(msgspec.Struct, frozen=True, kw_only=True):
+class Quote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """35=S. qty: on each side. until_ts: ValidUntilTime (62)."""
 
     venue: str
@@ -300,7 +300,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     until_ts: int
 
 
-class Indication(msgspec.Struct, frozen=True, kw_only=True):
+class Indication(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """35=6. kind: IOITransType (28), N, C or R. ref_id: IOIRefID (26). px: its limit, 0 for none. until_ts: ValidUntilTime (62)."""
 
     venue: str
@@ -315,7 +315,7 @@ class Indication(msgspec.Struct, frozen=True, kw_only=True):
     until_ts: int = GOOD_TILL_CANCEL
 
 
-class Invitation(msgspec.Struct, frozen=True, kw_only=True):
+class Invitation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """35=R of a dark venue: firm up by until_ts."""
 
     venue: str

@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from algoserver.domain.types import DAY, MINUTE, SECOND, Side, TimeInForce, px
+from algoserver.domain.types import DAY, MINUTE, SECOND, OrdType, Side, TimeInForce, px
 from algoserver.settings import BadConfig
 from algoserver.sim.config import HaltConfig, ReactingConfig, Scenario, SessionHours, load
 from algoserver.sim.exchange import Exchange
 from algoserver.sim.reacting import Reacting
-from algoserver.sim.reports import Trade, TradePrint
+from algoserver.sim.reports import NewOrderSingle, Trade, TradePrint
 from algoserver.sim.volume import recorded_bins
 from algoserver.sim.weather import PER_SECOND, day_level, weather
 from tests.sim.street import OPEN, T0, cancel, new, replace, told
@@ -80,6 +80,25 @@ def test_the_market_runs_alone_as_it_does_step_by_step():
     assert prints == single
     assert len(prints) > 100
     assert alone.book("XLIT1", "AAPL") == stepped.book("XLIT1", "AAPL")
+
+
+def test_who_comes_into_the_dark_meets_the_crowd_that_has_come_meanwhile():
+    """While no client is there its crowd is looked after later than it came: nobody can tell, fills and prints are those of a market that
+    went event by event."""
+    dark = NewOrderSingle(venue="XDARK1", client="ALGO", cl_ord_id="D", symbol="AAPL", side=BUY, order_qty=30_000, ord_type=OrdType.PEGGED)
+    told = []
+    for runs_alone in (True, False):
+        exchange = started(scenario())
+        out = []
+        for until in (NOON + 2 * MINUTE, NOON + 4 * MINUTE):
+            while not runs_alone and exchange.next_ts() <= until:
+                out += exchange.advance(exchange.next_ts())
+            out += exchange.advance(until)
+            if until == NOON + 2 * MINUTE:
+                out += exchange.submit(until, dark)
+        told.append(out)
+    assert told[0] == told[1]
+    assert len([a for a in told[0] if isinstance(a, Trade) and a.venue == "XDARK1"]) > 1
 
 
 def test_it_stops_at_what_somebody_waits_for():
