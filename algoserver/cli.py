@@ -1,4 +1,4 @@
-"""`algoserver`: serve, doctor, manifest, sim, backtest, demo, certify, train, replay, export, atdl, policy, password.
+"""`algoserver`: serve, doctor, manifest, sim, tape, backtest, demo, certify, train, replay, export, atdl, policy, password.
 
 Each imports what it needs when it runs: --help is instant.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from algoserver import cli_records, cli_study
+from algoserver import cli_records, cli_study, cli_tape
 
 if TYPE_CHECKING:
     from algoserver.settings import ClockConfig
@@ -32,6 +32,7 @@ policy_app = typer.Typer(no_args_is_help=True, help="The risk policy's document;
 app.add_typer(policy_app, name="policy")
 cli_records.add_to(app)
 cli_study.add_to(app)
+cli_tape.add_to(app)
 
 Config = Annotated[Path, typer.Option("--config", help="Configuration, TOML.")]
 StateDir = Annotated[Path, typer.Option("--state", help="Directory for all that the process writes.")]
@@ -140,17 +141,18 @@ def sim(
     speed: Speed = 0,
     market_epoch: MarketEpoch = "",
     wall_epoch: WallEpoch = "",
+    tape: cli_tape.TapeFile = "",
 ) -> None:
     """Run the exchange simulator: venues and market data over FIX."""
     from algoserver.fix.endpoint import BadSessions
     from algoserver.settings import BadConfig
     from algoserver.sim.face import run
     from algoserver.sim.ledger import BrokenLedger
-    from algoserver.sim.tape import BrokenTape
+    from algoserver.sim.tape_file import BrokenTape
     from algoserver.sim.volume import UnknownRecording
 
     try:
-        run(config, state, port or None, _clock(config, speed, market_epoch, wall_epoch))
+        run(config, state, port or None, _clock(config, speed, market_epoch, wall_epoch), tape)
     except (BadConfig, BadSessions, BrokenLedger, BrokenTape, UnknownRecording, ValueError, OSError) as error:
         _refuse(str(error))
 

@@ -32,7 +32,9 @@ from algoserver.journal import Journal
 from algoserver.settings import BadConfig, Entry, read, time_of_day
 from algoserver.sim.config import Scenario
 from algoserver.sim.config import load as load_scenario
-from algoserver.sim.tape import BrokenTape
+from algoserver.sim.exchange import Exchange
+from algoserver.sim.sources import tapes
+from algoserver.sim.tape_file import BrokenTape
 from algoserver.sim.volume import UnknownRecording
 
 REFUSALS = (BadConfig, BrokenTape, UnknownRecording, ValueError, OSError)  # what `play` says of a study that can't be run
@@ -122,11 +124,11 @@ class Outcome(msgspec.Struct, frozen=True):
     journal_sha256: str
 
 
-def load(path: Path) -> Study:
-    """Read a study. Raises BadConfig."""
+def load(path: Path, tape: str = "") -> Study:
+    """Read a study. tape: the file of its market's recording, instead of the one that it names. Raises BadConfig, OSError."""
     config = read(path, StudyConfig)
     server_path, market_path = path.parent / config.server, path.parent / config.market
-    server, scenario = load_server(server_path), load_scenario(market_path)
+    server, scenario = load_server(server_path), load_scenario(market_path, tape)
     known = {i.symbol for i in scenario.instruments} & {i.instrument.symbol for i in server.setup.instruments}
     for parent in config.parents:
         if parent.symbol not in known:
@@ -140,11 +142,13 @@ def load(path: Path) -> Study:
     hours = SessionHours(time_of_day(scenario.session.open), time_of_day(scenario.session.close))
     setup = msgspec.structs.replace(server.setup, hours=hours)
     text = path.read_bytes() + msgspec.json.encode(setup) + msgspec.json.encode(scenario)
+    for taped in [i.tape for i in scenario.instruments if i.tape and Path(i.tape.file).is_file()]:
+        text += hashlib.sha256(Path(taped.file).read_bytes()).digest()
     return Study(config, setup, scenario, hashlib.sha256(text).hexdigest())
 
 
-def play(config: Path, seeds: str, jobs: int, out: Path, is_json: bool) -> None:
-    """The command: run, tell on stderr how far it is, print what it came to. seeds: "A:B"; jobs 0: one for each processor."""
+def play(config: Path, seeds: str, jobs: int, out: Path, is_json: bool, tape: str = "") -> None:
+    """The command: run, tell on stderr how far it is, print what it came to. seeds: "A:B"; jobs 0: one for each processor; tape: see load."""
     first, _, last = seeds.partition(":")
     if not (first.isascii() and first.isdecimal() and last.isascii() and last.isdecimal() and int(first) < int(last)):
         raise ValueError(f"--seeds {seeds} is not A:B with A below B")
@@ -154,7 +158,11 @@ def play(config: Path, seeds: str, jobs: int, out: Path, is_json: bool) -> None:
         parents = "; ".join(f"{o.cl_ord_id} {o.cum_qty} of {o.order_qty}, {o.arrival_slippage_bp:.2f} bp" for o in found)
         print(f"seed {seed}: {parents}; {left} to go after {time.monotonic() - since:.0f} s", file=sys.stderr, flush=True)
 
-    outcomes = run(load(config), range(int(first), int(last)), out, jobs or os.cpu_count() or 1, tell)
+    study = load(config, tape)
+    if any(i.tape for i in study.scenario.instruments):
+        for told in tapes(Exchange(study.scenario)):
+            print(told, file=sys.stderr, flush=True)
+    outcomes = run(study, range(int(first), int(last)), out, jobs or os.cpu_count() or 1, tell)
     print(*summary(outcomes), f"results {out / 'results.csv'}", sep="\n")
     if is_json:
         print(msgspec.json.encode({"outcomes": outcomes}).decode())

@@ -44,6 +44,31 @@ def test_what_the_core_does_unseen_could_as_well_have_been_seen(tmp_path, monkey
     assert files(tmp_path / "seen") == files(tmp_path / "unseen")
 
 
+def test_a_study_runs_on_a_recording_and_knows_it_by_its_content(tmp_path):
+    """A TWAP over two minutes of bars; what was mended is told; the same directory takes no results of another recording."""
+    bars, tape = tmp_path / "bars.csv", tmp_path / "bars.tape"
+    rows = [f"{1_723_118_400 + 60 * n},60000,60010,59990,{60000 + n},3.5" for n in range(8)]
+    bars.write_text("\n".join(["time,open,high,low,close,volume", *rows]) + "\n")
+    made = CliRunner().invoke(app, ["tape", "convert", str(bars), "--from", "bars", "--decimals", "5", "--out", str(tape)])
+    assert made.exit_code == 0, made.output
+    config = tmp_path / "study.toml"
+    config.write_text(
+        f'server = "{CFG / "server.toml"}"\nmarket = "{CFG / "sim-tape.toml"}"\nbegin = "20240808-12:00:00"\nend = "20240808-12:07:00"\n'
+        '[[parents]]\ncl_ord_id = "P1"\nat = "20240808-12:00:05"\nsymbol = "BTCUSDT"\nside = "BUY"\norder_qty = "0.4"\nstrategy = "TWAP"\n'
+        'params = {EndTime = "20240808-12:06:00"}\n'
+    )
+    command = ["backtest", "--config", str(config), "--tape", str(tape), "--seeds", "1:2", "--jobs", "1", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert "96 trades" in done.output
+    [outcome] = one(load(config, str(tape)), 1, tmp_path / "again")
+    assert (outcome.cum_qty, outcome.ord_status) == ("0.4", "FILLED")
+    tape.write_text(tape.read_text() + "99999999999999999999,T,B,60000,1\n")
+    done = CliRunner().invoke(app, command)
+    assert (done.exit_code, "another configuration" in done.output) == (2, True)
+    assert CliRunner().invoke(app, ["backtest", "--tape", str(tape), "--out", str(tmp_path / "x")]).exit_code == 2
+
+
 def files(out: Path) -> dict[str, bytes]:
     return {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file() and p.name != "lock"}
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from algoserver.domain.types import DAY, SECOND, Instrument, px, qty, utc
-from algoserver.settings import ClockConfig, Entry, HoursConfig, read, time_of_day
+from algoserver.settings import BadConfig, ClockConfig, Entry, HoursConfig, read, time_of_day
 from algoserver.sim.selftrade import Mode
 
 
@@ -219,10 +220,21 @@ class ReactingConfig(Entry, frozen=True):
 
 
 class TapeConfig(Entry, frozen=True):
-    """file: a name in algoserver/recorded/tape. repeat: begin again at its end instead of closing the market."""
+    """file: a path to a file of `tape_file.py`'s format, or a name in algoserver/recorded/tape. repeat: begin again at its end instead of closing.
+
+    impact, impact_power, impact_resting: how far what clients trade moves what follows, as of the crowd that reacts, in the recording's own
+    volatility and volume; 0: not at all.
+    """
 
     file: str
     repeat: bool = False
+    impact: float = 0.0
+    impact_power: float = 0.55
+    impact_resting: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.impact < 0 or self.impact_resting < 0 or not 0 < self.impact_power <= 1:
+            raise ValueError("`impact` and `impact_resting` must not be negative, `impact_power` above 0 and at most 1")
 
 
 class LuldConfig(Entry, frozen=True):
@@ -370,6 +382,12 @@ class Scenario(Entry, frozen=True):
         return entries.get(venue) or entries.get("") or ClientConfig(name=name)
 
 
-def load(path: Path) -> Scenario:
-    """Read a scenario. Raises BadConfig."""
-    return read(path, Scenario)
+def load(path: Path, tape: str = "") -> Scenario:
+    """Read a scenario. tape: the file of its recording, instead of the one it names. Raises BadConfig."""
+    scenario = read(path, Scenario)
+    if not tape:
+        return scenario
+    if sum(i.tape is not None for i in scenario.instruments) != 1:
+        raise BadConfig(f"{path}: --tape needs one of `instruments` with a `tape`, and no more")
+    entries = [replace(i, tape=replace(i.tape, file=tape)) if i.tape else i for i in scenario.instruments]
+    return replace(scenario, instruments=entries)

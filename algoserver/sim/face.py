@@ -16,6 +16,7 @@ THR-1: over messages_per_s, D is rejected (103=99), G refused (102=99), anything
 
 import queue
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ from algoserver.sim.reports import (
     SecurityStatus,
     TradePrint,
 )
+from algoserver.sim.sources import tapes
 from algoserver.sim.stage import Stage
 from algoserver.sim.throttle import Throttle
 
@@ -309,13 +311,13 @@ class Face:
             lines.append(Line(mark=mark))
 
 
-def run(config_path: Path, state_dir: Path, port: int | None = None, epochs: ClockConfig | None = None) -> None:
-    """Serve the market of a scenario until SIGTERM or SIGINT. epochs: replaces the scenario's [clock].
+def run(config_path: Path, state_dir: Path, port: int | None = None, epochs: ClockConfig | None = None, tape: str = "") -> None:
+    """Serve the market of a scenario until SIGTERM or SIGINT. epochs: replaces the scenario's [clock]; tape: the file of its recording.
 
     Prints a line that starts with "ready" when it accepts logons. Raises BadConfig, BadSessions, BrokenTape,
     BrokenLedger, UnknownRecording.
     """
-    scenario = load(config_path)
+    scenario = load(config_path, tape)
     clock = (epochs or scenario.clock).clock(time.time_ns())
     state_dir.mkdir(parents=True, exist_ok=True)
     open_log(state_dir / "log" / "sim.jsonl")
@@ -326,6 +328,9 @@ def run(config_path: Path, state_dir: Path, port: int | None = None, epochs: Clo
     # Two runs with an empty state must not give two events one ExecID: the moment of birth tells them apart.
     ledger = Ledger(state_dir / "ledger.jsonl", new_prefix=f"{time.time_ns() // MS:x}-")
     exchange = Exchange(scenario, prefix=ledger.prefix)
+    for told in tapes(exchange):
+        print(told, file=sys.stderr, flush=True)
+        log.info("tape", told=told)
     overrides = {"SocketAcceptPort": str(port)} if port is not None else {}
     endpoint = Endpoint(DICTIONARIES / "sim.cfg", state_dir, "acceptor", inbox, overrides)
     face = Face(exchange, MarketData(exchange, scenario.book_interval_ms * MS), ledger, endpoint, clock, inbox)

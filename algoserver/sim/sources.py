@@ -1,11 +1,21 @@
 """Who moves the books of each instrument of a scenario: flow that follows a recorded day, a crowd that reacts, or a recorded tape."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from algoserver.sim.config import Scenario
 from algoserver.sim.flow import Flow
 from algoserver.sim.source import Source
 from algoserver.sim.tape import Tape
+
+if TYPE_CHECKING:
+    from algoserver.sim.exchange import Exchange
+
+
+def tapes(exchange: "Exchange") -> list[str]:
+    """What the recordings of a market hold, and what of them was mended; a line each."""
+    found = [(symbol, exchange.source(symbol)) for symbol in exchange.instruments]
+    return [f"tape {symbol}: {source.repairs.text()}" for symbol, source in found if isinstance(source, Tape)]
 
 
 def sources(config: Scenario, seed: int, given: Mapping[str, Source]) -> dict[str, Source]:

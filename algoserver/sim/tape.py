@@ -1,7 +1,7 @@
 """A recorded market drives one venue's book, and clients trade in it.
 
-The recording: lines of `<receive time ns> <json>` from Binance: trades, depth differences every 100 ms (absolute
-quantities per level) and one snapshot, joined by Binance's rule: differences up to the snapshot's lastUpdateId are
+A recording is a file of `tape_file.py`'s format, or the one that ships: lines of `<receive time ns> <json>` from Binance, trades, depth
+differences every 100 ms (absolute quantities per level) and one snapshot, joined by Binance's rule: differences up to the snapshot's lastUpdateId are
 dropped, the first one kept must contain lastUpdateId + 1, and each next one must begin where the last ended.
 
 Rule 1: time is the recorded exchange's own (T of trades, E of differences), shifted so that the first kept
@@ -15,69 +15,83 @@ Rule 4: a recorded trade fills clients' orders at better prices first, then its 
 is printed with its full quantity even if clients have taken part of what it once met. A recorded quote that
 would cross a client's order trades with it.
 Rule 5: at its end the recording begins again (`repeat`), or the market closes.
+Rule 6: with `impact`, what clients have traded moves all that is recorded after it (`overlay.py`): at most ten times a second, when the
+next recorded event comes, everything recorded moves by whole ticks, and with it the prices of what follows. Each level keeps what is left
+of it; its queue stands behind clients at its new price, and meets those that it crosses.
 """
 
 import gzip
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
-from typing import Any, NamedTuple
+from math import sqrt
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from algoserver.domain.types import Instrument, TimeInForce, px, qty
+from algoserver.domain.types import SECOND, Instrument, TimeInForce, px, qty
 from algoserver.recorded import TAPE
-from algoserver.sim.book import Book, Fill, Level, Match, Order
+from algoserver.sim.book import Book, Fill, Level, Match, Order, Screen
 from algoserver.sim.config import TapeConfig
+from algoserver.sim.overlay import STEP_NS, Overlay
 from algoserver.sim.source import FOREVER, Source
+from algoserver.sim.tape_file import BrokenTape, Diff, Event, Print, Repairs
+from algoserver.sim.tape_file import read as read_file
 
 MS = 1_000_000
 RECORDED_DECIMALS = 8
 
 
-class BrokenTape(Exception):
-    """The recording has a gap or no snapshot; the text says where."""
+class TapedBook(Book):
+    """A book that tells what its clients take of it: signed units. What they trade while they rest its tape sees itself."""
 
+    __slots__ = ("_told",)
 
-class Diff(NamedTuple):
-    """Recorded levels as (price, quantity) texts; quantity zero: the level is gone."""
+    def __init__(self, told: Callable[[int], None]):
+        super().__init__()
+        self._told = told
 
-    ms: int
-    bids: list[list[str]]
-    asks: list[list[str]]
-
-
-class Print(NamedTuple):
-    """A recorded trade. sign: +1 if the aggressor bought."""
-
-    ms: int
-    sign: int
-    px: str
-    qty: str
+    def enter(self, order: Order, tif: TimeInForce = TimeInForce.DAY, is_market: bool = False, screen: Screen | None = None) -> list[Fill]:
+        fills = super().enter(order, tif, is_market, screen)
+        if fills and order.owner is not None:
+            self._told(order.sign * sum(f.qty for f in fills if f.order.owner is None))
+        return fills
 
 
 class Tape(Source):
     """The book of one instrument at one venue, moved by recorded events."""
 
-    def __init__(self, instrument: Instrument, events: list[Diff | Print], venue: str, repeat: bool = False):
-        self.books = {venue: Book()}
+    def __init__(self, instrument: Instrument, events: list[Event], venue: str, config: TapeConfig, repairs: Repairs | None = None):
+        self._book = TapedBook(self._taken)
+        self.books: dict[str, Book] = {venue: self._book}
         self.is_open = False
+        self.repairs = repairs or Repairs()
         self._venue = venue
-        self._book = self.books[venue]
+        self._tick = instrument.tick
         self._decimals = instrument.qty_decimals
         self._events = events  # the first is the snapshot
-        self._repeat = repeat
-        self._recorded: dict[tuple[int, int], int] = {}  # by sign and price
+        self._repeat = config.repeat
+        self._recorded: dict[tuple[int, int], int] = {}  # by sign and price, as the book has it: moved
         self._origin = 0
         self._at = 0
+        self._overlay = Overlay(config, *measured(events, instrument)) if config.impact else None
+        self._moved = 0  # price units that everything recorded is moved by
+        self._moved_ts = 0
 
     @classmethod
     def recorded(cls, instrument: Instrument, config: TapeConfig, venue: str) -> "Tape":
         """The recording that a scenario names. Raises BrokenTape."""
         path = TAPE.parent / config.file
-        if path.parent != TAPE.parent or not path.is_file():
-            raise BrokenTape(f"no recording {config.file}: there is {TAPE.name}")
-        with gzip.open(path) as lines:
-            return cls(instrument, read(lines), venue, config.repeat)
+        if path.parent == TAPE.parent and path.is_file():
+            with gzip.open(path) as lines:
+                return cls(instrument, read(lines), venue, config)
+        if not Path(config.file).is_file():
+            raise BrokenTape(f"no recording {config.file}: there is {TAPE.name}, and whatever file of yours has the format")
+        try:
+            events, repairs = read_file(Path(config.file), instrument)
+            return cls(instrument, events, venue, config, repairs)
+        except (OSError, EOFError, UnicodeDecodeError) as error:
+            raise BrokenTape(f"{config.file}: {error}") from error
 
     def start(self, ts: int) -> None:
         self._origin = ts
@@ -85,7 +99,7 @@ class Tape(Source):
     def next_ts(self) -> int:
         if self._at == len(self._events):
             return FOREVER
-        return self._origin + (self._events[self._at].ms - self._events[0].ms) * MS
+        return self._origin + self._events[self._at].ts - self._events[0].ts
 
     def step(self) -> list[Match]:
         ts = self.next_ts()
@@ -94,7 +108,11 @@ class Tape(Source):
             self.is_open = True
             self._withdraw()
         self._at += 1
-        out = self._change(event) if isinstance(event, Diff) else [self._trade(event)]
+        out = self._move(ts) if self._overlay is not None and ts - self._moved_ts >= STEP_NS else []
+        out += self._change(event) if isinstance(event, Diff) else [self._trade(event)]
+        if self._overlay is not None:
+            for fill in [f for match in out for f in match.fills if f.order.owner is not None]:
+                self._overlay.remember(ts, fill.order.sign * fill.qty, is_resting=True)
         if self._at == len(self._events):
             if self._repeat:
                 self._at, self._origin = 0, ts + MS
@@ -116,7 +134,9 @@ class Tape(Source):
         grown: list[tuple[int, int, int]] = []
         for sign, levels in ((1, diff.bids), (-1, diff.asks)):
             for price_text, qty_text in levels:
-                price, recorded = px(price_text), self._units(qty_text)
+                price, recorded = px(price_text) + self._moved, self._units(qty_text)
+                if price <= 0:
+                    continue
                 was = self._recorded.get((sign, price), 0)
                 if recorded > was:
                     grown.append((sign, price, recorded - was))
@@ -155,7 +175,7 @@ class Tape(Source):
         return [Match(self._venue, sign, fills)] if fills else []
 
     def _trade(self, trade: Print) -> Match:
-        price, traded = px(trade.px), self._units(trade.qty)
+        price, traded = max(px(trade.px) + self._moved, self._tick), self._units(trade.qty)
         self._clear(-trade.sign, price, beyond=True)
         fills = self._book.take(trade.sign, traded, price)
         missing = traded - sum(f.qty for f in fills)
@@ -172,6 +192,35 @@ class Tape(Source):
         for key in [k for k in ladder.keys[-1:-51:-1] if k >= edge]:
             self._set(sign, key * sign, 0)
 
+    def _move(self, ts: int) -> list[Match]:
+        """Move what is recorded to where clients have driven the price; it trades with those that it crosses now."""
+        assert self._overlay is not None
+        self._moved_ts = ts
+        by = self._overlay.ticks(ts) * self._tick - self._moved
+        if not by:
+            return []
+        standing: list[tuple[int, int, int, int]] = []  # sign, price, recorded, left
+        for (sign, price), recorded in self._recorded.items():
+            level = self._book.side(sign).at(price)
+            standing.append((sign, price, recorded, sum(b.leaves for b in _blocks(level)) if level is not None else 0))
+        self._withdraw()
+        self._moved += by
+        out: list[Match] = []
+        # The best first, as they would have come; the side that the price leaves before the side that it comes to.
+        for sign, price, recorded, left in sorted(standing, key=lambda s: (s[0] * by > 0, -s[0] * s[1])):
+            if price + by > 0:
+                self._recorded[sign, price + by] = recorded
+                out += self._grow(sign, price + by, left) if left else []
+        return out
+
+    def _taken(self, qty: int) -> None:
+        if self._overlay is not None and qty:
+            self._overlay.remember(self._now(), qty, is_resting=False)
+
+    def _now(self) -> int:
+        """Of the last recorded event: clients trade between two of them."""
+        return self._origin + self._events[max(self._at - 1, 0)].ts - self._events[0].ts
+
     def _units(self, text: str) -> int:
         """Recorded quantity in whole units: a few recorded levels carry dust below the smallest order, which is cut."""
         dust: int = 10 ** (RECORDED_DECIMALS - self._decimals)
@@ -183,11 +232,26 @@ class Tape(Source):
             self._set(sign, price, 0)
 
 
-def read(lines: Iterable[bytes]) -> list[Diff | Print]:
+def measured(events: list[Event], instrument: Instrument) -> tuple[float, float]:
+    """Of a recording: ticks that its trades' price moves per root of a second, looked at every ten seconds, and units traded per second."""
+    prices: dict[int, int] = {}
+    volume = 0
+    for event in events:
+        if isinstance(event, Print):
+            prices[event.ts // (10 * SECOND)] = px(event.px)
+            volume += qty(event.qty, RECORDED_DECIMALS) // 10 ** (RECORDED_DECIMALS - instrument.qty_decimals)
+    seconds = (events[-1].ts - events[0].ts) / SECOND
+    if seconds <= 0 or len(prices) < 2:
+        return 0.0, 0.0
+    moves = [(t1 - t0, (p1 - p0) / instrument.tick) for (t0, p0), (t1, p1) in pairwise(prices.items())]
+    return sqrt(sum(move * move for _, move in moves) / (10 * sum(steps for steps, _ in moves))), volume / seconds
+
+
+def read(lines: Iterable[bytes]) -> list[Event]:
     """A recording's snapshot, then its trades and differences in the exchange's order. Raises BrokenTape."""
     snapshot: dict[str, Any] | None = None
     diffs: list[dict[str, Any]] = []
-    events: list[Diff | Print] = []
+    events: list[Event] = []
     for line in lines:
         message = msgspec.json.decode(line.partition(b" ")[2])
         if "lastUpdateId" in message:
@@ -197,7 +261,7 @@ def read(lines: Iterable[bytes]) -> list[Diff | Print]:
         elif message["data"].get("e") == "trade":
             trade = message["data"]
             # m: the buyer was the maker, so the aggressor sold.
-            events.append(Print(trade["T"], -1 if trade["m"] else 1, trade["p"], trade["q"]))
+            events.append(Print(trade["T"] * MS, -1 if trade["m"] else 1, trade["p"], trade["q"]))
     if snapshot is None:
         raise BrokenTape("the recording has no snapshot")
     last = snapshot["lastUpdateId"]
@@ -207,10 +271,10 @@ def read(lines: Iterable[bytes]) -> list[Diff | Print]:
     for before, after in pairwise(kept):
         if after["U"] != before["u"] + 1:
             raise BrokenTape(f"gap between differences {before['u']} and {after['U']}")
-    start = kept[0]["E"]
-    events = [e for e in events if e.ms >= start] + [Diff(d["E"], d["b"], d["a"]) for d in kept]
+    start = kept[0]["E"] * MS
+    events = [e for e in events if e.ts >= start] + [Diff(d["E"] * MS, d["b"], d["a"]) for d in kept]
     # A difference contains the trades of its own millisecond: they come first.
-    events.sort(key=lambda e: (e.ms, isinstance(e, Diff)))
+    events.sort(key=lambda e: (e.ts, isinstance(e, Diff)))
     return [Diff(start, snapshot["bids"], snapshot["asks"]), *events]
 
 

@@ -21,7 +21,7 @@ UNIT = 100_000  # 1.0 BTC
 def market(*events, repeat=False):
     """A market in BTCUSDT of these events: bids 100.00 x 5 and 99.99 x 5, asks 100.01 x 5 and 100.02 x 5 to begin with."""
     snapshot = Diff(0, [["100.00", "5"], ["99.99", "5"]], [["100.01", "5"], ["100.02", "5"]])
-    tape = Tape(BTC, [snapshot, *events, Diff(3_600_000, [], [])], "XLIT1", repeat)
+    tape = Tape(BTC, [e._replace(ts=e.ts * MS) for e in (snapshot, *events, Diff(3_600_000, [], []))], "XLIT1", TapeConfig(file="", repeat=repeat))
     entry = InstrumentConfig(symbol="BTCUSDT", tick="0.01", round_lot="1", lot="0.00001", qty_decimals=5, tape=TapeConfig(file="none"))
     exchange = Exchange(Scenario(seed=1, venues=ONE, instruments=[entry]), sources={"BTCUSDT": tape})
     exchange.advance(T0)
