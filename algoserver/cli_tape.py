@@ -67,3 +67,24 @@ def check(
     seconds = (events[-1].ts - events[0].ts) / SECOND
     print(f"{file}: {repairs.text()}")
     print(f"{seconds:.0f} s; {rate / 10**decimals:.6g} traded per second; the price moves {sigma:.3g} ticks per root of a second")
+
+
+@tape_app.command()
+def fit(
+    file: Annotated[Path | None, typer.Argument(help="A tape.")] = None,
+    volume: Annotated[Path | None, typer.Option("--volume", help="CSV of volumes, a column a day, a row a part of it.")] = None,
+    tick: Tick = "0.01",
+    decimals: Decimals = 0,
+    seconds: Annotated[int, typer.Option("--seconds", help="Market seconds of the fitted crowd to compare with; 0: none.", min=0)] = 300,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Fit the crowd that reacts to a tape, to volumes by day, or both; print its parameters as a scenario has them, and what they are worth."""
+    from algoserver.sim.calibrate import report
+    from algoserver.sim.tape_file import BrokenTape
+
+    try:
+        if file is None and volume is None:
+            raise ValueError("give a tape, or --volume, or both")
+        print(report(file, volume, tick, decimals, seconds, json))
+    except (BrokenTape, ValueError, OSError, EOFError) as error:
+        refuse(str(error))

@@ -5,6 +5,7 @@ Rule 2: each market day follows the same recorded day.
 """
 
 import csv
+from pathlib import Path
 
 from algoserver.recorded import VOLUME_DIR
 
@@ -14,8 +15,11 @@ class UnknownRecording(Exception):
 
 
 def recorded_bins(symbol: str, day: str) -> list[int]:
-    """Shares traded in each bin of `day` ("2019-06-28"), session order, rounded to whole shares; "" is the mean of all days."""
-    path = VOLUME_DIR / f"{symbol}_15min_volume_2019H1.csv"
+    """Shares traded in each bin of `day` ("2019-06-28"), session order, rounded to whole shares; "" is the mean of all days.
+
+    symbol: of a recording that ships, or the path of a file like it: a column a day, a row a bin.
+    """
+    path = Path(symbol) if symbol.endswith(".csv") else VOLUME_DIR / f"{symbol}_15min_volume_2019H1.csv"
     if not path.is_file():
         raise UnknownRecording(f"no recorded volume for {symbol}")
     header, *rows = csv.reader(path.read_text().splitlines())
