@@ -2,7 +2,8 @@
 
 Rule 1: a seed's journal and result are the same bytes on every run, however many processes there are.
 Rule 2: what a seed came to is written last and at once (`result.json`): a study that was stopped goes on where it was.
-Rule 3: results of another configuration are not mixed: the directory remembers what its study was.
+Rule 3: on a cluster (`--dask`) a worker needs none of our files: a seed's journal and result come back with it, and are written here.
+Rule 4: results of another configuration are not mixed: the directory remembers what its study was.
 
 Layout of the directory: `study.json` (hash of all configuration), `seed-000007/journal/`, `seed-000007/result.json`, `results.csv`.
 """
@@ -12,9 +13,11 @@ import hashlib
 import os
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from math import sqrt
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,6 +26,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from algoserver.backtest import Backtest
+from algoserver.cluster import ClusterFailed, spread
 from algoserver.config import load as load_server
 from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.params import BY_NAME, USES, parse
@@ -37,7 +41,10 @@ from algoserver.sim.sources import tapes
 from algoserver.sim.tape_file import BrokenTape
 from algoserver.sim.volume import UnknownRecording
 
-REFUSALS = (BadConfig, BrokenTape, UnknownRecording, ValueError, OSError)  # what `play` says of a study that can't be run
+REFUSALS = (BadConfig, ClusterFailed, BrokenTape, UnknownRecording, ValueError, OSError)  # what `play` says of a study that can't be run
+
+
+RESULT = "result.json"
 
 
 class ParentConfig(Entry, frozen=True):
@@ -147,8 +154,11 @@ def load(path: Path, tape: str = "") -> Study:
     return Study(config, setup, scenario, hashlib.sha256(text).hexdigest())
 
 
-def play(config: Path, seeds: str, jobs: int, out: Path, is_json: bool, tape: str = "") -> None:
-    """The command: run, tell on stderr how far it is, print what it came to. seeds: "A:B"; jobs 0: one for each processor; tape: see load."""
+def play(config: Path, seeds: str, jobs: int, out: Path, is_json: bool, tape: str = "", dask: str = "") -> None:
+    """The command: run, tell on stderr how far it is, print what it came to. seeds: "A:B"; jobs 0: one for each processor; tape: see load.
+
+    dask: address of a scheduler whose workers do it instead of processes here.
+    """
     first, _, last = seeds.partition(":")
     if not (first.isascii() and first.isdecimal() and last.isascii() and last.isdecimal() and int(first) < int(last)):
         raise ValueError(f"--seeds {seeds} is not A:B with A below B")
@@ -162,18 +172,18 @@ def play(config: Path, seeds: str, jobs: int, out: Path, is_json: bool, tape: st
     if any(i.tape for i in study.scenario.instruments):
         for told in tapes(Exchange(study.scenario)):
             print(told, file=sys.stderr, flush=True)
-    outcomes = run(study, range(int(first), int(last)), out, jobs or os.cpu_count() or 1, tell)
+    outcomes = run(study, range(int(first), int(last)), out, jobs or os.cpu_count() or 1, tell, dask)
     print(*summary(outcomes), f"results {out / 'results.csv'}", sep="\n")
     if is_json:
         print(msgspec.json.encode({"outcomes": outcomes}).decode())
 
 
-def run(study: Study, seeds: range, out: Path, jobs: int, tell: Callable[[int, list[Outcome], int], None]) -> list[Outcome]:
+def run(study: Study, seeds: range, out: Path, jobs: int, tell: Callable[[int, list[Outcome], int], None], dask: str = "") -> list[Outcome]:
     """Run every seed that `out` does not have yet, and write `results.csv`. tell: each seed as it is done, and how many are left."""
     _claim(study, out)
     done = {seed: outcomes for seed in seeds if (outcomes := _result(out, seed)) is not None}
     missing = [seed for seed in seeds if seed not in done]
-    for left, (seed, outcomes) in zip(range(len(missing) - 1, -1, -1), _each(study, missing, out, jobs), strict=True):
+    for left, (seed, outcomes) in zip(range(len(missing) - 1, -1, -1), _each(study, missing, out, jobs, dask), strict=True):
         done[seed] = outcomes
         tell(seed, outcomes, left)
     found = [outcome for seed in sorted(done) for outcome in done[seed]]
@@ -184,8 +194,13 @@ def run(study: Study, seeds: range, out: Path, jobs: int, tell: Callable[[int, l
     return found
 
 
-def _each(study: Study, seeds: list[int], out: Path, jobs: int) -> Iterator[tuple[int, list[Outcome]]]:
+def _each(study: Study, seeds: list[int], out: Path, jobs: int, dask: str) -> Iterator[tuple[int, list[Outcome]]]:
     """Seeds as they are done."""
+    if dask and seeds:
+        for seed, (outcomes, files) in spread(dask, partial(_away, study), seeds):
+            _keep(out, seed, files)
+            yield seed, outcomes
+        return
     if jobs == 1:
         yield from ((seed, one(study, seed, out)) for seed in seeds)
         return
@@ -219,8 +234,29 @@ def one(study: Study, seed: int, out: Path) -> list[Outcome]:
     outcomes = [_outcome(bt, seed, parent, arrivals[parent.cl_ord_id], digest.hexdigest()) for parent in config.parents]
     written = folder / "result.tmp"
     written.write_bytes(msgspec.json.encode(outcomes) + b"\n")
-    written.replace(folder / "result.json")
+    written.replace(folder / RESULT)
     return outcomes
+
+
+def _away(study: Study, seed: int) -> tuple[list[Outcome], dict[str, bytes]]:
+    """Run one seed where nothing of ours is: what it came to, and its files."""
+    with tempfile.TemporaryDirectory(prefix="algoserver-study-") as name:
+        outcomes = one(study, seed, Path(name))
+        folder = _folder(Path(name), seed)
+        return outcomes, {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def _keep(out: Path, seed: int, files: dict[str, bytes]) -> None:
+    """Write a seed's files, the result last."""
+    folder = _folder(out, seed)
+    if folder.exists():
+        shutil.rmtree(folder)
+    for name, content in sorted(files.items(), key=lambda item: item[0] == RESULT):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        written = path.with_suffix(".tmp")
+        written.write_bytes(content)
+        written.replace(path)
 
 
 def summary(outcomes: list[Outcome]) -> Iterator[str]:
@@ -259,7 +295,7 @@ def _folder(out: Path, seed: int) -> Path:
 
 
 def _result(out: Path, seed: int) -> list[Outcome] | None:
-    path = _folder(out, seed) / "result.json"
+    path = _folder(out, seed) / RESULT
     return msgspec.json.decode(path.read_bytes(), type=list[Outcome]) if path.exists() else None
 
 

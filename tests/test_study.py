@@ -1,8 +1,11 @@
 """`algoserver backtest`: the same bytes on every run, a study that goes on where it was stopped, and mistakes that are named."""
 
 import json
+import os
 import subprocess
 import sys
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -67,6 +70,59 @@ def test_a_study_runs_on_a_recording_and_knows_it_by_its_content(tmp_path):
     done = CliRunner().invoke(app, command)
     assert (done.exit_code, "another configuration" in done.output) == (2, True)
     assert CliRunner().invoke(app, ["backtest", "--tape", str(tape), "--out", str(tmp_path / "x")]).exit_code == 2
+
+
+def test_a_cluster_whose_worker_is_killed_loses_no_seed_and_runs_none_twice(tmp_path):
+    """Five seeds on two workers; one is killed -9 while it works. Each seed is told once, and its files are those that are made here."""
+    pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
+    config, out, at = written(tmp_path, "14:03:30", "14:00:30"), tmp_path / "out", tmp_path / "scheduler.json"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    dask = [sys.executable, "-m", "dask"]
+    worker = [*dask, "worker", "--scheduler-file", str(at), "--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(tmp_path)]
+    scheduler = [*dask, "scheduler", "--scheduler-file", str(at), "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path, "env": environment}
+    with ExitStack() as running:
+
+        def start(command, **more):
+            process = subprocess.Popen(command, **{**quiet, **more})
+            running.callback(process.wait, 30)
+            running.callback(process.kill)
+            return process
+
+        start(scheduler)
+        doomed, _ = start(worker), start(worker)
+        address = awaited(at, workers=2)
+        command = f"-m algoserver backtest --config {config} --seeds 1:6 --dask {address} --out {out}"
+        study = start([sys.executable, *command.split()], stderr=subprocess.PIPE, cwd=ROOT, text=True)
+        first = study.stderr.readline()
+        doomed.kill()
+        told = [first, *study.stderr]
+        assert study.wait(240) == 0, told
+    seeds = [line.split(":")[0] for line in told if line.startswith("seed ")]
+    assert sorted(seeds) == [f"seed {n}" for n in range(1, 6)]
+    assert len((out / "results.csv").read_text().splitlines()) == 6
+    one(load(config), 4, tmp_path / "here")
+    assert files(tmp_path / "here") == {k: v for k, v in files(out).items() if k.startswith("seed-000004")}
+
+
+def awaited(at: Path, workers: int) -> str:
+    """The address of a scheduler that has so many workers."""
+    from distributed import Client
+
+    deadline = time.monotonic() + 60
+    while not at.exists():
+        assert time.monotonic() < deadline, "no scheduler"
+        time.sleep(0.05)
+    with Client(scheduler_file=str(at), timeout=60, set_as_default=False) as client:
+        client.wait_for_workers(workers, timeout=60)
+        return client.scheduler.address
+
+
+def test_a_cluster_that_is_not_there_is_said(tmp_path, monkeypatch):
+    config = written(tmp_path)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    done = CliRunner().invoke(app, ["backtest", "--config", str(config), "--dask", "tcp://127.0.0.1:1", "--out", str(tmp_path / "out")])
+    assert (done.exit_code, "extra `cluster`" in done.output) == (2, True)
 
 
 def files(out: Path) -> dict[str, bytes]:
