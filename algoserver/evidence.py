@@ -18,8 +18,9 @@ from algoserver.domain.controls import CONTROLS, LEVELS
 from algoserver.domain.events import Commanded
 from algoserver.domain.types import utc_text
 from algoserver.journal import NO_OUTPUTS, JournalCorrupt, read
-from algoserver.manifest import PACKAGE, POLICY, measure, parts, source_hash
+from algoserver.manifest import POLICY, measure, parts
 from algoserver.recovery import Diverged, replay
+from algoserver.source import PACKAGE, source_hash
 
 PASSED, FAILED, NOT_RUN, SKIPPED = "passed", "FAILED", "not run", "skipped"
 DRILLS = ("kill", "venue-down", "runaway", "stale-data", "restart", "stress")

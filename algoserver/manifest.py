@@ -7,7 +7,6 @@ Rule 3: its policy is that of a journal's first start. What persons apply later 
 (core/proposals), which outlives a change of the file: a manifest can neither bring back nor forbid what two persons have decided.
 """
 
-import hashlib
 import os
 import platform
 import re
@@ -22,8 +21,8 @@ from algoserver.policies import digest_of
 from algoserver.profiles import dialect_files
 from algoserver.recorded import VOLUME_DIR
 from algoserver.settings import BadConfig
+from algoserver.source import PACKAGE, source_hash
 
-PACKAGE = Path(__file__).resolve().parent
 DECIDING = ("quickfix", "msgspec", "numpy", "lightgbm")
 DICTIONARY = re.compile(r"^(?:Transport|App)?DataDictionary\s*=\s*(.+?)\s*$", re.MULTILINE)
 POLICY = "policy"
@@ -88,14 +87,6 @@ def measure(config: Config, facts: Facts) -> None:
         for name in dict.fromkeys((*approved[part], *found[part]))
     )
     facts.policy = config.setup.policy_digest, next(iter(approved[POLICY].values())), ""
-
-
-def source_hash(package: Path) -> str:
-    """sha256 over a package's own source, file by file in the order of their names."""
-    total = hashlib.sha256()
-    for path in sorted(package.rglob("*.py"), key=lambda p: p.relative_to(package).as_posix()):
-        total.update(f"{path.relative_to(package).as_posix()} {_sha256(path)}\n".encode())
-    return total.hexdigest()
 
 
 def _files(config: Config) -> list[Path]:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from _pytest.junitxml import xml_key
 
-from algoserver.manifest import PACKAGE, source_hash
 from algoserver.operators import Operators
+from algoserver.source import PACKAGE, source_hash
 from tests.desk import PERSONS, Firm, Street
 
 

@@ -13,7 +13,7 @@ from algoserver.cli import app
 from algoserver.domain.controls import CONTROLS
 from algoserver.drills.faults import DRILLS
 from algoserver.drills.report import Report
-from algoserver.manifest import PACKAGE, source_hash
+from algoserver.source import PACKAGE, source_hash
 from tests.test_export import eventful, journaled
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from algoserver.domain.types import utc_text
-from algoserver.manifest import PACKAGE, source_hash
+from algoserver.source import PACKAGE, source_hash
 
 
 class Finding(msgspec.Struct, frozen=True):

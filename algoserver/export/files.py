@@ -23,7 +23,7 @@ from algoserver.export.rows import Tracer
 from algoserver.export.texts import Row, steps
 from algoserver.health import is_in_use
 from algoserver.journal import JournalCorrupt, Record, read
-from algoserver.manifest import PACKAGE, source_hash
+from algoserver.source import PACKAGE, source_hash
 
 FORMAT = 1
 SUMMARY = "export.json"

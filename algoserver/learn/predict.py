@@ -123,7 +123,7 @@ class HybridModel:
         manifest, files = load_model(model_dir)
         if manifest.kind != VOLUME_KIND:
             raise ValueError(f"{model_dir}: model of kind {manifest.kind!r}; {VOLUME_KIND!r} is needed")
-        if manifest.feature_names != ROW_NAMES or set(files) != {FILTER_FILE, *(f"{head}.txt" for head in HEADS)}:
+        if manifest.feature_names != ROW_NAMES or not set(files) >= {FILTER_FILE, *(f"{head}.txt" for head in HEADS)}:
             raise ValueError(f"{model_dir}: trained by {manifest.code_version} on features that this version does not have; train again")
         boosters = {head: lightgbm.Booster(model_str=files[f"{head}.txt"]) for head in HEADS}
         stored = msgspec.json.decode(files[FILTER_FILE], type=Stored)

@@ -4,9 +4,10 @@ Rule 1: same data and code, same model: the version is the sha256 of its files, 
 Rule 2: what is reported was measured out of sample, and the bands are calibrated on the same forecasts; what is saved then learns from every day
 through the last.
 Rule 3: too few days are refused before anything is written: whatever is configured stays in force.
+Rule 4: a model is written with its card. The registry's champion is its parent; nothing is promoted here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -14,24 +15,30 @@ import msgspec
 
 from algoserver import __version__
 from algoserver.learn.bands import Calibration
+from algoserver.learn.card import CARD, render
 from algoserver.learn.hybrid import HEADS, PARAMS, THIN, TREES, Hybrid, fit_hybrid
 from algoserver.learn.kalman import LevelParams, begun, filtered, pooled
 from algoserver.learn.predict import FILTER_FILE, Stored, StoredLevel
+from algoserver.learn.registry import CHAMPION, Registry
 from algoserver.learn.rows import ROW_NAMES
-from algoserver.learn.scores import Tally, metrics, tally
+from algoserver.learn.scores import HORIZONS, Tally, metrics, tally
 from algoserver.learn.splits import mended
 from algoserver.learn.store import VOLUME_KIND, Manifest, model_version, save_model
 from algoserver.learn.volumes import Volumes, read_volumes, volumes_sha256
 from algoserver.learn.walk import SCORED_DAYS, Walk, fit_levels, known_days, known_logs
+from algoserver.source import LEARN, source_hash
 
 # With the scored days a rolling month and a half, which is what the bands keep.
 WARM_DAYS = 8
 
 
-def train_volume(data_dir: Path, out_dir: Path, through: str | None = None, created_at: str = "", scored_days: int = SCORED_DAYS) -> Manifest:
+def train_volume(
+    data_dir: Path, out_dir: Path, through: str | None = None, created_at: str = "", scored_days: int = SCORED_DAYS,
+    told: Callable[[str], None] = lambda _text: None,
+) -> Manifest:  # fmt: skip
     """Train on the volumes in `data_dir` and save to `out_dir / manifest.name`. Return the manifest in the store.
 
-    through: last day to learn from, YYYY-MM-DD, inclusive; default: all days.
+    through: last day to learn from, YYYY-MM-DD, inclusive; default: all days. told: hears how far it is.
     created_at: written to the manifest as given. scored_days: on which it is measured and its bands are calibrated; each 8 cost a fit.
     0: neither, in a third of the time, for who needs a curve alone.
     """
@@ -47,11 +54,12 @@ def train_volume(data_dir: Path, out_dir: Path, through: str | None = None, crea
     found: dict[str, dict[str, float]] = {}
     if scored_days:
         try:
-            walk = Walk(volumes, scored_days, has_trees=False, warm_days_max=WARM_DAYS)
+            walk = Walk(volumes, scored_days, has_trees=False, warm_days_max=WARM_DAYS, told=told)
             tallies = tally(walk.run())
             found = metrics(tallies)
         except ValueError as error:
             raise ValueError(f"{error}; no model was written, what is configured stays in force") from error
+    told("fit on all days")
     hybrid, levels = fit_all(volumes, walk.levels if walk else {})
     files = {f"{head}.txt": hybrid.boosters[head].model_to_string() for head in HEADS}
     files[FILTER_FILE] = _stored(walk.calibrations if walk else {}, hybrid, levels)
@@ -69,10 +77,26 @@ def train_volume(data_dir: Path, out_dir: Path, through: str | None = None, crea
         trained_through=max(one.dates[-1] for one in volumes if one.dates).isoformat(),
         metrics={f"{figure}_{model}": value for model, figures in found.items() for figure, value in figures.items()}
         | {"scored_days": float(scored_days)},
-        curve_error_by_date=_curve_errors(tallies),
+        errors_by_date=_errors_by_date(tallies),
         created_at=created_at,
+        code_sha256=source_hash(LEARN),
+        data={one.symbol: _days(one) for one in volumes},
+        parent=champion.name if (champion := Registry(out_dir).pointed(CHAMPION)) else "",
     )
-    return save_model(out_dir, manifest, files)
+    seasons = {symbol: level.phi.tolist() for symbol, level in sorted(levels.items())}
+    return save_model(out_dir, manifest, {**files, CARD: render(manifest, volumes[0].bin_starts, seasons, gains(hybrid))})
+
+
+def gains(hybrid: Hybrid) -> dict[str, float]:
+    """What each feature has brought to the trees of `point`: its share of all gain, the greatest first."""
+    found = hybrid.boosters["point"].feature_importance("gain")
+    total = float(found.sum()) or 1.0
+    by_name = {name: float(gain) / total for name, gain in zip(ROW_NAMES, found, strict=True)}
+    return dict(sorted(by_name.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _days(one: Volumes) -> str:
+    return f"{one.dates[0]} to {one.dates[-1]}, {len(one.dates)} days" if one.dates else "no days"
 
 
 def fit_all(volumes: Sequence[Volumes], before: dict[str, LevelParams]) -> tuple[Hybrid, dict[str, LevelParams]]:
@@ -100,9 +124,13 @@ def _stored(calibrations: dict[str, Calibration], hybrid: Hybrid, levels: dict[s
     return msgspec.json.format(msgspec.json.encode(stored), indent=1).decode() + "\n"
 
 
-def _curve_errors(tallies: dict[str, Tally]) -> dict[str, dict[str, float]]:
+def _errors_by_date(tallies: dict[str, Tally]) -> dict[str, dict[str, float]]:
+    """Of every scored day what `metrics` is the mean of, percent."""
     found: dict[str, dict[str, float]] = {}
     for name, of in tallies.items():
-        for day, errors in of.curve_by_day.items():
-            found.setdefault(day.isoformat(), {})[name] = sum(errors) / len(errors)
+        days = {**{f"mape_{h}": of.ape_by_day[h] for h in HORIZONS}, "curve_error": of.curve_by_day}
+        for figure, by_day in days.items():
+            scale = 1 if figure == "curve_error" else 100
+            for day, errors in by_day.items():
+                found.setdefault(day.isoformat(), {})[f"{figure}_{name}"] = scale * sum(errors) / len(errors)
     return dict(sorted(found.items()))

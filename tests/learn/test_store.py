@@ -32,7 +32,7 @@ def manifest_of(files: dict[str, str] = FILES, created_at: str = "") -> Manifest
         symbols=("AAPL",),
         trained_through="2019-06-28",
         metrics={"mape_model": 37.5},
-        curve_error_by_date={"2019-06-28": {"model": 28.5}},
+        errors_by_date={"2019-06-28": {"curve_error_model": 28.5}},
         created_at=created_at,
     )
 
@@ -41,7 +41,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path):
     manifest = save_model(tmp_path / "new" / "store", manifest_of(), FILES)
     model_dir = tmp_path / "new" / "store" / manifest.name
 
-    assert manifest == manifest_of()
+    assert msgspec.structs.replace(manifest, files={}, seal="") == manifest_of()
     assert manifest.name == f"volume-{manifest.model_sha256[:12]}"
     assert load_model(model_dir) == (manifest, FILES)
     assert sorted(path.name for path in model_dir.iterdir()) == ["filter.json", "manifest.json", "p10.txt"]
@@ -69,7 +69,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store, "_write", full)
+    monkeypatch.setattr(store, "write_flushed", full)
 
     with pytest.raises(OSError, match="No space left"):
         save_model(tmp_path, manifest_of(), FILES)
@@ -78,14 +78,14 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
 
 def test_of_two_writers_of_the_same_bytes_the_first_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The second finds no model, writes its draft, and loses the rename."""
-    flush = store._flush_dir
+    flush = store.flush_dir
 
     def other_wins(path: Path) -> None:
         flush(path)
-        monkeypatch.setattr(store, "_flush_dir", flush)
+        monkeypatch.setattr(store, "flush_dir", flush)
         save_model(tmp_path, manifest_of(created_at="first"), FILES)
 
-    monkeypatch.setattr(store, "_flush_dir", other_wins)
+    monkeypatch.setattr(store, "flush_dir", other_wins)
 
     assert save_model(tmp_path, manifest_of(created_at="second"), FILES).created_at == "first"
     assert [path.name for path in tmp_path.iterdir()] == [manifest_of().name]
@@ -104,20 +104,33 @@ def model_dir(tmp_path: Path) -> Path:
 def test_a_changed_model_is_refused(model_dir: Path):
     (model_dir / "p10.txt").write_text(TEXT.replace("1", "2"))
 
-    with pytest.raises(
-        ModelDamaged, match=r"its files \(filter\.json, p10\.txt\) have sha256 .* changed after training: restore them or train again"
-    ):
+    with pytest.raises(ModelDamaged, match=r"p10\.txt was changed after training: its sha256 is .*\.\.\.; restore it or train again"):
         load_model(model_dir)
+
+
+def test_one_changed_byte_is_refused_wherever_it_is(tmp_path: Path):
+    """Of each file, its card and its manifest included, each byte in turn is another one: the refusal names the file."""
+    with_card = FILES | {"card.html": "<p>a card</p>"}
+    model_dir = tmp_path / save_model(tmp_path, manifest_of(with_card), with_card).name
+    assert model_dir.name == manifest_of().name, "a card is not of a model's bytes"
+    for path in sorted(model_dir.iterdir()):
+        data = path.read_bytes()
+        for place in range(len(data)):
+            path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+            with pytest.raises(ModelDamaged, match=path.name.replace(".", r"\.")):
+                load_model(model_dir)
+        path.write_bytes(data)
+    assert load_model(model_dir)[1] == with_card
 
 
 def test_a_file_more_or_less_is_refused(model_dir: Path):
     (model_dir / "p90.txt").write_text(TEXT)
-    with pytest.raises(ModelDamaged, match="changed after training"):
+    with pytest.raises(ModelDamaged, match=r"p90\.txt is none of its files"):
         load_model(model_dir)
     (model_dir / "p90.txt").unlink()
     load_model(model_dir)
     (model_dir / "filter.json").unlink()
-    with pytest.raises(ModelDamaged, match="changed after training"):
+    with pytest.raises(ModelDamaged, match=r"filter\.json is missing"):
         load_model(model_dir)
 
 

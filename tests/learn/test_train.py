@@ -10,12 +10,15 @@ import pytest
 
 from algoserver import __version__
 from algoserver.learn.bands import Stretch
+from algoserver.learn.card import FEW, FIGURES, NOT_FOR
 from algoserver.learn.predict import HybridModel
 from algoserver.learn.rows import ROW_NAMES
-from algoserver.learn.store import Manifest, read_manifest
+from algoserver.learn.store import Manifest, load_model, read_manifest
 from algoserver.learn.train import train_volume
 from algoserver.learn.volumes import Volumes, volumes_sha256
 from algoserver.recorded import VOLUME_DIR
+from algoserver.source import LEARN, source_hash
+from tests.learn.test_card import text_of
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +42,29 @@ def test_the_manifest_says_what_the_model_is(trained: tuple[Path, Manifest], rec
     assert manifest.trained_through == "2019-06-28"
     assert manifest.created_at == "2019-06-29T00:00:00Z"
     assert manifest.params["num_threads"] == 1
-    assert sorted(path.name for path in model_dir.iterdir()) == ["filter.json", "manifest.json", "p10.txt", "p50.txt", "p90.txt", "point.txt"]
-    assert list(manifest.curve_error_by_date)[-1] == "2019-06-28"
+    assert sorted(path.name for path in model_dir.iterdir()) == list(FILES)
+    assert list(manifest.errors_by_date)[-1] == "2019-06-28"
+    assert len(manifest.errors_by_date) == 24
+    assert manifest.data["GE"] == "2019-01-02 to 2019-06-28, 124 days"
+    assert manifest.code_sha256 == source_hash(LEARN)
+    assert (manifest.parent, manifest.params["seed"]) == ("", 7)
+
+
+FILES = ("card.html", "filter.json", "manifest.json", "p10.txt", "p50.txt", "p90.txt", "point.txt")
+
+
+def test_the_card_shows_what_the_manifest_says_and_needs_nothing_else(trained: tuple[Path, Manifest]):
+    """Well-formed, every figure of the hybrid on it, four pictures, nothing from anywhere else."""
+    m = trained[1]
+    page = load_model(trained[0])[1]["card.html"]
+    text = text_of(page)
+    for said in (m.name, m.trained_through, m.data_sha256, m.code_sha256, "AAPL, ADBE, GE", "seed 7", "none: there was no champion", *NOT_FOR):
+        assert said in text
+    for figure, title in FIGURES:
+        assert title in text
+        assert f"{m.metrics[f'{figure}_hybrid']:.1f}" in text
+    assert (page.count("<svg"), FEW in text) == (4, False)
+    assert not any(word in page for word in ("<script", "href=", "src=", "url(", "@import"))
 
 
 # MAPE and curve error in percent of what needs no fit, so they are arithmetic on the data: AAPL, ADBE, GE, 26 bins, the last 24 days.
@@ -107,7 +131,7 @@ def test_without_scored_days_it_learns_the_same_and_says_nothing_of_its_worth(tm
     model = HybridModel.load(tmp_path / manifest.name)
 
     assert manifest.metrics == {"scored_days": 0.0}
-    assert manifest.curve_error_by_date == {}
+    assert manifest.errors_by_date == {}
     assert {stretch for of in model.stretches.values() for stretch in of.values()} == {Stretch()}
     with pytest.raises(ValueError, match="no day to learn from"):
         train_volume(VOLUME_DIR, tmp_path, through=recorded[0].dates[19].isoformat(), scored_days=0)

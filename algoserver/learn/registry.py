@@ -1,0 +1,118 @@
+"""A directory of models (store.py), and which of them is meant: the pointers `champion` and `challenger`, one file for each kind of model.
+
+Rule 1: a pointer is replaced as a whole (os.replace, flushed): whoever reads it has the old one or the new one, after any crash.
+Rule 2: a pointer keeps who pointed where, when and why, the last is what it points at. It knows its model by the manifest's seal, so the model
+behind a name can't be another one unseen.
+Rule 3: what is asked for is found by one model or refused: a role, a name, or the beginning of a version.
+"""
+
+import os
+import threading
+from pathlib import Path
+
+import msgspec
+
+from algoserver.learn.store import VOLUME_KIND, Manifest, ModelDamaged, flush_dir, load_model, read_manifest, write_flushed
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+ROLES = (CHAMPION, CHALLENGER)
+
+
+class Pointed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Once a pointer was set. name: of the model, seal: of its manifest. text: how the model was judged then."""
+
+    name: str
+    seal: str
+    since: str
+    by: str
+    reason: str
+    text: str = ""
+
+
+class Unknown(ValueError):
+    """No model, or more than one, is what was asked for."""
+
+
+class Registry:
+    """The models of one directory, which need not be there yet. kind: of the models that the pointers are for."""
+
+    def __init__(self, folder: Path, kind: str = VOLUME_KIND) -> None:
+        self.folder = folder
+        self.kind = kind
+
+    def names(self) -> list[str]:
+        """Every model of the kind, sorted by name."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(p.name for p in self.folder.iterdir() if p.is_dir() and p.name.startswith(f"{self.kind}-"))
+
+    def find(self, wanted: str) -> str:
+        """The name of what is asked for: a role, a name, or the beginning of a version. Raises Unknown, ModelDamaged."""
+        if wanted in ROLES:
+            pointed = self.pointed(wanted)
+            if pointed is None:
+                raise Unknown(f"{self.folder}: there is no {wanted}; `algoctl model promote` makes one" if wanted == CHAMPION else
+                              f"{self.folder}: there is no {wanted}; `algoctl model train` makes one")  # fmt: skip
+            return pointed.name
+        begin = wanted if wanted.startswith(f"{self.kind}-") else f"{self.kind}-{wanted}"
+        found = [name for name in self.names() if name.startswith(begin)] if wanted else []
+        if begin in found:
+            return begin
+        if len(found) != 1:
+            there = ", ".join(found or self.names()) or "none"
+            raise Unknown(f"{self.folder}: {'several models begin' if found else 'no model begins'} with {wanted[:64]!r}; there are {there}")
+        return found[0]
+
+    def load(self, wanted: str) -> tuple[Manifest, dict[str, str]]:
+        """Manifest and files of what is asked for, checked to the byte. Raises Unknown, ModelDamaged."""
+        manifest, files = load_model(self.folder / self.find(wanted))
+        self._check(wanted, manifest)
+        return manifest, files
+
+    def manifest(self, wanted: str) -> Manifest:
+        """The manifest alone. Raises Unknown, ModelDamaged."""
+        manifest = read_manifest(self.folder / self.find(wanted))
+        self._check(wanted, manifest)
+        return manifest
+
+    def history(self, role: str) -> list[Pointed]:
+        """Where a pointer has pointed, oldest first; [] if it never was set. Raises ModelDamaged."""
+        path = self._path(role)
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=list[Pointed])
+        except FileNotFoundError:
+            return []
+        except (OSError, msgspec.DecodeError) as error:
+            raise ModelDamaged(f"{path}: can't be read ({error}); restore it, or take it away and promote a model") from error
+
+    def pointed(self, role: str) -> Pointed | None:
+        """Where a pointer points now."""
+        history = self.history(role)
+        return history[-1] if history else None
+
+    def point(self, role: str, wanted: str, since: str, by: str, reason: str, text: str = "") -> Pointed:
+        """Set a pointer, durably. The model is checked first. since: as the caller gives it. Raises Unknown, ModelDamaged, OSError."""
+        assert role in ROLES
+        manifest, _ = self.load(wanted)
+        now = Pointed(name=manifest.name, seal=manifest.seal, since=since, by=by, reason=reason, text=text)
+        path = self._path(role)
+        draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+        try:
+            write_flushed(draft, msgspec.json.format(msgspec.json.encode([*self.history(role), now]), indent=2) + b"\n")
+            os.replace(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+        flush_dir(self.folder)
+        return now
+
+    def roles_of(self, name: str) -> list[str]:
+        """Which pointers point at a model."""
+        return [role for role in ROLES if (pointed := self.pointed(role)) is not None and pointed.name == name]
+
+    def _check(self, wanted: str, manifest: Manifest) -> None:
+        pointed = self.pointed(wanted) if wanted in ROLES else None
+        if pointed is not None and pointed.seal != manifest.seal:
+            raise ModelDamaged(f"{self.folder}: {manifest.name} is not the model that {pointed.by} made {wanted}: its manifest is another one")
+
+    def _path(self, role: str) -> Path:
+        return self.folder / f"{role}-{self.kind}.json"
