@@ -15,7 +15,7 @@ from algoserver.clock import Clock
 from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.policy import AlgoDefaults, InstrumentSetup, Permits, RiskPolicy, SessionHours, Venue
 from algoserver.domain.types import DAY, PPM_ONE, SECOND, Instrument, ppm, px, qty
-from algoserver.learn.volumes import read_volumes
+from algoserver.learn.volumes import HISTORY_DAYS, read_volumes
 from algoserver.metrics import MetricsConfig
 from algoserver.policies import digest_of, load_policy
 from algoserver.profiles import DropCopyConfig, ProfileConfig, dialect_files, drop_copies, profiles
@@ -23,8 +23,6 @@ from algoserver.recorded import VOLUME_DIR
 from algoserver.settings import BadConfig, ClockConfig, Entry, HoursConfig, read, time_of_day
 from algoserver.webhook import AlertsConfig
 
-HISTORY_DAYS = 60
-"""Recorded days that travel with an instrument: what the volume model looks back on."""
 PORT_MAX = 65_535
 
 

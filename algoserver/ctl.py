@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from algoserver import ctl_doctor, ctl_drill
 from algoserver.ctl_alert import alert_app
+from algoserver.ctl_model import model_app
 from algoserver.ctl_people import approval_app, audit_app
 from algoserver.ctl_policy import policy_app
 from algoserver.ctl_risk import risk_app
@@ -56,6 +57,7 @@ app.add_typer(approval_app, name="approval")
 app.add_typer(audit_app, name="audit")
 app.add_typer(alert_app, name="alert")
 app.add_typer(sim_app, name="sim")
+app.add_typer(model_app, name="model")
 
 
 @app.callback()

@@ -151,6 +151,22 @@ class HybridModel:
         known = known_day(filtered(self._params(asked, logs, traded), logs), logs, len(history), asked.day)
         return self._ready("hybrid", self.version, "", asked, known.rows.now, known.rows.target, forecast_rows(self.hybrid, _now(known.rows, asked)))
 
+    def whole_day(self, asked: Asked) -> tuple[NDArray[np.int64], NDArray[np.int64], Heads]:
+        """Log volumes that forecast() says before a day and at each of its bins: now, target, heads by row. asked.today: all of the day.
+
+        ValueError: fewer recorded days than the hybrid needs.
+        """
+        history, today = whole_units(asked.history), np.array([asked.today], dtype=np.float64)
+        past = mended(known_logs(Volumes(asked.symbol, asked.dates, (), history)), len(history))
+        traded = int((~np.isnan(past)).any(axis=1).sum())
+        if traded < BASE_DAYS:
+            raise ValueError(f"history of {traded} days; the hybrid needs {BASE_DAYS}")
+        logs = np.vstack([past, known_logs(Volumes(asked.symbol, (asked.day,), (), today))])
+        rows = known_day(filtered(self._params(asked, logs, traded), logs), logs, len(history), asked.day).rows
+        of = self.stretches["hybrid"]
+        heads = stretch_heads(forecast_rows(self.hybrid, rows), horizon(rows.now, rows.target), of.get(asked.symbol, of[""]))
+        return rows.now, rows.target, heads
+
     def _kalman(self, asked: Asked, logs: NDArray[np.float64], traded: int, why: str) -> Forecast:
         """By the filter alone; a symbol without days has the others' season, at a level that only its own bins can tell."""
         if not asked.dates:

@@ -10,7 +10,7 @@ before the day (`curve`) or, bin after bin, from what was forecast then of the r
 in basis points between the day's VWAP and the price of buying along the planned shares, where the folder has prices.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -62,7 +62,7 @@ def metrics(tallies: Mapping[str, Tally]) -> dict[str, dict[str, float]]:
     if not tallies:
         raise ValueError("no volume in the scored days; there is nothing to score")
     found: dict[str, dict[str, float]] = {}
-    for name in (m for m in MODELS if m in tallies):
+    for name in sorted(tallies, key=lambda m: (MODELS.index(m) if m in MODELS else len(MODELS), m)):
         of = tallies[name]
         figures = {}
         kinds = (("mape", of.ape, 100), ("mape_p50", of.ape_p50, 100), ("mape_lowered", of.ape_lowered, 100), ("mae", of.error, 1))
@@ -76,12 +76,28 @@ def metrics(tallies: Mapping[str, Tally]) -> dict[str, dict[str, float]]:
     return found
 
 
+def by_date(tallies: Mapping[str, Tally]) -> dict[str, dict[str, float]]:
+    """Of every scored day some of what `metrics` is the mean of, percent: date -> `<figure>_<model>`."""
+    found: dict[str, dict[str, float]] = {}
+    for name, of in tallies.items():
+        days = {**{f"mape_{h}": of.ape_by_day[h] for h in HORIZONS}, "curve_error": of.curve_by_day}
+        for figure, errors_of in days.items():
+            scale = 1 if figure == "curve_error" else 100
+            for day, errors in errors_of.items():
+                found.setdefault(day.isoformat(), {})[f"{figure}_{name}"] = scale * float(np.mean(errors))
+    return dict(sorted(found.items()))
+
+
 def paired(tallies: Mapping[str, Tally], horizon: str, model: str, other: str) -> tuple[float, float]:
     """Mean difference of two models' MAPE, points, and its standard error: a day is one observation, for its bins and symbols share its level."""
     mine, theirs = tallies[model].ape_by_day[horizon], tallies[other].ape_by_day[horizon]
-    daily = np.array([np.mean(mine[day]) - np.mean(theirs[day]) for day in sorted(mine)]) * 100
-    error = float(daily.std(ddof=1) / np.sqrt(daily.size)) if daily.size > 1 else float("nan")
-    return float(daily.mean()), error
+    return mean_and_error([100 * float(np.mean(mine[day]) - np.mean(theirs[day])) for day in sorted(mine)])
+
+
+def mean_and_error(daily: Sequence[float]) -> tuple[float, float]:
+    """Mean and its standard error; one day has none: NaN."""
+    values = np.array(daily)
+    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(values.size)) if values.size > 1 else float("nan")
 
 
 def _add(of: Tally, one: Scored, heads: dict[str, NDArray[np.float64]], traded: NDArray[np.bool_]) -> None:

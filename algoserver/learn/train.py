@@ -21,7 +21,7 @@ from algoserver.learn.kalman import LevelParams, begun, filtered, pooled
 from algoserver.learn.predict import FILTER_FILE, Stored, StoredLevel
 from algoserver.learn.registry import CHAMPION, Registry
 from algoserver.learn.rows import ROW_NAMES
-from algoserver.learn.scores import HORIZONS, Tally, metrics, tally
+from algoserver.learn.scores import Tally, by_date, metrics, tally
 from algoserver.learn.splits import mended
 from algoserver.learn.store import VOLUME_KIND, Manifest, model_version, save_model
 from algoserver.learn.volumes import Volumes, read_volumes, volumes_sha256
@@ -77,7 +77,7 @@ def train_volume(
         trained_through=max(one.dates[-1] for one in volumes if one.dates).isoformat(),
         metrics={f"{figure}_{model}": value for model, figures in found.items() for figure, value in figures.items()}
         | {"scored_days": float(scored_days)},
-        errors_by_date=_errors_by_date(tallies),
+        errors_by_date=by_date(tallies),
         created_at=created_at,
         code_sha256=source_hash(LEARN),
         data={one.symbol: _days(one) for one in volumes},
@@ -122,15 +122,3 @@ def _stored(calibrations: dict[str, Calibration], hybrid: Hybrid, levels: dict[s
         stretches=stretches,
     )
     return msgspec.json.format(msgspec.json.encode(stored), indent=1).decode() + "\n"
-
-
-def _errors_by_date(tallies: dict[str, Tally]) -> dict[str, dict[str, float]]:
-    """Of every scored day what `metrics` is the mean of, percent."""
-    found: dict[str, dict[str, float]] = {}
-    for name, of in tallies.items():
-        days = {**{f"mape_{h}": of.ape_by_day[h] for h in HORIZONS}, "curve_error": of.curve_by_day}
-        for figure, by_day in days.items():
-            scale = 1 if figure == "curve_error" else 100
-            for day, errors in by_day.items():
-                found.setdefault(day.isoformat(), {})[f"{figure}_{name}"] = scale * sum(errors) / len(errors)
-    return dict(sorted(found.items()))

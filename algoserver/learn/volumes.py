@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 # The regular US session, 09:30 to 16:00, in bins of 15 minutes.
 SESSION_BINS = 26
+# Recorded days that travel with an instrument: what a volume model looks back on.
+HISTORY_DAYS = 60
 
 
 @dataclass(frozen=True)
