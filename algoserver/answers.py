@@ -8,7 +8,7 @@ from collections import Counter
 from itertools import islice
 from typing import Any
 
-from algoserver.core import alerts, dark, halts, orders, stops, watch
+from algoserver.core import alerts, dark, halts, models, orders, stops, watch
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Work, band, market_volume, planned
 from algoserver.core.bounds import FIRM, NAMES
@@ -43,6 +43,7 @@ def status(state: State) -> Answer:
         "children_open": state.gate.open_children,
         "sessions_up": [name for name, is_up in sessions.items() if is_up],
         "sessions_down": [name for name, is_up in sessions.items() if not is_up],
+        "model": models.in_force(state),
         "forecasts": [
             {"symbol": s, "date": f.date, "model": f.model, "trained_through": f.trained_through, "text": f.text} for s, f in state.forecasts.items()
         ],

@@ -45,10 +45,11 @@ class Extent(NamedTuple):
 
 
 def digest(state: State, target: str) -> str:
-    """sha256 of what operators change: the policy in force, stops, overrides, proposals and the order that is meant."""
+    """sha256 of what operators change: the policy and the model in force, stops, overrides, proposals and the order that is meant."""
     proposals = {i: (p.by, p.verb, p.target, p.reason, p.ts, p.digest, p.override) for i, p in state.proposals.items()}
     policy = state.setup.policy_digest if state.setup else ""
-    known = (policy, state.gate.stops, state.gate.overrides, proposals, state.parents.get(target), state.foreign.get(target))
+    used = state.models[-1:], state.model_wanted
+    known = (policy, used, state.gate.stops, state.gate.overrides, proposals, state.parents.get(target), state.foreign.get(target))
     return hashlib.sha256(msgspec.json.encode(known, order="deterministic")).hexdigest()
 
 

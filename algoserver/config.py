@@ -15,6 +15,7 @@ from algoserver.clock import Clock
 from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.policy import AlgoDefaults, InstrumentSetup, Permits, RiskPolicy, SessionHours, Venue
 from algoserver.domain.types import DAY, PPM_ONE, SECOND, Instrument, ppm, px, qty
+from algoserver.learn.registry import Configured, configured
 from algoserver.learn.volumes import HISTORY_DAYS, read_volumes
 from algoserver.metrics import MetricsConfig
 from algoserver.policies import digest_of, load_policy
@@ -69,12 +70,21 @@ class JournalConfig(Entry, frozen=True, kw_only=True):
 
 
 class ForecastConfig(Entry, frozen=True, kw_only=True):
-    """model: "median20", a model directory, or "" for none. through: last recorded day to look back on, "" for all."""
+    """model: "median20", a model directory, "champion" of the registry, or "" for none. registry: directory of models, relative to this file; "":
+    that in which the model stands. answer_ms_max: wall milliseconds that a model may take. through: last recorded day to look back on, "" for all.
+    """
 
     model: str = "median20"
+    registry: str = ""
+    answer_ms_max: int = 20_000
     age_days_max: int = 5
     volumes: str = ""
     through: str = ""
+
+
+    def __post_init__(self) -> None:
+        if self.answer_ms_max < 1:
+            raise ValueError("`answer_ms_max` is below 1")
 
 
 class AlgoConfig(Entry, frozen=True, kw_only=True):
@@ -212,7 +222,8 @@ class InstrumentsFile(Entry, frozen=True, kw_only=True):
 class Config(msgspec.Struct, frozen=True):
     """All that the shell needs: the file, the event for the core, the clock, where relative names begin, which file it was, the policy's text.
 
-    digests: of every file that it was made of. policy_error: why the policy's file can't be used, "" if it can; then the policy lets nothing pass.
+    digests: of every file that it was made of. model: what its forecast model is. policy_error: why the policy's file can't be used, "" if it can;
+    then the policy lets nothing pass.
     """
 
     server: ServerConfig
@@ -222,11 +233,17 @@ class Config(msgspec.Struct, frozen=True):
     file: Path
     policy_text: bytes
     digests: dict[Path, str]
+    model: Configured
     policy_error: str = ""
 
     def path(self, name: str) -> Path:
         """A path as the configuration file names it."""
         return (self.base / name).resolve()
+
+    @property
+    def registry(self) -> Path | None:
+        """The directory of models, if one is named."""
+        return self.path(self.server.forecast.registry) if self.server.forecast.registry else None
 
 
 # What stands in for a policy that can't be read, until the journal's is known.
@@ -263,6 +280,7 @@ def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, mod
     texts = {p: policy_text if p == policy_path else p.read_bytes() for p in files}
     digest = hashlib.sha256(b"".join(texts.values())).hexdigest()
     curve = _ppm_curve(path, server.algo.static_curve)
+    own = configured(server.forecast.model, base, (base / server.forecast.registry).resolve() if server.forecast.registry else None)
     try:
         setup = PolicyLoaded(
             policy=policy,
@@ -276,11 +294,14 @@ def load(path: Path, wall_now_ts: int = 0, clock: ClockConfig | None = None, mod
             profiles=agreed,
             drop_copies=drop_copies(path, server.drop_copies),
             copy_tolerance_ns=server.shell.copy_tolerance_ms * 1_000_000,
+            model=own.name,
+            model_sha256=own.sha256,
+            model_text=own.text,
         )
     except ValueError as e:
         raise BadConfig(f"{path}: {e}") from e
     digests = {p: digest_of(t) for p, t in texts.items()}
-    return Config(server, setup, (clock or server.clock).clock(wall_now_ts), base, path, policy_text, digests, policy_error)
+    return Config(server, setup, (clock or server.clock).clock(wall_now_ts), base, path, policy_text, digests, own, policy_error)
 
 
 def _check_fraction(field: str, text: str, may_be_zero: bool = False) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import force_setattr
 
-from algoserver import alert_queue, answers, approvals, audit, copy_desk, limits_desk, policy_desk
+from algoserver import alert_queue, answers, approvals, audit, copy_desk, limits_desk, model_desk, policy_desk
 from algoserver.answers import Answer
 from algoserver.core import foreign, orders, stops
 from algoserver.core.amend import judge
@@ -29,7 +29,7 @@ TRACE = "trace"  # key of what the audit notes of a command, taken out before it
 QUESTIONS = (
     "status", "doctor", "order.ls", "order.show", "order.plan", "session.ls", "venue.ls", "venue.foreign", "alert.ls", "policy.validate",
     "policy.diff", "policy.history", "policy.show", "policy.explain", "risk.limits", "risk.usage", "risk.reconcile", "approval.ls",
-    "audit.tail", "audit.verify", MARK,
+    "audit.tail", "audit.verify", "model.history", MARK,
 )  # fmt: skip
 
 Command = OperatorCommanded | OperatorAmended | ActionProposed
@@ -38,10 +38,10 @@ Reply = tuple[Answer, Command | None]
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a peer may ask. target: OrderID or ClOrdID of a parent, a scope, a policy's digest, the ClOrdID of a foreign order at `venue`, an alert,
-    or an owner of alerts.
+    an owner of alerts, or a model.
 
-    is_open: orders or alerts that are not over. values: what an amend changes, name -> text, or whose limits are asked for. is_verbal: the client
-    has asked for it. text: a policy's.
+    is_open: orders or alerts that are not over. values: what an amend changes, name -> text, whose limits are asked for, or what the server knows of
+    a model. is_verbal: the client has asked for it. text: a policy's.
     """
 
     verb: str
@@ -113,6 +113,8 @@ def _answer(state: State, asked: Request, operator: str, is_alone: bool, now: in
         return ({**heard, "dry_run": asked.dry_run}, None if asked.dry_run else event) if event is not None else (heard, None)
     if verb in policy_desk.VERBS:
         return policy_desk.answer(state, verb, operator, asked.target, asked.text, asked.reason, asked.dry_run, is_alone)
+    if verb in model_desk.VERBS:
+        return model_desk.answer(state, verb, operator, asked.target, asked.values, asked.reason, asked.dry_run, is_alone, now)
     if verb == "risk.limits":
         return limits_desk.limits(state, *(asked.values.get(kind, "") for kind in ("client", "symbol", "algo"))), None
     if verb == "risk.reconcile":

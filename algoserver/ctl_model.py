@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from algoserver.terminal import CONFIRMATION_MISSING, EXITS, DryRun, Format, Reason, Yes, confirm, desk_of, plain, stop
+from algoserver.terminal import CONFIRMATION_MISSING, EXITS, DryRun, Format, Reason, State, Yes, confirm, desk_of, plain, stop
 
 if TYPE_CHECKING:
     from algoserver.learn.judge import Comparison
@@ -135,6 +135,30 @@ def model_promote(
         with refusing():
             models.point(CHAMPION, name, _now(), _person(), reason, text)
     desk_of(ctx, None, output).show({"champion": name, "by": _person(), "reason": reason, "text": text, "dry_run": dry_run})
+
+
+@model_app.command("swap")
+def model_swap(
+    ctx: typer.Context,
+    model: Annotated[str, typer.Argument(help="Of the server's registry: name, champion or challenger; or median20, which needs one person.")],
+    reason: Reason = "", dry_run: DryRun = False, yes: Yes = False, state: State = None, output: Format = None,
+) -> None:  # fmt: skip
+    """Let a running server forecast by another model. Plans at work keep theirs until the next forecast; the old one answers until it is loaded."""
+    desk = desk_of(ctx, state, output)
+    request = {"verb": "model.swap", "target": model, "reason": reason}
+    if not (yes or dry_run):
+        if not sys.stdin.isatty():
+            stop("model.swap: without a terminal to ask on it needs --yes", CONFIRMATION_MISSING)
+        ahead = desk.ask({**request, "dry_run": True})
+        confirm(f"model.swap {plain(ahead['before'] or 'no model')} for {ahead['target']}, {ahead['parents_open']} open parents. Go on?")
+    desk.show(desk.ask({**request, "dry_run": dry_run}))
+
+
+@model_app.command("history")
+def model_history(ctx: typer.Context, state: State = None, output: Format = None) -> None:
+    """The models that a running server has forecast by, oldest first, by whom and why; wanted: one that is being loaded."""
+    desk = desk_of(ctx, state, output)
+    desk.show(desk.ask({"verb": "model.history"}))
 
 
 def _row(models: "Registry", name: str) -> dict[str, Any]:

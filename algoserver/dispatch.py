@@ -30,12 +30,13 @@ ABOUT_OPEN = frozenset((e.ChildFilled, e.ChildCanceled, e.ChildRejected, e.Child
 
 
 class Dispatcher:
-    """Sends commands. add_*() before the first dispatch. forecast: takes RequestForecast; tell: alerts, after the log. Orders have a rate of
+    """Sends commands. add_*() before the first dispatch. forecast: takes what is for models; tell: alerts, after the log. Orders have a rate of
     their own, by the wall's clock: now() counts ns. It is the last one, for a core whose clock or limits are wrong; cancels never ask it."""
 
     def __init__(
-        self, instruments: Mapping[str, Instrument], forecast: Callable[[c.RequestForecast], None], orders_per_second_max: int = 1_000,
-        now: Callable[[], int] = time.monotonic_ns, tell: Callable[[c.RaiseAlert | c.EndAlert], None] = lambda command: None,
+        self, instruments: Mapping[str, Instrument], forecast: Callable[[c.RequestForecast | c.ActivateModel], None],
+        orders_per_second_max: int = 1_000, now: Callable[[], int] = time.monotonic_ns,
+        tell: Callable[[c.RaiseAlert | c.EndAlert], None] = lambda command: None,
     ) -> None:  # fmt: skip
         self._instruments = instruments
         self._forecast = forecast
@@ -88,7 +89,7 @@ class Dispatcher:
             self._put(command.session, Letter(seq, mass_codec.encode_mass_cancel(command, version), is_grouped=True))
         elif isinstance(command, c.RejectMessage):
             self._put(command.session, Letter(seq, codec.encode_message_reject(command, self._versions.get(command.session, V44))))
-        elif isinstance(command, c.RequestForecast):
+        elif isinstance(command, c.RequestForecast | c.ActivateModel):
             self._forecast(command)
         elif isinstance(command, c.RaiseAlert):
             self._alert(command)

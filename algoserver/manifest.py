@@ -99,12 +99,12 @@ def _files(config: Config) -> list[Path]:
 
 
 def _model(config: Config) -> dict[str, str]:
-    name, volumes = config.server.forecast.model, config.server.forecast.volumes
+    volumes = config.server.forecast.volumes
     folder = config.path(volumes) if volumes else VOLUME_DIR
     recorded = {f"volumes/{p.name}": _sha256(p) for p in sorted(folder.glob("*.csv"))}
-    if os.sep not in name:
-        return {"model": name or "none", **recorded}
-    model = config.path(name)
+    model = config.model.folder
+    if model is None:
+        return {"model": config.model.name or "none", **recorded}
     files = sorted(p for p in model.rglob("*") if p.is_file()) if model.is_dir() else []
     return {**{f"model/{p.relative_to(model).as_posix()}": _sha256(p) for p in files}, **recorded}
 

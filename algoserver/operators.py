@@ -24,6 +24,8 @@ VERBS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("status", "doctor", "order.ls", "order.show", "order.plan", "session.ls", "venue.ls", "venue.foreign", "alert.ls"), ROLES),
     **dict.fromkeys(("policy.validate", "policy.diff", "policy.history", "policy.show", "policy.explain", "risk.limits"), ROLES),
     **dict.fromkeys(("risk.usage", "risk.reconcile"), ROLES),
+    "model.history": ROLES,
+    "model.swap": ("model_owner", "admin"),
     "policy.apply": ("risk", "admin"),
     "policy.rollback": ("risk", "admin"),
     "alert.ack": ("trader", "risk", "operator", "admin"),
@@ -33,7 +35,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "risk.re-enable": ("risk", "operator", "admin"),
     "risk.override": ("trader", "risk"),
     "approval.approve": ("risk", "admin"),
-    "approval.withdraw": ("trader", "risk", "operator", "admin"),
+    "approval.withdraw": ("trader", "risk", "operator", "model_owner", "admin"),
     "order.pause": ("trader", "risk", "operator"),
     "order.resume": ("trader", "operator"),
     "order.cancel": ("trader", "risk", "operator"),
@@ -41,8 +43,8 @@ VERBS: dict[str, tuple[str, ...]] = {
     "venue.adopt": ("risk", "operator"),
     "venue.cancel": ("trader", "operator"),
 }
-# What two persons decide where persons are named: one asks, another approves.
-TWO_PERSONS = ("release", "risk.re-enable", "risk.override")
+# What two persons decide where persons are named: one asks, another approves. The fallback instead of a model needs one.
+TWO_PERSONS = ("release", "risk.re-enable", "risk.override", "model.swap")
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}"
 
 

@@ -6,7 +6,6 @@ Rule 3: if the journal fails or the core errs, nothing more is decided: every op
 sessions are logged out and the process ends with a reason.
 """
 
-import os
 import queue
 import time
 from pathlib import Path
@@ -34,6 +33,8 @@ from algoserver.health import check_recovered, check_start, running, watch_disk
 from algoserver.house import House
 from algoserver.journal import Journal, write_snapshot
 from algoserver.killed import Remembered
+from algoserver.learn.registry import Shelf
+from algoserver.model_desk import on_shelf
 from algoserver.opening import first_events, in_force
 from algoserver.operators import Operators, load_operators
 from algoserver.outside import Outside
@@ -82,10 +83,8 @@ class Server:
         self.commanded = recovered.commanded
         self._remembered = Remembered(state_dir)
         self._instruments = {i.instrument.symbol: i.instrument for i in config.setup.instruments}
-        model = config.server.forecast.model
-        if model and os.sep in model:
-            model = str(config.path(model))
-        self._forecaster = Forecaster(model, lambda event: self._inbox.put(("event", event)))
+        self._shelf, patience_s = Shelf(config.model, config.registry), config.server.forecast.answer_ms_max / 1_000
+        self._forecaster = Forecaster(self._shelf.folder, lambda event: self._inbox.put(("event", event)), patience_s)
         self._outside = Outside(config.server, self.state, self._inbox.qsize)
         self._dispatcher = Dispatcher(
             self._instruments, self._forecaster.ask, config.server.shell.orders_per_second_max, tell=self._outside.tell
@@ -133,7 +132,8 @@ class Server:
         """
         if request.get("verb") == "doctor":
             return running(self._config, self._state_dir, lambda asked: self._ask(asked, operator, late))
-        return self._texts.ask(request, operator, lambda asked, who: self._ask(asked, who, late))
+        found = on_shelf(self._shelf, request)
+        return found if "error" in found else self._texts.ask(found, operator, lambda asked, who: self._ask(asked, who, late))
 
     def _ask(self, request: dict[str, Any], operator: str, late: Late) -> dict[str, Any]:
         reply = Reply(lambda said: self._house.do(lambda: late(said)))

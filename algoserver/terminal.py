@@ -24,6 +24,7 @@ COLUMNS = {
     "policies": ("version", "name", "since", "by", "checked_by", "reason", "is_in_force"),
     "limits": ("limit", "value", "unit", "layer", "of", "used", "share"),
     "children": ("child_id", "venue", "price", "order_qty", "cum_qty", "ord_status", "is_unknown"),
+    "activated": ("model", "since", "by", "checked_by", "reason", "is_in_force"),
     "models": (
         "model", "role", "state", "trained_through", "symbols", "mape_day_ahead", "mape_one_bin", "coverage_day_ahead", "coverage_one_bin",
         "curve_error", "created_at", "parent",

@@ -15,6 +15,8 @@ from algoserver.audit import Audit
 from algoserver.control import answer, perform
 from algoserver.credentials import new_token, token_hash
 from algoserver.ctl import app
+from algoserver.learn.registry import Configured, Shelf
+from algoserver.model_desk import on_shelf
 from algoserver.operators import ROLES, OperatorEntry, Operators
 from algoserver.porter import Porter
 from tests.core.day import Day
@@ -40,6 +42,7 @@ class Street:
         self._slow: tuple[str, bool] | None = None
         self._is_over = threading.Event()
         self.asked: list[dict[str, Any]] = []
+        self.shelf = Shelf(Configured("median20"), None)
         self._lock = threading.Lock()
         self.porter = Porter(self.operators, self.audit, self.ask)
         self.door = door.Door(state_dir, self.porter.ask)
@@ -50,6 +53,9 @@ class Street:
             self._is_over.wait(60)
         with self._lock:
             self.asked.append(request)
+            request = on_shelf(self.shelf, request)
+            if "error" in request:
+                return request
             asked = answer(self.day.state, request, operator, is_alone=self.operators.is_alone, now=self.day.now)
             return perform(self.day.state, asked, self.audit.head, self.day.feed)
 

@@ -49,7 +49,7 @@ def test_status_tells_the_machine_at_a_glance():
     status = said(day, "status")
     assert list(status) == [
         "market_time", "seq", "run", "policy", "config_sha256", "killed", "kill_verified", "stops", "parents", "parents_open", "children_open",
-        "sessions_up", "sessions_down", "forecasts", "alerts",
+        "sessions_up", "sessions_down", "model", "forecasts", "alerts",
     ]  # fmt: skip
     assert (status["market_time"][:8], status["policy"], status["config_sha256"]) == ("20190628", "test", "test")
     assert (status["parents"], status["parents_open"], status["children_open"], status["killed"]) == (1, 1, 1, "")

@@ -4,10 +4,12 @@ Rule 1: a plan is by one forecast. A newer one takes its place as a whole: VWAP'
 it aims at the share of volume that has really traded; IS's from now on, for what is left (Almgren and Chriss: the best plan for the rest does
 not depend on what is behind it, but for how much that is).
 Rule 2: an answer that does not come changes nothing: the plan goes on by the curve that it has, and somebody is told.
-Rule 3: bins are asked with only where every print since the open was counted: half a bin would be forecast from as a quiet one.
+Rule 3: what a model says that is not in force any more is not heard. A new one is asked at once, for every symbol.
+Rule 4: bins are asked with only where every print since the open was counted: half a bin would be forecast from as a quiet one.
 """
 
 from algoserver.core import market as markets
+from algoserver.core import models
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Schedule, Window
 from algoserver.core.market import Market
@@ -16,7 +18,7 @@ from algoserver.core.planning import day_curve, haste
 from algoserver.core.reports import alert, over
 from algoserver.core.state import Asked, State, touch
 from algoserver.domain.commands import Command, RequestForecast
-from algoserver.domain.events import ForecastReady, PolicyLoaded
+from algoserver.domain.events import ForecastReady, ModelActivated, PolicyLoaded
 from algoserver.domain.types import DAY, SECOND, Strategy, date_text
 
 # A model answers in a second or two, its first time in five. Later than this the quarter of an hour that it is for is half over.
@@ -26,6 +28,7 @@ FOLLOWS = (Strategy.VWAP, Strategy.IS)
 
 def introduce(state: State, setup: PolicyLoaded, out: list[Command]) -> None:
     """Count the bins of every symbol from now on, and ask for the day."""
+    models.configured(state, setup, out)
     state.forecasts_asked.clear()  # a request of the last process may never have been answered
     hours = setup.hours
     for i in setup.instruments:
@@ -61,6 +64,8 @@ def ask_rest(state: State, setup: PolicyLoaded, parent: ParentOrder, ts: int, ou
 
 def ready(state: State, event: ForecastReady, out: list[Command]) -> None:
     """An answer: for the parents that come, and, one of a running day, for the plans at work that follow the volume."""
+    if event.asked != models.in_force(state):
+        return
     if event.curve or not event.now_bin:  # what was known before the day is better than nothing
         state.forecasts[event.symbol] = event
     asked = state.forecasts_asked.get(event.symbol)
@@ -76,13 +81,26 @@ def ready(state: State, event: ForecastReady, out: list[Command]) -> None:
             touch(state, parent_id)
 
 
+def activated(state: State, event: ModelActivated, out: list[Command]) -> None:
+    """Another model: it is asked for every symbol, with the bins so far where they were counted. Plans keep theirs until it answers."""
+    if state.setup is not None and models.activated(state, event, out):
+        for symbol in state.instruments:
+            bins = markets.bins_over(state.markets[symbol], state.ts)
+            _ask(state, state.setup, symbol, date_text(state.ts), bins, out)
+
+
 def _ask(state: State, setup: PolicyLoaded, symbol: str, date: str, today: tuple[int, ...], out: list[Command]) -> None:
     state.forecasts_asked[symbol] = Asked(date, len(today), state.ts)
     for i in setup.instruments:
         if i.instrument.symbol == symbol:
             # 1970-01-01 was a Thursday; Monday is 0.
             weekday = (state.ts // DAY + 3) % 7
-            out.append(RequestForecast(symbol=symbol, date=date, weekday=weekday, history_dates=i.history_dates, history=i.history, today=today))
+            out.append(
+                RequestForecast(
+                    symbol=symbol, date=date, weekday=weekday, history_dates=i.history_dates, history=i.history, today=today,
+                    model=models.in_force(state),
+                )
+            )  # fmt: skip
 
 
 def _follow(state: State, parent: ParentOrder) -> None:

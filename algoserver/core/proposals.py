@@ -1,14 +1,14 @@
-"""What two persons decide: one proposes, another approves. Release of a stop, a new policy, an override for one order.
+"""What two persons decide: one proposes, another approves. Release of a stop, a new policy, an override for one order, another model.
 
 Rule 1: the checker is not the maker, and one of the firm's persons; the core itself looks, whatever the door has let in.
 Rule 2: a proposal lapses after an hour: what was right to do then need not be right now.
-Rule 3: where one person is enough (a policy that only tightens, a firm that has named no operators) it is done at once. The door says so,
-and the core believes it only where it finds the same.
+Rule 3: where one person is enough (a policy that only tightens, the fallback instead of a model, a firm that has named nobody) it is done at once.
+The door says so, and the core believes it only where it finds the same.
 """
 
 import msgspec
 
-from algoserver.core import stops
+from algoserver.core import models, stops
 from algoserver.core.reports import alert, over
 from algoserver.core.risk import Override
 from algoserver.core.state import Applied, Proposal, State, touch
@@ -18,7 +18,7 @@ from algoserver.domain.events import ActionProposed, ConfigDrifted, PolicyLoaded
 from algoserver.domain.policy import RiskPolicy
 from algoserver.domain.types import MINUTE
 
-RELEASE, OVERRIDE, POLICY = "release", "override", "policy"
+RELEASE, OVERRIDE, POLICY, MODEL = "release", "override", "policy", "model"
 LAPSES_NS = 60 * MINUTE
 
 
@@ -26,7 +26,7 @@ def proposed(state: State, event: ActionProposed, out: list[Command]) -> None:
     """Keep it for another person, or do it where one is enough. What has lapsed is forgotten here."""
     for lapsed in [i for i, p in state.proposals.items() if state.ts - p.ts > LAPSES_NS]:
         del state.proposals[lapsed]
-    base = state.setup.policy_digest if state.setup else ""
+    base = models.in_force(state) if event.verb == MODEL else state.setup.policy_digest if state.setup else ""
     proposal = Proposal(event.operator, event.verb, event.target, event.reason, event.ts, event.policy, event.digest, event.override, base)
     if event.is_enough and _may_one(state, event):
         _do(state, proposal, "", out)
@@ -74,13 +74,17 @@ def refusal(state: State, proposal_id: str, operator: str, now: int = 0) -> str:
     if proposal.verb == POLICY and is_other:
         # What was compared is not what it would change: a limit that was lowered meanwhile would be lifted unseen.
         return "another policy was applied since it was proposed; propose it again"
+    if proposal.verb == MODEL and proposal.base != models.in_force(state):
+        return f"{models.in_force(state) or 'no model'} was activated since it was proposed; propose it again"
     return ""
 
 
 def _may_one(state: State, event: ActionProposed) -> bool:
-    """Whether one person may do it: where none is named there is no other, and what only tightens needs none."""
+    """Whether one person may do it: where none is named there is no other, and what only tightens, or falls back, needs none."""
     if state.setup is None or not state.setup.persons:
         return True
+    if event.verb == MODEL:
+        return event.target == models.FALLBACK
     return event.verb == POLICY and event.policy is not None and not any(c.is_raise for c in diff(state.setup.policy, event.policy))
 
 
@@ -91,6 +95,8 @@ def _do(state: State, proposal: Proposal, checked_by: str, out: list[Command]) -
     elif proposal.verb == POLICY and proposal.policy is not None:
         apply(state, proposal.policy, proposal.digest, proposal.by, checked_by, proposal.reason)
         alert(out, "policy_applied", proposal.digest[:12], f"by {who}: {proposal.reason}")
+    elif proposal.verb == MODEL:
+        models.want(state, proposal.target, proposal.digest, proposal.by, checked_by, proposal.reason, out)
     elif proposal.verb == OVERRIDE and proposal.override is not None:
         terms = proposal.override
         state.gate.overrides[f"{state.run}.o{state.seq}"] = Override(

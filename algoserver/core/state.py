@@ -38,6 +38,17 @@ class ForeignOrder(msgspec.Struct):
     canceled_by: str = ""
 
 
+class ModelUse(msgspec.Struct, frozen=True):
+    """A volume model that answers since `ts`, or is wanted since then: its name, sha256 of its bytes ("": it has none), by whom and why."""
+
+    name: str
+    sha256: str
+    ts: int
+    by: str
+    checked_by: str = ""
+    reason: str = ""
+
+
 class Asked(msgspec.Struct, gc=False):
     """A request for a forecast: date YYYY-MM-DD, how many bins of it were over, when. is_settled: answered, or told to be late."""
 
@@ -115,7 +126,8 @@ class State(msgspec.Struct):
     audited: how far the audit must reach. stale: children that survived their venue's session and are taken back. awaited: venues, and
     clients with orders at work, that have not come since the start; they are missed at awaited_ts. is_stopping: the server ends in good order; the
     gate stays shut until its next start. copied: venue -> what its drop copy was found to say; half_told: what only one of two has told, looked at
-    again at copies_due_ts, 0 for never.
+    again at copies_due_ts, 0 for never. models: those that were activated, the last is in force; model_wanted: one that is being loaded;
+    model_configured: what the configuration named at the last start.
     """
 
     seq: int = 0
@@ -133,6 +145,9 @@ class State(msgspec.Struct):
     markets: dict[str, Market] = {}
     forecasts: dict[str, ForecastReady] = {}
     forecasts_asked: dict[str, Asked] = {}
+    models: list[ModelUse] = []
+    model_wanted: ModelUse | None = None
+    model_configured: str = ""
     gate: Gate = msgspec.field(default_factory=Gate)
     parents: dict[str, ParentOrder] = {}
     children: dict[str, ChildOrder] = {}

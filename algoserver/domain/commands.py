@@ -144,7 +144,7 @@ class RejectMessage(Command, frozen=True):
 class RequestForecast(Command, frozen=True):
     """Ask for the volume curve of `symbol` on `date`; it carries its features, so that training and serving agree.
 
-    today: volume of the day's bins that are over; none before its open.
+    today: volume of the day's bins that are over; none before its open. model: name of the one that is to answer; "": there is none.
     """
 
     symbol: str
@@ -153,6 +153,14 @@ class RequestForecast(Command, frozen=True):
     history_dates: tuple[str, ...]
     history: tuple[tuple[int, ...], ...]
     today: tuple[int, ...] = ()
+    model: str = ""
+
+
+class ActivateModel(Command, frozen=True):
+    """Load a volume model: ModelActivated or ModelRefused is the answer. sha256: of its bytes, "" for one that needs no file."""
+
+    name: str
+    sha256: str = ""
 
 
 class RaiseAlert(Command, frozen=True):
@@ -185,6 +193,7 @@ ANY = (
     | ReportMassCancel
     | RejectMessage
     | RequestForecast
+    | ActivateModel
     | RaiseAlert
     | EndAlert
 )

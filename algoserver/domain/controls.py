@@ -224,12 +224,14 @@ CONTROLS = (
     ),
     Control(
         32, "change control", "AF", "A changed policy file is a wish until applied; a raise needs two persons, and of what was in force when it "
-        "was proposed. A start keeps what was applied, and is refused where build, configuration or model are not what a manifest approved.",
-        ("core/proposals.py", "domain/changes.py", "policies.py", "policy_desk.py", "manifest.py"),
-        ("policy_applied", "policy_file_differs", "config_drifted"),
+        "was proposed. A start keeps what was applied, and is refused where build, configuration or model are not what a manifest approved. Another "
+        "volume model needs two persons too; one whose bytes are not those that they decided on is refused, and the old one stays.",
+        ("core/proposals.py", "core/models.py", "domain/changes.py", "policies.py", "policy_desk.py", "model_desk.py", "manifest.py"),
+        ("policy_applied", "policy_file_differs", "config_drifted", "model_activated", "model_refused"),
         (HOSTILE_PERSON, "test_no_single_word_opens_anything_whatever_the_door_has_let_in",
          "test_an_approval_of_a_policy_does_not_undo_one_that_was_applied_since", "test_nobody_approves_his_own_proposal_and_nothing_is_done_by_it",
-         "test_a_manifest_holds_until_anything_that_decides_is_changed"),
+         "test_a_manifest_holds_until_anything_that_decides_is_changed", "test_a_model_owner_proposes_and_another_person_approves",
+         "test_kill_9_in_the_midst_of_a_swap_and_then_a_damaged_model"),
     ),
     Control(
         33, "stress", "F", "tools/bench_stress.py sends twice a stated peak (by default what the policy lets happen in a second) from clients and "

@@ -4,25 +4,15 @@ seq orders replay; ts is market time, ns UTC, stamped once, strictly increasing.
 that brought the news: after a crash the session is set back to the last one that we have on disk.
 """
 
-import msgspec
-
+from algoserver.domain.commanded import ActionProposed as ActionProposed
+from algoserver.domain.commanded import Commanded as Commanded
+from algoserver.domain.commanded import OperatorAmended as OperatorAmended
+from algoserver.domain.commanded import OperatorCommanded as OperatorCommanded
+from algoserver.domain.event import Event as Event
+from algoserver.domain.event import Message as Message
 from algoserver.domain.params import NO_PARAMS, AlgoParams
-from algoserver.domain.policy import AlgoDefaults, ClientProfile, DropCopy, InstrumentSetup, OverrideTerms, RiskPolicy, SessionHours, Venue
+from algoserver.domain.policy import AlgoDefaults, ClientProfile, DropCopy, InstrumentSetup, RiskPolicy, SessionHours, Venue
 from algoserver.domain.types import SECOND, OnHalt, OrdStatus, OrdType, Side, TimeInForce
-
-
-class Event(msgspec.Struct, frozen=True, tag=True, kw_only=True, gc=False):
-    """What every event has."""
-
-    seq: int = 0
-    ts: int = 0
-
-
-class Message(Event, frozen=True, kw_only=True):
-    """An event that came as a FIX message on a session (a client's or a venue's short name)."""
-
-    session: str
-    msg_seq: int = 0
 
 
 class SessionUp(Event, frozen=True):
@@ -269,8 +259,8 @@ class StatusChanged(Message, frozen=True, kw_only=True):
 class ForecastReady(Event, frozen=True, kw_only=True):
     """A volume curve for a day. curve: ppm per bin, sum 1_000_000; empty if none could be made. model: who made it, text: why nobody better did.
 
-    now_bin: bins of the day that were over when it was made. volume: expected units per bin (of those: what traded), between volume_p10 and
-    volume_p90 in four of five.
+    asked: name of the model that was asked. now_bin: bins of the day that were over when it was made. volume: expected units per bin (of those:
+    what traded), between volume_p10 and volume_p90 in four of five.
     """
 
     symbol: str
@@ -279,17 +269,34 @@ class ForecastReady(Event, frozen=True, kw_only=True):
     curve: tuple[int, ...]
     trained_through: str = ""
     text: str = ""
+    asked: str = ""
     now_bin: int = 0
     volume: tuple[int, ...] = ()
     volume_p10: tuple[int, ...] = ()
     volume_p90: tuple[int, ...] = ()
 
 
+class ModelActivated(Event, frozen=True, kw_only=True):
+    """A model that ActivateModel wanted is loaded: it can answer from now on."""
+
+    name: str
+    sha256: str
+
+
+class ModelRefused(Event, frozen=True, kw_only=True):
+    """A model that ActivateModel wanted does not load. text: why."""
+
+    name: str
+    sha256: str
+    text: str
+
+
 class PolicyLoaded(Event, frozen=True, kw_only=True):
     """All that the firm has decided, at each start. profiles: of clients that have one. persons: who is named as an operator; none: there is one
     person, who does everything alone. copy_tolerance_ns: how long a venue's order session and its drop copy may be apart.
 
-    digest: sha256 of the configuration, policy_digest: of the policy's file; "": whatever policy comes is in force.
+    digest: sha256 of the configuration, policy_digest: of the policy's file; "": whatever policy comes is in force. model, model_sha256: the volume
+    model that is configured; model_text: why that can't be read, "" if it can.
     """
 
     policy: RiskPolicy
@@ -304,36 +311,9 @@ class PolicyLoaded(Event, frozen=True, kw_only=True):
     drop_copies: tuple[DropCopy, ...] = ()
     persons: tuple[str, ...] = ()
     copy_tolerance_ns: int = 5 * SECOND
-
-
-class Commanded(Event, frozen=True, kw_only=True):
-    """What a person did. audit_head: hash of the audit's last line when it was done, "" if the server did it by itself."""
-
-    operator: str
-    target: str
-    reason: str = ""
-    audit_head: str = ""
-
-
-class OperatorCommanded(Commanded, frozen=True, kw_only=True):
-    """A person at algoctl: verb kill of a scope; approve or withdraw of a proposal; pause, resume or cancel of a parent id; adopt or cancel_foreign
-    of "venue cl_ord_id"; ack of an alert. The server itself: stop, and at its next start release. is_verbal: the client asked, not by message."""
-
-    verb: str
-    is_verbal: bool = False
-
-
-class ActionProposed(Commanded, frozen=True, kw_only=True):
-    """A person wants what two must agree on: verb release of a scope; policy, which is `policy` with `digest`; override on terms `override`.
-
-    is_enough: one person may do it, by the door's word: it is done at once if the core finds so too.
-    """
-
-    verb: str
-    policy: RiskPolicy | None = None
-    digest: str = ""
-    override: OverrideTerms | None = None
-    is_enough: bool = False
+    model: str = ""
+    model_sha256: str = ""
+    model_text: str = ""
 
 
 class ConfigDrifted(Event, frozen=True, kw_only=True):
@@ -341,17 +321,6 @@ class ConfigDrifted(Event, frozen=True, kw_only=True):
 
     file: str
     digest: str
-
-
-class OperatorAmended(Commanded, frozen=True, kw_only=True):
-    """A person at algoctl changes a parent. Values as in ReplaceRequested; ord_type "": as it is. is_verbal: the client asked for it."""
-
-    ord_type: str = ""
-    order_qty: int = 0
-    price: int = 0
-    params: AlgoParams = NO_PARAMS
-    given: tuple[str, ...] = ()
-    is_verbal: bool = False
 
 
 class Wakeup(Event, frozen=True):
@@ -395,6 +364,7 @@ class Garbled(Message, frozen=True, kw_only=True):
 ANY = (
     SessionUp | SessionDown | ParentRequested | CancelRequested | ReplaceRequested | StatusRequested | MassCancelRequested | MassStatusRequested
     | TradeDisputed | ChildAccepted | ChildFilled | FillBusted | FillCorrected | ChildCanceled | ChildReplaced | ChildRejected | CancelRejected
-    | ChildStatusReported | ForeignOrderReported | CopyReported | QuoteUpdated | TradePrinted | StatusChanged | ForecastReady | PolicyLoaded
-    | OperatorCommanded | ActionProposed | ConfigDrifted | OperatorAmended | Wakeup | MachineWarned | SendFailed | Garbled
+    | ChildStatusReported | ForeignOrderReported | CopyReported | QuoteUpdated | TradePrinted | StatusChanged | ForecastReady | ModelActivated
+    | ModelRefused | PolicyLoaded | OperatorCommanded | ActionProposed | ConfigDrifted | OperatorAmended | Wakeup | MachineWarned | SendFailed
+    | Garbled
 )  # fmt: skip

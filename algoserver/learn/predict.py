@@ -113,6 +113,7 @@ class HybridModel:
     version: str
     n_bins: int
     trained_through: str = ""
+    sha256: str = ""
     _own: dict[tuple[Any, ...], LevelParams] = field(default_factory=dict, compare=False)
 
     @classmethod
@@ -129,7 +130,8 @@ class HybridModel:
         stored = msgspec.json.decode(files[FILTER_FILE], type=Stored)
         hybrid = Hybrid({name: np.array(line) for name, line in stored.lines.items()}, boosters)
         levels = {symbol: level.params() for symbol, level in stored.levels.items()}
-        return cls(hybrid, levels, stored.everybody.params(), stored.stretches, manifest.version, manifest.n_bins, manifest.trained_through)
+        everybody, through = stored.everybody.params(), manifest.trained_through
+        return cls(hybrid, levels, everybody, stored.stretches, manifest.version, manifest.n_bins, through, manifest.model_sha256)
 
     def forecast(self, asked: Asked) -> Forecast:
         """By the first of the chain that can. ValueError: none can."""

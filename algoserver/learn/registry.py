@@ -9,6 +9,7 @@ Rule 3: what is asked for is found by one model or refused: a role, a name, or t
 import os
 import threading
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -31,6 +32,57 @@ class Pointed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 class Unknown(ValueError):
     """No model, or more than one, is what was asked for."""
+
+
+class Configured(NamedTuple):
+    """What a configuration means by its model. folder: where it stands, None for one that needs no file. text: why it can't be read, "" if it can."""
+
+    name: str
+    sha256: str = ""
+    folder: Path | None = None
+    text: str = ""
+
+
+def configured(model: str, base: Path, folder: Path | None) -> Configured:
+    """model: champion of the registry at `folder`, a directory as seen from `base`, or the name of one that needs no file."""
+    if model != CHAMPION and os.sep not in model:
+        return Configured(model)
+    at: Path | None = None
+    try:
+        if model == CHAMPION:
+            if folder is None:
+                raise Unknown("the model is to be the champion, and no registry is configured")
+            at = folder / Registry(folder).find(CHAMPION)
+            manifest = Registry(folder).manifest(CHAMPION)
+        else:
+            at = (base / model).resolve()
+            manifest = read_manifest(at)
+    except ValueError as wrong:
+        return Configured(at.name if at else model, "", at, str(wrong))
+    return Configured(manifest.name, manifest.model_sha256, at)
+
+
+class Shelf:
+    """Where a server finds a model by its name: that of its configuration, and those of its registry, which is the directory where that one stands
+    unless another is named."""
+
+    def __init__(self, own: Configured, folder: Path | None) -> None:
+        self._own = own
+        self._folder = folder or (own.folder.parent if own.folder else None)
+
+    def folder(self, name: str) -> Path:
+        """Where a model stands. Raises Unknown."""
+        if name == self._own.name and self._own.folder is not None:
+            return self._own.folder
+        if self._folder is None:
+            raise Unknown("no registry is configured: [forecast] registry names a directory of models")
+        return self._folder / Registry(self._folder).find(name)
+
+    def checked(self, wanted: str) -> Manifest:
+        """The manifest of what is asked for, its model checked to the byte. Raises Unknown, ModelDamaged."""
+        if self._folder is not None:
+            return Registry(self._folder).load(wanted)[0]
+        return load_model(self.folder(wanted))[0]
 
 
 class Registry:

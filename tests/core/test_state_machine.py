@@ -517,7 +517,7 @@ class Street(Books):
     @rule(policy=st.sampled_from(POLICIES), cents=st.sampled_from([0, 0, 3]))
     def works_under(self, policy: RiskPolicy, cents: int) -> None:
         """A policy is tightened while orders work, and the market goes on, or goes somewhere else."""
-        self.tell(events.ActionProposed(operator="ann", verb="policy", target="policy", policy=policy, digest="d", is_enough=True))
+        self.tell(events.ActionProposed(operator="ann", verb="policy", target="policy", policy=policy, digest=f"w{self.state.seq}", is_enough=True))
         self.asks(CLIENTS[0], 96 - len(self.state.parents), 1001, "AAPL", 150, Side.BUY, 0, TimeInForce.DAY, 0, 600, 0, 2)
         self.all_is_released()
         for venue in LIT:
@@ -527,7 +527,7 @@ class Street(Books):
     @rule(client=CLIENT, is_back=st.booleans(), policy=st.sampled_from(POLICIES[:3]))
     def client_leaves(self, client: str, is_back: bool, policy: RiskPolicy) -> None:
         """His orders go on, pause or end, by the policy."""
-        self.tell(events.ActionProposed(operator="ann", verb="policy", target="policy", policy=policy, digest="d", is_enough=True))
+        self.tell(events.ActionProposed(operator="ann", verb="policy", target="policy", policy=policy, digest=f"w{self.state.seq}", is_enough=True))
         self.tell(events.SessionDown(session=client, reason="gone"))
         if is_back:
             self.tell(events.SessionUp(session=client))
@@ -543,10 +543,17 @@ class Street(Books):
     def policy_changes(self, setup: int) -> None:
         self.tell(SETUPS[setup])
 
-    @rule(symbol=st.sampled_from(list(SYMBOLS)), is_empty=st.booleans())
-    def forecast_comes(self, symbol: str, is_empty: bool) -> None:
-        date = date_text(self.day.now)
-        self.tell(events.ForecastReady(symbol=symbol, date=date, model="m", curve=() if is_empty else FLAT_26, trained_through="2019-06-27"))
+    @rule(symbol=st.sampled_from(list(SYMBOLS)), is_empty=st.booleans(), model=st.sampled_from(["", "m1", "m2", ""]))
+    def forecast_comes(self, symbol: str, is_empty: bool, model: str) -> None:
+        """Of the model in force; or another one is wanted, loaded or not, and what an older one says comes late."""
+        date, asked = date_text(self.day.now), self.state.models[-1].name if self.state.models else ""
+        if model:
+            self.tell(events.ActionProposed(operator="ann", verb="model", target=model, digest=model, is_enough=True))
+            self.tell(events.ModelRefused(name="m1", sha256="m1", text="it does not load"))
+            self.tell(events.ModelActivated(name=model, sha256=model))
+            asked = "m2"
+        curve = () if is_empty else FLAT_26
+        self.tell(events.ForecastReady(symbol=symbol, date=date, model="m", curve=curve, trained_through="2019-06-27", asked=asked))
 
     @rule(
         venue=st.sampled_from(LIT), symbol=st.sampled_from(list(SYMBOLS)), bid=st.sampled_from([0, 199_99, 200_00, 200_00, 200_05]),

@@ -197,11 +197,11 @@ def test_the_server_s_forecaster_serves_the_model_before_the_day_and_in_it(train
     one = recorded[0]
     history = tuple(tuple(round(volume) for volume in day) for day in one.bins[-60:].tolist())
     dates = tuple(day.isoformat() for day in one.dates[-60:])
-    first = RequestForecast(symbol="AAPL", date="2019-07-01", weekday=0, history_dates=dates, history=history)
+    first = RequestForecast(symbol="AAPL", date="2019-07-01", weekday=0, history_dates=dates, history=history, model=str(trained[0]))
     later = msgspec.structs.replace(first, today=(6_000_000, 3_000_000, 2_000_000))
     lost = msgspec.structs.replace(first, history_dates=("yesterday", *dates[1:]))
     said: queue.SimpleQueue[ForecastReady] = queue.SimpleQueue()
-    forecaster = Forecaster(str(trained[0]), said.put)
+    forecaster = Forecaster(Path, said.put)
     for request in (first, later, lost, first):
         forecaster.ask(request)
     before, during, none, again = (said.get(timeout=120) for _ in range(4))
