@@ -128,5 +128,7 @@ def test_a_configuration_names_its_model_by_directory_or_as_the_champion(tmp_pat
     assert "no registry is configured" in configured(CHAMPION, tmp_path, None).text
     assert "there is no champion" in configured(CHAMPION, tmp_path, tmp_path / "none").text
     assert "manifest.json can't be read" in configured("models/none", tmp_path, None).text
+    elsewhere = Shelf(configured(f"models/{second.name}", tmp_path, None), tmp_path / "others")
+    assert elsewhere.checked(second.name) == second, "one can go back to it"
     beside = Shelf(configured(f"models/{second.name}", tmp_path, None), None)
     assert (beside.folder(second.name), beside.folder(first.name)) == (at, models.folder / first.name)

@@ -80,9 +80,9 @@ class Shelf:
 
     def checked(self, wanted: str) -> Manifest:
         """The manifest of what is asked for, its model checked to the byte. Raises Unknown, ModelDamaged."""
-        if self._folder is not None:
-            return Registry(self._folder).load(wanted)[0]
-        return load_model(self.folder(wanted))[0]
+        if self._folder is None or wanted == self._own.name:
+            return load_model(self.folder(wanted))[0]
+        return Registry(self._folder).load(wanted)[0]
 
 
 class Registry:
