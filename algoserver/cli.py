@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from algoserver import cli_records, cli_study, cli_tape
+from algoserver import cli_data, cli_records, cli_study, cli_tape
 
 if TYPE_CHECKING:
     from algoserver.settings import ClockConfig
@@ -33,6 +33,7 @@ app.add_typer(policy_app, name="policy")
 cli_records.add_to(app)
 cli_study.add_to(app)
 cli_tape.add_to(app)
+cli_data.add_to(app)
 
 Config = Annotated[Path, typer.Option("--config", help="Configuration, TOML.")]
 StateDir = Annotated[Path, typer.Option("--state", help="Directory for all that the process writes.")]

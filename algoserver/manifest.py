@@ -17,6 +17,7 @@ from pathlib import Path
 from algoserver.checks import Facts, Hash
 from algoserver.clock import Clock
 from algoserver.config import Config
+from algoserver.learn.volumes import DATASET
 from algoserver.policies import digest_of
 from algoserver.profiles import dialect_files
 from algoserver.recorded import VOLUME_DIR
@@ -101,7 +102,7 @@ def _files(config: Config) -> list[Path]:
 def _model(config: Config) -> dict[str, str]:
     volumes = config.server.forecast.volumes
     folder = config.path(volumes) if volumes else VOLUME_DIR
-    recorded = {f"volumes/{p.name}": _sha256(p) for p in sorted(folder.glob("*.csv"))}
+    recorded = {f"volumes/{p.name}": _sha256(p) for p in sorted((*folder.glob("*.csv"), *folder.glob(DATASET)))}  # which has its files' sha256
     model = config.model.folder
     if model is None:
         return {"model": config.model.name or "none", **recorded}

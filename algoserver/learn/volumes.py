@@ -3,7 +3,7 @@
 Rule 1: a file is right in every cell or refused as a whole; the error names file, row and column and what would be right.
 Rule 2: nothing is filled in, dropped or sorted here. An empty cell is a bin that nobody knows: NaN, which every model passes over; a row that
 ends early, or anything else that is no volume, is refused.
-Rule 3: files named SYMBOL_*price*.csv are prices, in the same form, and no volumes.
+Rule 3: files named SYMBOL_*price*.csv are prices, in the same form, and no volumes. Of a dataset of bars no prices are taken yet.
 """
 
 import csv
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 # The regular US session, 09:30 to 16:00, in bins of 15 minutes.
 SESSION_BINS = 26
+DATASET = "dataset.json"  # what a dataset says of itself
 # Recorded days that travel with an instrument: what a volume model looks back on.
 HISTORY_DAYS = 60
 
@@ -41,8 +42,12 @@ class Volumes:
 def read_volumes(volume_dir: Path, n_bins: int = SESSION_BINS) -> list[Volumes]:
     """Read every `<symbol>_*.csv` (or `<symbol>.csv`) of a directory, in order of symbol. ValueError names the wrong cell.
 
-    A symbol's days may be spread over several files, as long as each day is in one of them.
+    A symbol's days may be spread over several files, as long as each day is in one of them. A dataset of bars (dataset.py) is read as well.
     """
+    if (volume_dir / DATASET).exists():
+        from algoserver.learn.dataset import volumes_of
+
+        return volumes_of(volume_dir, n_bins)
     paths = [path for path in sorted(volume_dir.glob("*.csv")) if not _is_price(path)]
     if not paths:
         raise ValueError(f"{volume_dir}: no volumes; files named <symbol>_*.csv are needed")
