@@ -118,3 +118,34 @@ def test_only_days_that_both_have_are_compared():
     assert (found.figure, found.points, found.days) == ("mape_one_bin", 2.0, 1)
     assert np.isnan(found.standard_error)
     assert not judge._judged(Comparison("x", (Difference("mape_one_bin", -5.0, float("nan"), 10),), (80.0, 80.0)), True).may
+
+
+def strange(one: Volumes, shape: str) -> Volumes:
+    """The recorded days with something strange in the days that are scored, or just before them."""
+    bins, dates = one.bins.copy(), list(one.dates)
+    at = dates.index(date(2019, 5, 24))
+    if shape == "missing bins":
+        bins[at, 5:9] = np.nan
+    elif shape == "no volume":
+        bins[at] = 0
+    elif shape == "half day":
+        dates[at + 2] = date(2019, 7, 3)  # the rule of the calendar says that it ends at one
+        bins[at + 2, 14:] = np.nan
+    elif shape == "split":
+        bins[at:] *= 4
+    elif shape == "constant":
+        bins[:] = 1_000
+    n_days = at + 3
+    return Volumes(one.symbol, tuple(dates[:n_days]), one.bin_starts, bins[:n_days])
+
+
+@pytest.mark.parametrize("shape", ["missing bins", "no volume", "half day", "split", "constant"])
+def test_strange_days_are_scored_in_numbers(model: HybridModel, recorded: list[Volumes], shape: str):
+    """What traded is scored; what is unknown, or did not trade, is not. A symbol that the model has never seen is scored like any other."""
+    odd = [strange(one, shape) for one in recorded]
+    odd.append(Volumes("NEVER", odd[0].dates, odd[0].bin_starts, odd[0].bins * 1.5))
+    figures, errors = evaluate({OWN: model}, odd, THROUGH)
+    assert all(np.isfinite(value) for of in figures.values() for value in of.values())
+    assert len(errors) == (2 if shape == "no volume" else 3)
+    if shape == "constant":
+        assert figures["median"]["mape_one_bin"] == 0
