@@ -34,6 +34,7 @@ class Facts(msgspec.Struct, kw_only=True):
     manifest: the approved file, "" for none. hashes: of build, configuration and model, in the manifest's order.
     policy: digests of the one in force, the approved one and whom the journal names for it, "" where it was not applied by persons.
     policy_error: why the policy's file can't be used. policy_is_kept: whether the journal has one in force.
+    forecast: the configured volume model, and why it can't be used.
     unknown, foreign: venue -> how many. behind_s: how far our clock is behind the journal. synced: the kernel's word on its clock.
     core_s: how long the core took to answer; below 0: it did not.
     """
@@ -43,6 +44,7 @@ class Facts(msgspec.Struct, kw_only=True):
     manifest_error: str = ""
     hashes: tuple[Hash, ...] = ()
     policy: tuple[str, str, str] | None = None
+    forecast: tuple[str, str] | None = None
     policy_error: str = ""
     policy_is_kept: bool = False
     state_dir: str = ""
@@ -120,6 +122,16 @@ def _manifest(facts: Facts) -> list[Check]:
         bound = ", ".join(f"{h.name} {_short(h.approved) or 'none'}" for h in wrong)
         rows.append(Check(part, FAIL, names, f"approved: {bound}", f"put back what was approved, or have a new manifest approved (`{write}`)"))
     return rows
+
+
+def _forecast(facts: Facts) -> list[Check]:
+    """The median stands in for a model that can't be used, so that it refuses no start."""
+    if facts.forecast is None:
+        return []
+    name, wrong = facts.forecast
+    if wrong:
+        return [Check("forecast", WARN, wrong, name, "restore it, or train another; until then the median of the recorded days forecasts")]
+    return [Check("forecast", OK if name else WARN, name or "no model", "", "" if name else "[forecast] model names one")]
 
 
 def _policy(facts: Facts) -> list[Check]:
@@ -251,8 +263,9 @@ class Rule(NamedTuple):
 
 # The order is that of the table on the screen.
 RULES = (
-    Rule(_running, False), Rule(_configuration, True), Rule(_manifest, True), Rule(_policy, True), Rule(_state_directory, True),
-    Rule(_disk, True), Rule(_clock, True), Rule(_stores, True), Rule(_journal, True), Rule(_orders, False), Rule(_port, False),
+    Rule(_running, False), Rule(_configuration, True), Rule(_manifest, True), Rule(_forecast, False), Rule(_policy, True),
+    Rule(_state_directory, True), Rule(_disk, True), Rule(_clock, True), Rule(_stores, True), Rule(_journal, True), Rule(_orders, False),
+    Rule(_port, False),
 )  # fmt: skip
 
 

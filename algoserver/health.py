@@ -25,6 +25,8 @@ from algoserver.core.state import State
 from algoserver.domain.events import MachineWarned, OperatorCommanded
 from algoserver.domain.types import OURS
 from algoserver.journal import last_seq
+from algoserver.learn.registry import Configured
+from algoserver.learn.store import ModelDamaged, load_model
 from algoserver.settings import BadConfig
 
 WATCH_S = 2.0
@@ -38,6 +40,7 @@ def machine(config: Config, state_dir: Path) -> Facts:
     shell = config.server.shell
     facts = Facts(state_dir=str(state_dir), disk_free_min=shell.disk_free_mb_min * checks.MB, require_synced=shell.require_synced_clock)
     manifest.measure(config, facts)
+    facts.forecast = config.model.name, model_error(config.model)
     facts.write_error = write_error(state_dir)
     facts.disk_free = disk_free(state_dir)
     facts.synced = is_clock_synced()
@@ -87,6 +90,16 @@ def running(config: Config, state_dir: Path, ask: Callable[[dict[str, Any]], dic
         facts.policy = told["policy"], facts.policy[1] if facts.policy else "", _persons(*told["applied_by"])
     rows = checks.table(facts)
     return {"is_healthy": checks.is_healthy(rows), "checks": msgspec.to_builtins(rows)}
+
+
+def model_error(model: Configured) -> str:
+    """Why a configured model can't be used, "" if it can, as far as its bytes say."""
+    try:
+        if model.folder is not None:
+            load_model(model.folder)
+    except ModelDamaged as damage:
+        return str(damage)
+    return model.text
 
 
 class DiskWatch:

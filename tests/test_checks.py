@@ -24,9 +24,12 @@ from algoserver.domain.events import MachineWarned
 from algoserver.domain.types import SECOND, ExecType, OrdStatus
 from algoserver.door import Door
 from algoserver.journal import Journal
+from algoserver.learn.registry import Configured
+from algoserver.learn.store import save_model
 from algoserver.settings import BadConfig
 from tests.core.day import Day, policy_loaded
 from tests.e2e.venue import refused_start
+from tests.learn.test_store import FILES, manifest_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -65,6 +68,20 @@ def test_what_fails_says_what_to_do_and_what_refuses_a_start_names_it(facts, che
     assert (row.check, bool(row.value), bool(row.to_do)) == (check, True, True)
     assert (check in refusal(facts)) is refuses
     assert not checks.is_healthy(table(facts))
+
+
+def test_a_model_that_can_not_be_used_is_a_warning_and_refuses_no_start(tmp_path):
+    """Its bytes are looked at; the median stands in."""
+    name = save_model(tmp_path, manifest_of(), FILES).name
+    at = tmp_path / name
+    assert health.model_error(Configured(name, "", at)) == health.model_error(Configured("median20")) == ""
+    assert health.model_error(Configured("champion", "", None, "there is no champion")) == "there is no champion"
+    (at / "p10.txt").write_text("changed")
+    facts = Facts(forecast=(name, health.model_error(Configured(name, "", at))))
+    (row,) = table(facts)
+    assert (row.check, row.state, "p10.txt was changed" in row.value, refusal(facts)) == ("forecast", WARN, True, "")
+    assert state_of(Facts(forecast=("", "")), "forecast") == WARN
+    assert state_of(Facts(forecast=("median20", "")), "forecast") == OK
 
 
 def test_what_is_at_its_bound_holds():
