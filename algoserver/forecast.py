@@ -114,7 +114,7 @@ class Forecaster:
         if not request.model:
             return no_curve(request, "", "no model is configured"), ""
         try:
-            return predict(self._model(request.model), request), ""
+            return predict(self._model(request.model, request.model_sha256), request), ""
         except (ValueError, OSError) as error:
             text = f"the model does not load: {error}"
         except Exception as error:
@@ -130,8 +130,8 @@ class Forecaster:
             return ModelRefused(name=wanted.name, sha256=wanted.sha256, text=str(error) if isinstance(error, ValueError) else repr(error))
         return ModelActivated(name=wanted.name, sha256=wanted.sha256)
 
-    def _model(self, name: str, sha256: str = "") -> "CurveModel":
-        """A model by its name, read once. Raises ValueError, OSError."""
+    def _model(self, name: str, sha256: str) -> "CurveModel":
+        """A model by its name, read once; of these bytes, if it is said of which. Raises ValueError, OSError."""
         # Importing numpy and LightGBM takes a second: here, and not while the server starts.
         from algoserver.learn.predict import HybridModel, MedianModel
 
@@ -139,7 +139,7 @@ class Forecaster:
             model: CurveModel = MedianModel()
             if name != FALLBACK:
                 model = loaded = HybridModel.load(self._folder_of(name))
-                if sha256 and loaded.sha256 != sha256:
+                if sha256 and loaded.sha256 != sha256:  # a folder may have been filled anew
                     raise ValueError(f"{name} is not the model that was decided on: its sha256 is {loaded.sha256}, not {sha256}")
             self._models[name] = model
             while len(self._models) > KEPT_MAX:

@@ -153,5 +153,7 @@ def test_a_wanted_model_is_activated_or_refused_with_why(tmp_path: Path, monkeyp
     assert (lost.name, "manifest.json can't be read" in lost.text) == (LOST, True)
     assert "train again" in strange.text
     monkeypatch.setattr(HybridModel, "load", lambda folder: Slow())
-    (other,) = answered(ActivateModel(name="slow", sha256="other"))
+    wanted = msgspec.structs.replace(by("slow"), model_sha256="other")
+    other, told, ready = answered(ActivateModel(name="slow", sha256="other"), wanted, count=3)
     assert other.text == "slow is not the model that was decided on: its sha256 is slow, not other"
+    assert (ready.model, told.text) == ("median20", f"the model does not load: {other.text}")

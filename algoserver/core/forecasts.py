@@ -95,10 +95,11 @@ def _ask(state: State, setup: PolicyLoaded, symbol: str, date: str, today: tuple
         if i.instrument.symbol == symbol:
             # 1970-01-01 was a Thursday; Monday is 0.
             weekday = (state.ts // DAY + 3) % 7
+            name, sha256 = (state.models[-1].name, state.models[-1].sha256) if state.models else ("", "")
             out.append(
                 RequestForecast(
                     symbol=symbol, date=date, weekday=weekday, history_dates=i.history_dates, history=i.history, today=today,
-                    model=models.in_force(state),
+                    model=name, model_sha256=sha256,
                 )
             )  # fmt: skip
 

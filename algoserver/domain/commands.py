@@ -144,7 +144,8 @@ class RejectMessage(Command, frozen=True):
 class RequestForecast(Command, frozen=True):
     """Ask for the volume curve of `symbol` on `date`; it carries its features, so that training and serving agree.
 
-    today: volume of the day's bins that are over; none before its open. model: name of the one that is to answer; "": there is none.
+    today: volume of the day's bins that are over; none before its open. model: name of the one that is to answer, "": there is none;
+    model_sha256: of its bytes, "" for one that has none.
     """
 
     symbol: str
@@ -154,6 +155,7 @@ class RequestForecast(Command, frozen=True):
     history: tuple[tuple[int, ...], ...]
     today: tuple[int, ...] = ()
     model: str = ""
+    model_sha256: str = ""
 
 
 class ActivateModel(Command, frozen=True):

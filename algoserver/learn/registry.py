@@ -162,6 +162,9 @@ class Registry:
         return [role for role in ROLES if (pointed := self.pointed(role)) is not None and pointed.name == name]
 
     def _check(self, wanted: str, manifest: Manifest) -> None:
+        name = self.find(wanted)
+        if manifest.name != name:
+            raise ModelDamaged(f"{self.folder}: {name} holds the model {manifest.name}; give it its own name again")
         pointed = self.pointed(wanted) if wanted in ROLES else None
         if pointed is not None and pointed.seal != manifest.seal:
             raise ModelDamaged(f"{self.folder}: {manifest.name} is not the model that {pointed.by} made {wanted}: its manifest is another one")

@@ -75,7 +75,8 @@ def go_on(day: Day, minutes: int = 3) -> set[str]:
 def test_the_first_start_takes_the_configurations_model_and_asks_it_by_its_name():
     day = Day(firm())
     (asked,) = [c for c in day.commands if isinstance(c, RequestForecast)]
-    assert (asked.model, [(m.name, m.sha256, m.by) for m in day.state.models]) == ("m1", [("m1", "sha of m1", "start")])
+    assert (asked.model, asked.model_sha256) == ("m1", "sha of m1")
+    assert [(m.name, m.sha256, m.by) for m in day.state.models] == [("m1", "sha of m1", "start")]
 
 
 def test_a_swap_loads_first_and_asks_the_new_one_with_the_bins_so_far():

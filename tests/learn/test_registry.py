@@ -69,6 +69,14 @@ def test_a_model_that_was_made_anew_under_its_name_is_not_the_one_that_was_promo
         registry.load(CHAMPION)
 
 
+def test_a_model_under_anothers_name_is_not_that_other(registry: Registry):
+    first, second = registry.names()
+    for path in (registry.folder / first).iterdir():
+        path.write_bytes((registry.folder / second / path.name).read_bytes())
+    with pytest.raises(ModelDamaged, match=f"{first} holds the model {second}"):
+        registry.load(first)
+
+
 def test_a_pointer_that_is_none_is_refused_by_name(registry: Registry):
     (registry.folder / "champion-volume.json").write_text("[{}]")
     with pytest.raises(ModelDamaged, match=r"champion-volume\.json: can't be read"):
