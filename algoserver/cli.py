@@ -31,7 +31,7 @@ app.add_typer(atdl_app, name="atdl")
 policy_app = typer.Typer(no_args_is_help=True, help="The risk policy's document; a running server's policy is algoctl's.")
 app.add_typer(policy_app, name="policy")
 cli_records.add_to(app)
-cli_study.add_to(app)
+cli_study.add_to(app, train_app)
 cli_tape.add_to(app)
 cli_data.add_to(app)
 

@@ -29,10 +29,11 @@ from algoserver.backtest import Backtest
 from algoserver.cluster import ClusterFailed, spread
 from algoserver.config import load as load_server
 from algoserver.domain.events import PolicyLoaded
-from algoserver.domain.params import BY_NAME, USES, parse
+from algoserver.domain.params import BY_NAME, parse
 from algoserver.domain.policy import SessionHours
 from algoserver.domain.types import Side, Strategy, px, px_text, qty, qty_text, utc
 from algoserver.journal import Journal
+from algoserver.policies import digest_of, load_policy
 from algoserver.settings import BadConfig, Entry, read, time_of_day
 from algoserver.sim.config import Scenario
 from algoserver.sim.config import load as load_scenario
@@ -40,6 +41,7 @@ from algoserver.sim.exchange import Exchange
 from algoserver.sim.sources import tapes
 from algoserver.sim.tape_file import BrokenTape
 from algoserver.sim.volume import UnknownRecording
+from algoserver.study_orders import DrawnConfig, ParentConfig, draw
 
 REFUSALS = (BadConfig, ClusterFailed, BrokenTape, UnknownRecording, ValueError, OSError)  # what `play` says of a study that can't be run
 
@@ -47,55 +49,35 @@ REFUSALS = (BadConfig, ClusterFailed, BrokenTape, UnknownRecording, ValueError, 
 RESULT = "result.json"
 
 
-class ParentConfig(Entry, frozen=True):
-    """A client's order. at: market time; order_qty, price: text, price "" is a market order; params by their FIX names."""
-
-    cl_ord_id: str
-    at: str
-    symbol: str
-    side: str
-    order_qty: str
-    strategy: str
-    price: str = ""
-    params: dict[str, str] = msgspec.field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        utc(self.at)
-        if self.side not in ("BUY", "SELL"):
-            raise ValueError("`side` is neither BUY nor SELL")
-        if self.strategy not in Strategy.__members__:
-            raise ValueError(f"`strategy` is not one of {', '.join(Strategy.__members__)}")
-        takes = USES[Strategy[self.strategy]].takes
-        for name, text in self.params.items():
-            if name not in takes:
-                raise ValueError(f"`params`: {self.strategy} takes {', '.join(takes)}, not {name}")
-            try:
-                parse(BY_NAME[name], text, 0)
-            except ValueError as error:
-                raise ValueError(f"`params`: {name}: {error}") from error
-
-
 class StudyConfig(Entry, frozen=True):
-    """server, market: files beside this one. begin, end: market time. latency_ms: one way; sums_trades: see Backtest."""
+    """server, market: files beside this one; policy: one beside it instead of the server's. begin, end: market time. Either `parents` or `drawn`.
+
+    latency_ms: one way; sums_trades: see Backtest. book_interval_ms: instead of the market's; 0: as it is.
+    """
 
     server: str
     market: str
     begin: str
     end: str
-    parents: list[ParentConfig]
+    parents: list[ParentConfig] = msgspec.field(default_factory=list)
+    drawn: DrawnConfig | None = None
+    policy: str = ""
     latency_ms: float = 1.0
     sums_trades: bool = True
+    book_interval_ms: int = 0
 
     def __post_init__(self) -> None:
         if not utc(self.begin) < utc(self.end):
             raise ValueError("`begin` is not before `end`")
         names = [p.cl_ord_id for p in self.parents]
-        if not names or len(set(names)) < len(names):
-            raise ValueError("needs `parents`, each `cl_ord_id` once")
+        if bool(names) == (self.drawn is not None) or len(set(names)) < len(names):
+            raise ValueError("needs `parents`, each `cl_ord_id` once, or `drawn`")
         if any(not utc(self.begin) < utc(p.at) < utc(self.end) for p in self.parents):
             raise ValueError("`at` of `parents` must be after `begin` and before `end`")
         if self.latency_ms * 1e6 < 1:
             raise ValueError("`latency_ms` must be positive")
+        if self.book_interval_ms < 0:
+            raise ValueError("`book_interval_ms` must not be negative")
 
 
 class Study(NamedTuple):
@@ -105,6 +87,11 @@ class Study(NamedTuple):
     setup: PolicyLoaded
     scenario: Scenario
     digest: str
+
+    def parents(self, seed: int) -> list[ParentConfig]:
+        """The orders of a seed."""
+        c = self.config
+        return draw(c.drawn, self.setup, c.begin, c.end, seed) if c.drawn else c.parents
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -137,17 +124,24 @@ def load(path: Path, tape: str = "") -> Study:
     server_path, market_path = path.parent / config.server, path.parent / config.market
     server, scenario = load_server(server_path), load_scenario(market_path, tape)
     known = {i.symbol for i in scenario.instruments} & {i.instrument.symbol for i in server.setup.instruments}
-    for parent in config.parents:
-        if parent.symbol not in known:
-            raise BadConfig(f"{path}: parents {parent.cl_ord_id!r}: `symbol` {parent.symbol} is not traded by both server and market")
+    named = [(f"parents {p.cl_ord_id!r}", p.symbol) for p in config.parents]
+    named += [("drawn", symbol) for symbol in (config.drawn.symbols if config.drawn else ())]
+    for entry, symbol in named:
+        if symbol not in known:
+            raise BadConfig(f"{path}: {entry}: `symbol` {symbol} is not traded by both server and market")
     # Instruments that nobody trades change nothing for the others: they need not be run.
-    wanted = {p.symbol for p in config.parents}
+    wanted = {symbol for _, symbol in named}
     scenario = msgspec.structs.replace(
         scenario, instruments=[i for i in scenario.instruments if i.symbol in wanted], halts=[h for h in scenario.halts if h.symbol in wanted]
     )
     # The market's hours are the day that the algos plan.
     hours = SessionHours(time_of_day(scenario.session.open), time_of_day(scenario.session.close))
     setup = msgspec.structs.replace(server.setup, hours=hours)
+    if config.policy:
+        policy, policy_text = load_policy(path.parent / config.policy)
+        setup = msgspec.structs.replace(setup, policy=policy, policy_digest=digest_of(policy_text))
+    if config.book_interval_ms:
+        scenario = msgspec.structs.replace(scenario, book_interval_ms=config.book_interval_ms)
     text = path.read_bytes() + msgspec.json.encode(setup) + msgspec.json.encode(scenario)
     for taped in [i.tape for i in scenario.instruments if i.tape and Path(i.tape.file).is_file()]:
         text += hashlib.sha256(Path(taped.file).read_bytes()).digest()
@@ -217,12 +211,12 @@ def one(study: Study, seed: int, out: Path) -> list[Outcome]:
     if folder.exists():
         shutil.rmtree(folder)  # it was stopped half way
     folder.mkdir(parents=True)
-    config = study.config
+    config, parents = study.config, study.parents(seed)
     with Journal(folder / "journal") as journal:
         latency_ns = max(1, round(config.latency_ms * 1e6))
         bt = Backtest(study.setup, study.scenario, utc(config.begin), seed, latency_ns, journal=journal, sums_trades=config.sums_trades)
         arrivals = {}
-        for parent in sorted(config.parents, key=lambda p: (utc(p.at), p.cl_ord_id)):
+        for parent in sorted(parents, key=lambda p: (utc(p.at), p.cl_ord_id)):
             bt.run(utc(parent.at) - 1)
             arrivals[parent.cl_ord_id] = _mid(bt, parent.symbol)
             _send(bt, parent)
@@ -231,7 +225,7 @@ def one(study: Study, seed: int, out: Path) -> list[Outcome]:
     for path in sorted((folder / "journal").iterdir()):
         if path.suffix in (".log", ".zst"):
             digest.update(path.read_bytes())
-    outcomes = [_outcome(bt, seed, parent, arrivals[parent.cl_ord_id], digest.hexdigest()) for parent in config.parents]
+    outcomes = [_outcome(bt, seed, parent, arrivals[parent.cl_ord_id], digest.hexdigest()) for parent in parents]
     written = folder / "result.tmp"
     written.write_bytes(msgspec.json.encode(outcomes) + b"\n")
     written.replace(folder / RESULT)

@@ -9,7 +9,7 @@ import msgspec
 
 from algoserver.core import auction, dark, risk
 from algoserver.core import market as markets
-from algoserver.core.algos import ALGOS, close
+from algoserver.core.algos import ALGOS, close, shortfall
 from algoserver.core.algos.liquidity import ALONE_PPM
 from algoserver.core.algos.schedule import Schedule, Window, Work, expected_share, slice_length
 from algoserver.core.bounds import NAMES, bounds
@@ -21,7 +21,6 @@ from algoserver.domain.params import BY_NAME, USES, AlgoParams, Use, given
 from algoserver.domain.types import (
     DAY,
     PPM_ONE,
-    PX_ONE,
     SECOND,
     Denied,
     OrdType,
@@ -156,20 +155,12 @@ def plan(state: State, parent: ParentOrder, window: Window, forgiven: int = 0) -
 
 
 def haste(state: State, parent: ParentOrder, window: Window) -> int:
-    """(kappa T)^2 = lambda sigma^2 T^2 / eta in ppm, T the window's share of a day's expected volume.
-
-    With the impact of trading at a share p of the volume taken as .36 sigma S p (Almgren, Thum, Hauptmann and Li 2005: .142 p^.6 sigma S,
-    a straight line through p = 10 %), eta is .36 sigma S / V, and what remains is lambda sigma S V T^2 / .36: the day's value V S times its
-    volatility, in units of money, times the risk aversion of the order's Urgency.
-    """
+    """How fast an IS parent trades, by the risk aversion of its Urgency; see shortfall.haste_ppm."""
     assert state.setup is not None
     instrument, market = state.instruments[parent.symbol], state.markets[parent.symbol]
-    aversion_e9 = state.setup.algo.risk_aversion_e9[parent.params.urgency - 1]
     price = markets.mid(market) or instrument.previous_close  # before the first quote of a day
-    day_value: int = price * instrument.adv // 10**instrument.qty_decimals  # 1e-8 of money
-    share = max(1, expected_share(window))
-    haste: int = aversion_e9 * day_value * instrument.volatility_ppm * share**2 * 100 // 36 // (SECOND * PX_ONE * PPM_ONE**2)
-    return haste
+    aversion_e9 = state.setup.algo.risk_aversion_e9[parent.params.urgency - 1]
+    return shortfall.haste_ppm(aversion_e9, instrument, price, max(1, expected_share(window)))
 
 
 def plan_text(parent: ParentOrder, work: Work, setup: PolicyLoaded) -> str:

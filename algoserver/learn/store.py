@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-VOLUME_KIND = "volume"
+VOLUME_KIND, IMPACT_KIND = "volume", "impact"
 MANIFEST = "manifest.json"
 # Ending of files that tell of a model and are not of its bytes: its card.
 PAPER = ".html"

@@ -7,7 +7,7 @@ a = lambda sigma^2 tau^2 / eta~. The recurrence needs no float, so that every ma
 from algoserver.core.algos.schedule import Schedule, Window, Work, by_curve, planned
 from algoserver.core.market import Market
 from algoserver.core.orders import ParentOrder
-from algoserver.domain.types import PPM_ONE
+from algoserver.domain.types import PPM_ONE, PX_ONE, SECOND, Instrument
 
 # Steps of the plan in volume time: at the steepest, kappa T = 60, a step still brings less than half of what is left.
 STEPS = 100
@@ -22,6 +22,18 @@ def holdings(order_qty: int, steps: int, square_e12: int) -> list[int]:
     while len(y) <= steps:
         y.append((2 * E12 + square_e12) * y[-1] // E12 - y[-2])
     return [order_qty * y[steps - j] // y[steps] for j in range(steps + 1)]
+
+
+def haste_ppm(aversion_e9: int, instrument: Instrument, price: int, share_ppm: int) -> int:
+    """(kappa T)^2 = lambda sigma^2 T^2 / eta in ppm, T the window's share of a day's expected volume.
+
+    With the impact of trading at a share p of the volume taken as .36 sigma S p (Almgren, Thum, Hauptmann and Li 2005: .142 p^.6 sigma S,
+    a straight line through p = 10 %), eta is .36 sigma S / V, and what remains is lambda sigma S V T^2 / .36: the day's value V S times its
+    volatility, in units of money, times the risk aversion of the order's Urgency.
+    """
+    day_value: int = price * instrument.adv // 10**instrument.qty_decimals  # 1e-8 of money
+    haste: int = aversion_e9 * day_value * instrument.volatility_ppm * share_ppm**2 * 100 // 36 // (SECOND * PX_ONE * PPM_ONE**2)
+    return haste
 
 
 def plan(order_qty: int, window: Window) -> Schedule:
