@@ -5,6 +5,7 @@ is that of the texts, so that a journal says by which configuration it was writt
 """
 
 import hashlib
+import os
 from math import isnan
 from pathlib import Path
 from typing import Literal
@@ -72,11 +73,14 @@ class JournalConfig(Entry, frozen=True, kw_only=True):
 class ForecastConfig(Entry, frozen=True, kw_only=True):
     """model: "median20", a model directory, "champion" of the registry, or "" for none. registry: directory of models, relative to this file; "":
     that in which the model stands. answer_ms_max: wall milliseconds that a model may take. through: last recorded day to look back on, "" for all.
+
+    impact: who says what trading costs: "published", a model directory, or "" for nobody.
     """
 
     model: str = "median20"
     registry: str = ""
     answer_ms_max: int = 20_000
+    impact: str = "published"
     age_days_max: int = 5
     volumes: str = ""
     through: str = ""
@@ -244,6 +248,12 @@ class Config(msgspec.Struct, frozen=True):
     def registry(self) -> Path | None:
         """The directory of models, if one is named."""
         return self.path(self.server.forecast.registry) if self.server.forecast.registry else None
+
+    @property
+    def impact(self) -> str:
+        """Who says what trading costs: a directory's path, or a word as it is."""
+        name = self.server.forecast.impact
+        return str(self.path(name)) if os.sep in name else name
 
 
 # What stands in for a policy that can't be read, until the journal's is known.

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import force_setattr
 
-from algoserver import alert_queue, answers, approvals, audit, copy_desk, limits_desk, model_desk, policy_desk
+from algoserver import alert_queue, answers, approvals, audit, copy_desk, limits_desk, model_desk, policy_desk, pretrade
 from algoserver.answers import Answer
 from algoserver.core import foreign, orders, stops
 from algoserver.core.amend import judge
@@ -29,7 +29,7 @@ TRACE = "trace"  # key of what the audit notes of a command, taken out before it
 QUESTIONS = (
     "status", "doctor", "order.ls", "order.show", "order.plan", "session.ls", "venue.ls", "venue.foreign", "alert.ls", "policy.validate",
     "policy.diff", "policy.history", "policy.show", "policy.explain", "risk.limits", "risk.usage", "risk.reconcile", "approval.ls",
-    "audit.tail", "audit.verify", "model.history", MARK,
+    "audit.tail", "audit.verify", "model.history", "estimate", MARK,
 )  # fmt: skip
 
 Command = OperatorCommanded | OperatorAmended | ActionProposed
@@ -108,6 +108,8 @@ def _answer(state: State, asked: Request, operator: str, is_alone: bool, now: in
         return _kill(state, asked, operator)
     if verb == MARK:
         return {"seq": state.audited.seq, "head": state.audited.head}, None
+    if verb == "estimate":
+        return pretrade.facts(state, asked.values, now), None
     if verb in TWO_PERSONS:
         heard, event = _approvals(state, asked, operator, is_alone, now)
         return ({**heard, "dry_run": asked.dry_run}, None if asked.dry_run else event) if event is not None else (heard, None)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from algoserver import ctl_doctor, ctl_drill
+from algoserver import ctl_doctor, ctl_drill, ctl_estimate
 from algoserver.ctl_alert import alert_app
 from algoserver.ctl_model import model_app
 from algoserver.ctl_people import approval_app, audit_app
@@ -51,6 +51,7 @@ app.add_typer(session_app, name="session")
 app.add_typer(venue_app, name="venue")
 app.add_typer(ctl_doctor.app)
 app.add_typer(ctl_drill.app)
+app.add_typer(ctl_estimate.app)
 app.add_typer(policy_app, name="policy")
 app.add_typer(risk_app, name="risk")
 app.add_typer(approval_app, name="approval")

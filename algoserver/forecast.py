@@ -16,11 +16,13 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 
 from algoserver.core.models import FALLBACK, SUBJECT
 from algoserver.domain.commands import ActivateModel, RequestForecast
 from algoserver.domain.events import ForecastReady, MachineWarned, ModelActivated, ModelRefused
+from algoserver.domain.models import CostTable
 
 if TYPE_CHECKING:
     from algoserver.learn.predict import CurveModel
@@ -49,11 +51,14 @@ class Asked:
 class Forecaster:
     """Predicts with the models that requests name. folder_of: where one stands, ValueError if nowhere. answer: takes what comes of it.
 
-    answer_s_max: how long a model may take.
+    answer_s_max: how long a model may take. costs: what trading in a symbol costs, None where nobody says it.
     """
 
-    def __init__(self, folder_of: Callable[[str], Path], answer: Answer, answer_s_max: float = 20.0) -> None:
-        self._folder_of, self._answer, self._answer_s_max = folder_of, answer, answer_s_max
+    def __init__(
+        self, folder_of: Callable[[str], Path], answer: Answer, answer_s_max: float = 20.0,
+        costs: Callable[[str], CostTable | None] = lambda symbol: None,
+    ) -> None:  # fmt: skip
+        self._folder_of, self._answer, self._answer_s_max, self._costs = folder_of, answer, answer_s_max, costs
         self._models: dict[str, CurveModel] = {}
         self._is_in_trouble = False
         self._log = structlog.get_logger()
@@ -107,7 +112,8 @@ class Forecaster:
     def _say(self, found: ForecastReady) -> None:
         if found.text:
             self._log.info("forecast by a fallback" if found.curve else "no forecast", symbol=found.symbol, reason=found.text)
-        self._answer(found)
+        costs = self._costs(found.symbol)
+        self._answer(msgspec.structs.replace(found, costs=costs) if costs is not None else found)
 
     def _predicted(self, request: RequestForecast) -> tuple[ForecastReady, str]:
         """The forecast, and what is wrong with the model if it is another one's."""

@@ -103,11 +103,19 @@ def _model(config: Config) -> dict[str, str]:
     volumes = config.server.forecast.volumes
     folder = config.path(volumes) if volumes else VOLUME_DIR
     recorded = {f"volumes/{p.name}": _sha256(p) for p in sorted((*folder.glob("*.csv"), *folder.glob(DATASET)))}  # which has its files' sha256
-    model = config.model.folder
+    return {**_named("model", config.model.name, config.model.folder), **_named("impact", config.impact, _folder(config.impact)), **recorded}
+
+
+def _folder(name: str) -> Path | None:
+    return Path(name) if os.sep in name else None
+
+
+def _named(kind: str, name: str, model: Path | None) -> dict[str, str]:
+    """A model by the word that stands for it, or by its files."""
     if model is None:
-        return {"model": config.model.name or "none", **recorded}
+        return {kind: name or "none"}
     files = sorted(p for p in model.rglob("*") if p.is_file()) if model.is_dir() else []
-    return {**{f"model/{p.relative_to(model).as_posix()}": _sha256(p) for p in files}, **recorded}
+    return {f"{kind}/{p.relative_to(model).as_posix()}": _sha256(p) for p in files}
 
 
 def _clock(clock: Clock) -> str:

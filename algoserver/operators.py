@@ -23,8 +23,7 @@ ROLES = ("viewer", "trader", "risk", "operator", "model_owner", "admin")
 VERBS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("status", "doctor", "order.ls", "order.show", "order.plan", "session.ls", "venue.ls", "venue.foreign", "alert.ls"), ROLES),
     **dict.fromkeys(("policy.validate", "policy.diff", "policy.history", "policy.show", "policy.explain", "risk.limits"), ROLES),
-    **dict.fromkeys(("risk.usage", "risk.reconcile"), ROLES),
-    "model.history": ROLES,
+    **dict.fromkeys(("risk.usage", "risk.reconcile", "estimate", "model.history"), ROLES),
     "model.swap": ("model_owner", "admin"),
     "policy.apply": ("risk", "admin"),
     "policy.rollback": ("risk", "admin"),

@@ -39,6 +39,7 @@ from algoserver.opening import first_events, in_force
 from algoserver.operators import Operators, load_operators
 from algoserver.outside import Outside
 from algoserver.policy_texts import PolicyTexts
+from algoserver.pretrade import Pricer
 from algoserver.recovery import digest, recover, unfit
 from algoserver.reply import Late, Reply
 from algoserver.settings import BadConfig
@@ -64,7 +65,6 @@ class Server:
     """A server on its state directory. Raises BadConfig, BadSessions, JournalCorrupt, JournalLocked, Diverged, OSError."""
 
     def __init__(self, config: Config, state_dir: Path, client_port: int = 0, venue_port: int = 0) -> None:
-        self._config = config
         self.operators = load_operators(config.path(config.server.control.operators)) if config.server.control.operators else Operators([])
         self._log = structlog.get_logger()
         self._inbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
@@ -84,11 +84,10 @@ class Server:
         self._remembered = Remembered(state_dir)
         self._instruments = {i.instrument.symbol: i.instrument for i in config.setup.instruments}
         self._shelf, patience_s = Shelf(config.model, config.registry), config.server.forecast.answer_ms_max / 1_000
-        self._forecaster = Forecaster(self._shelf.folder, lambda event: self._inbox.put(("event", event)), patience_s)
+        self._pricer = Pricer(config.impact, config.setup)
+        self._forecaster = Forecaster(self._shelf.folder, lambda event: self._inbox.put(("event", event)), patience_s, self._pricer.table)
         self._outside = Outside(config.server, self.state, self._inbox.qsize)
-        self._dispatcher = Dispatcher(
-            self._instruments, self._forecaster.ask, config.server.shell.orders_per_second_max, tell=self._outside.tell
-        )
+        self._dispatcher = Dispatcher(self._instruments, self._forecaster.ask, config.server.shell.orders_per_second_max, tell=self._outside.tell)
         self._endpoints: list[Endpoint] = []
         self._watchdog = Watchdog(config.server.shell.stall_ms, self._dispatcher, self._endpoints, self._remembered, self._outside)
         self._names: dict[str, str] = {}
@@ -106,8 +105,7 @@ class Server:
         self.setup = named(config, self._clients, self.operators.names)
         self._unsent = never_left(recovered.unsent, self._clients, config.setup.drop_copies)
         self._left: list[Item] = []  # of a batch that took too long
-        self._is_busy = False
-        self._is_stopping = False
+        self._is_busy = self._is_stopping = False
         self._since_digest = self._since_snapshot = 0
         self._texts = PolicyTexts(state_dir / "policies")
         if not config.policy_error:
@@ -132,6 +130,8 @@ class Server:
         """
         if request.get("verb") == "doctor":
             return running(self._config, self._state_dir, lambda asked: self._ask(asked, operator, late))
+        if request.get("verb") == "estimate":
+            return self._pricer.ask(lambda: self._ask(request, operator, late))
         found = on_shelf(self._shelf, request)
         return found if "error" in found else self._texts.ask(found, operator, lambda asked, who: self._ask(asked, who, late))
 

@@ -29,6 +29,7 @@ COLUMNS = {
         "model", "role", "state", "trained_through", "symbols", "mape_day_ahead", "mape_one_bin", "coverage_day_ahead", "coverage_one_bin",
         "curve_error", "created_at", "parent",
     ),
+    "algos": ("algo", "urgency", "cost_bp", "p10_bp", "p90_bp", "volume_pct", "complete_pct", "start", "end"),
     "alerts": ("alert_id", "severity", "owner", "state", "code", "subject", "times", "last", "text"),
 }
 PIPED_WIDTH = 200  # of a table that was asked for without a terminal to measure

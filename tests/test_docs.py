@@ -80,6 +80,9 @@ def test_the_street_trades_an_order_and_replays(tmp_path):
         assert (done.returncode, reports[-1]["cum_qty"], reports[-1]["ord_status"]) == (0, "2000", "2"), done.stdout[-500:]
         status = run(f"{CTL} --state {state}", 30)
         assert status.returncode == 0, status.stderr
+        priced = run(f".venv/bin/algoctl estimate --symbol AAPL --side BUY --qty 200000 --minutes 30 --state {state}", 30)
+        assert (priced.returncode, len(json.loads(priced.stdout)["algos"])) == (0, 9), priced.stdout + priced.stderr
+        assert "Expected cost " in reports[0]["text"]
         page = tmp_path / "certify.html"
         certified = run(f"{CERTIFY.replace('state/certify.html', str(page))} --port {client_port} --only S. --only B.", 120)
         assert (certified.returncode, page.exists()) == (0, True), certified.stdout + certified.stderr

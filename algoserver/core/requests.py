@@ -3,7 +3,7 @@
 Rule: a ClOrdID belongs to one order of its session for good, refused ones included.
 """
 
-from algoserver.core import admission, amend, forecasts, halts, orders, planning, risk
+from algoserver.core import admission, amend, estimates, forecasts, halts, orders, planning, risk
 from algoserver.core import market as markets
 from algoserver.core.algos.schedule import Window, planned
 from algoserver.core.bounds import Bounds, bounds
@@ -28,6 +28,7 @@ from algoserver.domain.types import Denied, ExecType, OnHalt, OrdStatus, TimeInF
 
 # BusinessRejectReason (380).
 BUSINESS_OTHER, UNSUPPORTED_TYPE, FIELD_MISSING, NOT_AUTHORIZED = 0, 3, 5, 6
+FOR_THE_DAY = TimeInForce.DAY
 BUSINESS_REASONS = {"unsupported_message_type": UNSUPPORTED_TYPE, "missing_field": FIELD_MISSING, READ_ONLY: NOT_AUTHORIZED}
 
 
@@ -60,7 +61,8 @@ def parent_requested(state: State, event: ParentRequested, out: list[Command]) -
     admission.note_parent(state.gate, limits.keys, parent.parent_id, event, parent.arrival_px, one)
     orders.on_accepted(parent.order)
     work = state.works[parent.parent_id] = planning.plan(state, parent, window)
-    report(out, parent, ExecType.NEW, event.ts, text=planning.plan_text(parent, work, state.setup))
+    foreseen = "" if parent.time_in_force is not FOR_THE_DAY else estimates.text(estimates.estimate(state, parent, window, work.max_pct_vol))
+    report(out, parent, ExecType.NEW, event.ts, text=planning.plan_text(parent, work, state.setup) + foreseen)
     forecasts.ask_day(state, state.setup, event.symbol, event.ts, out)
     if window.start_ts > event.ts and not work.opening_qty:
         wake(state, parent.parent_id, window.start_ts)  # until then its turn would change nothing

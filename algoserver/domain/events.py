@@ -10,6 +10,10 @@ from algoserver.domain.commanded import OperatorAmended as OperatorAmended
 from algoserver.domain.commanded import OperatorCommanded as OperatorCommanded
 from algoserver.domain.event import Event as Event
 from algoserver.domain.event import Message as Message
+from algoserver.domain.models import ForecastReady as ForecastReady
+from algoserver.domain.models import ModelActivated as ModelActivated
+from algoserver.domain.models import ModelRefused as ModelRefused
+from algoserver.domain.models import PlanReady as PlanReady
 from algoserver.domain.params import NO_PARAMS, AlgoParams
 from algoserver.domain.policy import AlgoDefaults, ClientProfile, DropCopy, InstrumentSetup, RiskPolicy, SessionHours, Venue
 from algoserver.domain.types import SECOND, OnHalt, OrdStatus, OrdType, Side, TimeInForce
@@ -256,41 +260,6 @@ class StatusChanged(Message, frozen=True, kw_only=True):
     text: str = ""
 
 
-class ForecastReady(Event, frozen=True, kw_only=True):
-    """A volume curve for a day. curve: ppm per bin, sum 1_000_000; empty if none could be made. model: who made it, text: why nobody better did.
-
-    asked: name of the model that was asked. now_bin: bins of the day that were over when it was made. volume: expected units per bin (of those:
-    what traded), between volume_p10 and volume_p90 in four of five.
-    """
-
-    symbol: str
-    date: str
-    model: str
-    curve: tuple[int, ...]
-    trained_through: str = ""
-    text: str = ""
-    asked: str = ""
-    now_bin: int = 0
-    volume: tuple[int, ...] = ()
-    volume_p10: tuple[int, ...] = ()
-    volume_p90: tuple[int, ...] = ()
-
-
-class ModelActivated(Event, frozen=True, kw_only=True):
-    """A model that ActivateModel wanted is loaded: it can answer from now on."""
-
-    name: str
-    sha256: str
-
-
-class ModelRefused(Event, frozen=True, kw_only=True):
-    """A model that ActivateModel wanted does not load. text: why."""
-
-    name: str
-    sha256: str
-    text: str
-
-
 class PolicyLoaded(Event, frozen=True, kw_only=True):
     """All that the firm has decided, at each start. profiles: of clients that have one. persons: who is named as an operator; none: there is one
     person, who does everything alone. copy_tolerance_ns: how long a venue's order session and its drop copy may be apart.
@@ -365,6 +334,6 @@ ANY = (
     SessionUp | SessionDown | ParentRequested | CancelRequested | ReplaceRequested | StatusRequested | MassCancelRequested | MassStatusRequested
     | TradeDisputed | ChildAccepted | ChildFilled | FillBusted | FillCorrected | ChildCanceled | ChildReplaced | ChildRejected | CancelRejected
     | ChildStatusReported | ForeignOrderReported | CopyReported | QuoteUpdated | TradePrinted | StatusChanged | ForecastReady | ModelActivated
-    | ModelRefused | PolicyLoaded | OperatorCommanded | ActionProposed | ConfigDrifted | OperatorAmended | Wakeup | MachineWarned | SendFailed
-    | Garbled
+    | ModelRefused | PlanReady | PolicyLoaded | OperatorCommanded | ActionProposed | ConfigDrifted | OperatorAmended | Wakeup | MachineWarned
+    | SendFailed | Garbled
 )  # fmt: skip

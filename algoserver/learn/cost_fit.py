@@ -172,7 +172,7 @@ def packed(model: CostModel, metrics: dict[str, float], found: Sequence[Executio
     manifest = Manifest(
         kind=IMPACT_KIND, version=version, model_sha256=sha256, data_sha256=hashlib.sha256(text.encode()).hexdigest(), code_version=__version__,
         params=params, feature_names=(*PARTS, *FEATURES), n_bins=STEPS, symbols=tuple(sorted({one.symbol for one in found})),
-        trained_through=max(one.day for one in found), metrics=metrics, curve_error_by_date={}, created_at=created_at,
+        trained_through=max(one.day for one in found), metrics=metrics, errors_by_date={}, created_at=created_at,
     )  # fmt: skip
     return manifest, files
 

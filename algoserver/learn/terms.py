@@ -4,15 +4,13 @@ Rule 1: plan and window are the core's own functions, so that what is costed is 
 Rule 2: the same function serves the fit (executions.py) and the question (estimate.py): a model is asked what it was taught.
 """
 
-from collections.abc import Sequence
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from algoserver.core.algos import ALGOS, close, shortfall
 from algoserver.core.algos.liquidity import ALONE_PPM
-from algoserver.core.algos.schedule import Schedule, Window, by_curve, expected_share, planned
+from algoserver.core.algos.schedule import Schedule, Window, by_curve, expected_share, expected_volume, planned
 from algoserver.domain.policy import AlgoDefaults, SessionHours
 from algoserver.domain.types import DAY, PPM_ONE, Instrument, Strategy
 from algoserver.learn.cost import Terms
@@ -102,15 +100,7 @@ def equal_volume(window: Window, steps: int) -> list[int]:
     return [window.start_ts, *(window.start_ts + round(float(x)) for x in at[1:-1]), window.end_ts]
 
 
-def window_volume(scene: Scene, start_ts: int, end_ts: int, volume: Sequence[int]) -> float:
+def window_volume(scene: Scene, start_ts: int, end_ts: int, volume: tuple[int, ...]) -> float:
     """Units expected between two moments, by volumes per bin; without them the average day along the curve."""
-    if not volume:
-        return expected_share(Window(start_ts, end_ts, scene.curve, scene.hours)) * scene.instrument.adv / PPM_ONE
-    width = (scene.hours.close_ns - scene.hours.open_ns) // len(volume)
-    found, day = 0.0, start_ts // DAY
-    while day * DAY <= end_ts:
-        for i, units in enumerate(volume):
-            begin = day * DAY + scene.hours.open_ns + i * width
-            found += units * max(0, min(begin + width, end_ts) - max(begin, start_ts)) / width
-        day += 1
-    return found
+    window = Window(start_ts, end_ts, scene.curve, scene.hours)
+    return expected_volume(window, volume) if volume else expected_share(window) * scene.instrument.adv / PPM_ONE

@@ -10,7 +10,7 @@ from algoserver.learn.cost import FACTOR_RANGE, PUBLISHED, PUBLISHED_MODEL, Cost
 from algoserver.learn.cost_fit import MODEL_FILE, calibration, deciles, fit, load_impact, packed, ready, train
 from algoserver.learn.executions import Execution
 from algoserver.learn.impact import shortfall
-from algoserver.learn.store import MANIFEST, ModelDamaged, save_model
+from algoserver.learn.store import ModelDamaged, save_model
 
 EVEN = np.full(20, 1 / 20)
 TRUE = np.array([0.5, 0.4, 0.25, 0.6])
@@ -157,9 +157,7 @@ def test_another_kind_of_model_is_refused(tmp_path):
     """A volume model says nothing of cost."""
     found = orders(8, days=20)
     manifest, files = packed(*train(found), found)
-    saved = save_model(tmp_path, manifest, files)
-    path = tmp_path / saved.name / MANIFEST
-    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(saved, kind="volume")))
+    saved = save_model(tmp_path, msgspec.structs.replace(manifest, kind="volume"), files)
     with pytest.raises(ValueError, match="'impact' is needed"):
         load_impact(tmp_path / saved.name)
 

@@ -181,6 +181,18 @@ def expected_share(window: Window) -> int:
     return share
 
 
+def expected_volume(window: Window, volume: tuple[int, ...]) -> int:
+    """Units expected inside the window by a forecast's volume per bin."""
+    width = (window.hours.close_ns - window.hours.open_ns) // max(1, len(volume))
+    units, day = 0, window.start_ts // DAY
+    while day * DAY <= window.end_ts:
+        for i, part in enumerate(volume):
+            begin = day * DAY + window.hours.open_ns + i * width
+            units += part * max(0, min(begin + width, window.end_ts) - max(begin, window.start_ts)) // width
+        day += 1
+    return units
+
+
 def market_volume(work: Work, market: Market) -> int:
     """The market's volume since the plan began, ours included."""
     return market.volume.total - work.base_volume
