@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import queue
 import shutil
 import subprocess
 import sys
@@ -90,11 +91,15 @@ def alerts(scripted: Scripted, code: str) -> list[dict[str, Any]]:
 def vwap(scripted: Scripted, cl_ord_id: str) -> str:
     """A VWAP that the venue has a child of; the text of its plan."""
     client = scripted.client()
-    client.order(cl_ord_id, t847=1)
+    client.order(cl_ord_id, t847=1, t38=10_000)  # so many that the first slice is a round lot wherever in the day's curve it is
     new = client.next()
     assert new["150"] == "0", new
     scripted.venue.trade(100_000, "200.01")
-    scripted.venue.next("D", new["37"])
+    try:
+        scripted.venue.next("D", new["37"])
+    except queue.Empty:
+        asked = ({"verb": "order.show", "target": cl_ord_id}, {"verb": "venue.ls"}, {"verb": "alert.ls"})
+        pytest.fail(f"{cl_ord_id} has no child: {[call(scripted.state, request) for request in asked]}")
     client.close()
     return new["58"]
 
