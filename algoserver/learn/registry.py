@@ -6,8 +6,8 @@ behind a name can't be another one unseen.
 Rule 3: what is asked for is found by one model or refused: a role, a name, or the beginning of a version.
 """
 
+import fcntl
 import os
-import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ import msgspec
 from algoserver.learn.store import VOLUME_KIND, Manifest, ModelDamaged, flush_dir, load_model, read_manifest, write_flushed
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+LOCK = ".lock"
 ROLES = (CHAMPION, CHALLENGER)
 
 
@@ -148,13 +149,13 @@ class Registry:
         manifest, _ = self.load(wanted)
         now = Pointed(name=manifest.name, seal=manifest.seal, since=since, by=by, reason=reason, text=text)
         path = self._path(role)
-        draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-        try:
+        draft = path.with_name(f".{path.name}.draft")
+        # One at a time: of two who point at once neither forgets the other's.
+        with (self.folder / LOCK).open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             write_flushed(draft, msgspec.json.format(msgspec.json.encode([*self.history(role), now]), indent=2) + b"\n")
             os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
-        flush_dir(self.folder)
+            flush_dir(self.folder)
         return now
 
     def roles_of(self, name: str) -> list[str]:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import msgspec
 import pytest
@@ -44,7 +45,18 @@ def test_a_pointer_keeps_who_pointed_where_and_why(registry: Registry):
     assert [(p.name, p.by) for p in registry.history(CHAMPION)] == [(first, "ann"), (second, "bob"), (first, "ann")]
     assert registry.pointed(CHAMPION) == registry.history(CHAMPION)[-1]
     assert registry.pointed(CHALLENGER) is None
-    assert sorted(p.name for p in registry.folder.iterdir()) == sorted([first, second, "champion-volume.json"])
+    assert sorted(p.name for p in registry.folder.iterdir()) == sorted([".lock", first, second, "champion-volume.json"])
+
+
+def test_of_two_who_point_at_once_neither_is_forgotten(registry: Registry):
+    names = registry.names()
+    people = [Thread(target=lambda name=name: [registry.point(CHAMPION, name, str(n), "ann", "") for n in range(10)]) for name in names]
+    for person in people:
+        person.start()
+    for person in people:
+        person.join()
+    history = [(p.name, p.since) for p in registry.history(CHAMPION)]
+    assert sorted(history) == sorted((name, str(n)) for name in names for n in range(10))
 
 
 def test_a_damaged_model_is_not_pointed_at_and_not_loaded(registry: Registry):
