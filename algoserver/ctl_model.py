@@ -45,17 +45,21 @@ def model_ls(ctx: typer.Context, registry: Models = FOLDER, output: Format = Non
 @model_app.command("show")
 def model_show(ctx: typer.Context, model: Name = "champion", registry: Models = FOLDER, output: Format = None) -> None:
     """One model: what it is, of which data, with which figures; when it was pointed at. Its card is a page for a browser."""
-    import msgspec
-
     from algoserver.learn.registry import ROLES
 
     with refusing():
         models = _registry(registry)
         manifest, _ = models.load(model)
         pointed = [(role, p) for role in ROLES for p in models.history(role) if p.name == manifest.name]
-    said = {key: value for key, value in msgspec.to_builtins(manifest).items() if key != "errors_by_date"}
-    rows = [{"role": role, "since": p.since, "by": p.by, "reason": p.reason, "text": p.text} for role, p in pointed]
-    desk_of(ctx, None, output).show({"model": manifest.name, **said, "card": _card(models, manifest.name), "pointed": rows})
+    m = manifest
+    desk_of(ctx, None, output).show({
+        "model": m.name, "kind": m.kind, "trained_through": m.trained_through, "symbols": list(m.symbols), "n_bins": m.n_bins,
+        "created_at": m.created_at, "parent": m.parent, "model_sha256": m.model_sha256, "data_sha256": m.data_sha256, "code_version": m.code_version,
+        "code_sha256": m.code_sha256, "params": m.params, "features": list(m.feature_names), "scored_days": len(m.errors_by_date),
+        "card": _card(models, m.name), "models": _by_model(m.metrics), "data": [{"symbol": s, "days": days} for s, days in m.data.items()],
+        "files": [{"file": name, "sha256": sha256} for name, sha256 in m.files.items()],
+        "pointed": [{"role": role, "since": p.since, "by": p.by, "reason": p.reason, "text": p.text} for role, p in pointed],
+    })  # fmt: skip
 
 
 @model_app.command("train")
@@ -172,6 +176,17 @@ def _row(models: "Registry", name: str) -> dict[str, Any]:
     figures = (_rounded(m.metrics.get(f"{key}_hybrid")) for key in COLUMNS[4:6])
     known = (", ".join(models.roles_of(name)), "whole", m.trained_through, len(m.symbols), *figures, m.created_at, m.parent)
     return {"model": name, **dict(zip(COLUMNS, known, strict=True))}
+
+
+def _by_model(metrics: dict[str, float]) -> list[dict[str, Any]]:
+    """A manifest's figures, a row for each model that was scored; MAE is in units, and no person compares it."""
+    from algoserver.learn.scores import MODELS
+
+    rows = []
+    for name in MODELS:
+        of = {key.removesuffix(f"_{name}"): _rounded(value) for key, value in metrics.items() if key.endswith(f"_{name}")}
+        rows += [{"model": name, **{key: value for key, value in of.items() if not key.startswith("mae_")}}] if of else []
+    return rows
 
 
 def _card(models: "Registry", name: str) -> str:

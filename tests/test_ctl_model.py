@@ -42,9 +42,11 @@ def test_a_model_is_listed_with_its_role_and_shown_with_its_lineage(folder: Path
     (row,) = said(folder, "ls")["models"]
     assert (row["role"], row["state"], row["symbols"]) == ("champion, challenger", "whole", 3)
     shown = said(folder, "show", row["model"].removeprefix("volume-")[:4])
-    assert shown["data"]["AAPL"] == "2019-01-02 to 2019-04-30, 82 days"
+    assert shown["data"][0] == {"symbol": "AAPL", "days": "2019-01-02 to 2019-04-30, 82 days"}
+    assert [m["model"] for m in shown["models"]] == ["mean", "median", "kalman", "hybrid"]
+    assert shown["models"][3]["mape_one_bin"] == row["mape_one_bin"] < shown["models"][1]["mape_one_bin"]
     assert [(p["role"], p["reason"]) for p in shown["pointed"]] == [("champion", "the first"), ("challenger", f"trained on {VOLUME_DIR}")]
-    assert set(shown["files"]) == {"card.html", "filter.json", "p10.txt", "p50.txt", "p90.txt", "point.txt"}
+    assert {f["file"] for f in shown["files"]} == {"card.html", "filter.json", "p10.txt", "p50.txt", "p90.txt", "point.txt"}
     table = ctl(folder, "ls", "-o", "table")
     assert ("│" in table.stdout, table.stderr) == (True, "")
 
