@@ -35,8 +35,8 @@ class LimitBook:
         self._news = ""
         self.proposals: dict[str, events.ActionProposed] = {}
         self.overrides: list[tuple[OverrideTerms, int]] = []
-        self.applied_ts = 0
         self._asked_ts: dict[str, int] = {}
+        self._asked_under: dict[str, RiskPolicy | None] = {}
         self._fills: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
         self._done: dict[str, tuple[int, int]] = {}  # child -> day, value traded on it
         self._own: dict[str, deque[tuple[int, int]]] = defaultdict(deque)
@@ -108,6 +108,7 @@ class LimitBook:
                 self._do(state, event)
             else:
                 self.proposals[wanted[0]], self._asked_ts[wanted[0]] = event, state.ts
+                self._asked_under[wanted[0]] = self.policy
         elif isinstance(event, events.OperatorCommanded):
             if event.verb == "kill" or (event.verb == "stop" and "firm" not in self.stops):
                 self.stops[event.target] = state.ts
@@ -126,7 +127,9 @@ class LimitBook:
                 asked_ts = self._asked_ts[event.target]
                 assert state.ts - asked_ts <= HOUR, "approved after it lapsed"
                 assert self.stops.get(proposal.target, 0) <= asked_ts or proposal.verb != "release", "a stop that was not looked at"
-                assert self.applied_ts <= asked_ts or proposal.verb != "policy", "another policy was applied since"
+                # One that was applied again is the one that was compared.
+                is_same = self.policy == self._asked_under[event.target]
+                assert is_same or proposal.verb != "policy", "another policy was applied since"
                 self._do(state, proposal)
             elif event.verb == "resume" and event.target in self.parents:
                 self.base_px[event.target] = mid(state, self.parents[event.target].symbol) or self.arrival_px[event.target]
@@ -137,7 +140,6 @@ class LimitBook:
             self._release(state, proposal.target)
         elif proposal.verb == "policy" and proposal.policy is not None:
             self._apply(proposal.policy)
-            self.applied_ts = state.ts
         elif proposal.override is not None:
             self.overrides.append((proposal.override, state.ts + proposal.override.lasts_ns))
 

@@ -4,6 +4,7 @@ HUNT=2000 in the environment tries so many random streets instead of the seeded 
 them. A failing one becomes a test by name. A new thing that can happen is one more @rule.
 """
 
+import hashlib
 import os
 import time
 from typing import Any, get_args
@@ -27,6 +28,11 @@ from tests.core.day import FLAT_26
 from tests.core.limits_book import RELEASED
 
 ENDS = (OrdStatus.CANCELED, OrdStatus.EXPIRED, OrdStatus.DONE_FOR_DAY)
+def name_of(policy: RiskPolicy) -> str:
+    """What a digest is: another one for another policy, and the same for the same."""
+    return hashlib.sha256(msgspec.json.encode(policy)).hexdigest()[:12]
+
+
 INDEX = st.integers(0, 1_000)
 FEW = st.integers(0, 3)
 SCOPES = ("firm", "desk:cash", "client:CLIENT1", "client:CLIENT2", "symbol:AAPL", "algo:TWAP", "algo:TWAP@AAPL", "venue:XLIT1", "venue:XDARK1")
@@ -476,7 +482,7 @@ class Street(Books):
         """And another person may approve it at once, or after it was stopped or applied again, or too late."""
         stops = [*self.state.gate.stops, "firm"]
         terms = OverrideTerms(CLIENTS[0], "AAPL", Side.BUY, 25_000, 3_600 * SECOND)
-        more: dict[str, Any] = {"policy": {"policy": policy, "digest": f"d{index}"}, "override": {"override": terms}}.get(verb, {})
+        more: dict[str, Any] = {"policy": {"policy": policy, "digest": name_of(policy)}, "override": {"override": terms}}.get(verb, {})
         target = stops[index % len(stops)] if verb == "release" else verb
         proposal = events.ActionProposed(operator="ann", verb=verb, target=target, reason="test", is_enough=then == "one is enough", **more)
         self.tell(proposal)
@@ -517,7 +523,7 @@ class Street(Books):
     @rule(policy=st.sampled_from(POLICIES), cents=st.sampled_from([0, 0, 3]))
     def works_under(self, policy: RiskPolicy, cents: int) -> None:
         """A policy is tightened while orders work, and the market goes on, or goes somewhere else."""
-        self.tell(events.ActionProposed(operator="ann", verb="policy", target="policy", policy=policy, digest=f"w{self.state.seq}", is_enough=True))
+        self.tell(events.ActionProposed(operator="ann", verb="policy", target="policy", policy=policy, digest=name_of(policy), is_enough=True))
         self.asks(CLIENTS[0], 96 - len(self.state.parents), 1001, "AAPL", 150, Side.BUY, 0, TimeInForce.DAY, 0, 600, 0, 2)
         self.all_is_released()
         for venue in LIT:
@@ -527,7 +533,7 @@ class Street(Books):
     @rule(client=CLIENT, is_back=st.booleans(), policy=st.sampled_from(POLICIES[:3]))
     def client_leaves(self, client: str, is_back: bool, policy: RiskPolicy) -> None:
         """His orders go on, pause or end, by the policy."""
-        self.tell(events.ActionProposed(operator="ann", verb="policy", target="policy", policy=policy, digest=f"w{self.state.seq}", is_enough=True))
+        self.tell(events.ActionProposed(operator="ann", verb="policy", target="policy", policy=policy, digest=name_of(policy), is_enough=True))
         self.tell(events.SessionDown(session=client, reason="gone"))
         if is_back:
             self.tell(events.SessionUp(session=client))
