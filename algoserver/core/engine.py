@@ -26,6 +26,7 @@ from algoserver.core import (
     requests,
     stops,
 )
+from algoserver.core.rates import NEVER
 from algoserver.core.reports import alert, tell_fills
 from algoserver.core.state import Audited, State, run_id, touch
 from algoserver.core.working import work
@@ -40,11 +41,13 @@ def step(state: State, event: events.Event) -> list[Command]:
     assert seq == state.seq + 1, f"event {seq} after {state.seq}"
     assert ts > state.ts, f"event {seq} at {ts} is not after {state.ts}"
     state.seq, state.ts = seq, ts
-    book, note = ROOMS[type(event)]
+    book, note, is_only_seen = ROOMS[type(event)]
     if note is not None:
         note(state, event)
     out: list[Command] = []
     book(state, event, out)
+    if is_only_seen and ts < state.look_ts:
+        return out  # most of a day's events end here
     if state.awaited and state.awaited_ts <= ts:
         links.miss(state, out)
     if state.copies_due_ts and state.copies_due_ts <= ts:
@@ -59,16 +62,21 @@ def step(state: State, event: events.Event) -> list[Command]:
         stops.verify(state, out)
     if out or state.alerts.owed:
         alerts.keep(state.alerts, state.run, ts, out)
+    state.look_ts = _look_ts(state)
     return out
 
 
 def next_wakeup(state: State) -> int | None:
     """When a Wakeup is due; None if nothing waits."""
-    found = state.due[0][0] if state.due else 0
+    return state.look_ts if state.look_ts != NEVER else None
+
+
+def _look_ts(state: State) -> int:
+    found = state.due[0][0] if state.due else NEVER
     if state.alerts.owed or state.awaited or state.copies_due_ts:  # on most days nothing but a turn
-        waits = (found, alerts.next_ts(state.alerts), state.awaited_ts if state.awaited else 0, state.copies_due_ts)
-        return min(filter(None, waits), default=None)
-    return found or None
+        waits = (alerts.next_ts(state.alerts), state.awaited_ts if state.awaited else 0, state.copies_due_ts)
+        return min(found, *filter(None, waits))
+    return found
 
 
 def _heard(state: State, event: Any) -> None:
@@ -176,8 +184,10 @@ BOOK: dict[type[events.Event], Callable[[State, Any, list[Command]], None]] = {
     events.Wakeup: _nothing,
     events.MachineWarned: _machine,
 }
+# These change a market and nothing else: no parent, child, stop or alert has news by them before its time has come.
+SEEN = (events.QuoteUpdated, events.TradePrinted)
 # With what each kind leaves beside its room's books: to ask isinstance() of every event would take as long as to book a quote.
 ROOMS = {
-    kind: (book, _heard if issubclass(kind, events.Message) else _audited if issubclass(kind, events.Commanded) else None)
+    kind: (book, _heard if issubclass(kind, events.Message) else _audited if issubclass(kind, events.Commanded) else None, kind in SEEN)
     for kind, book in BOOK.items()
 }

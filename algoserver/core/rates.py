@@ -10,7 +10,7 @@ from algoserver.domain.types import DAY, SECOND
 SLOTS = 60  # of a window that slides: a minute slides by a second
 
 
-# More than any time: of a bucket from which nothing may be taken.
+# More than any time: of a bucket from which nothing may be taken, or of what nobody waits for.
 NEVER = 1 << 62
 
 

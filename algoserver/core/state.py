@@ -11,6 +11,7 @@ from algoserver.core.alerts import AlertBook
 from algoserver.core.algos.schedule import Work
 from algoserver.core.market import Market
 from algoserver.core.orders import ChildOrder, ParentOrder
+from algoserver.core.rates import NEVER
 from algoserver.core.risk import Gate
 from algoserver.domain.events import ForecastReady, PolicyLoaded
 from algoserver.domain.policy import KEEP, ClientProfile, OverrideTerms, RiskPolicy
@@ -121,7 +122,8 @@ class State(msgspec.Struct):
     by_cl_ord_id: "session cl_ord_id" -> parent_id, cancels' ids too; "" for a mass cancel's. sessions: name -> is it up.
     heard: session -> MsgSeqNum last heard. halts: venue -> symbol, "" for all of them -> why no order may go there.
     foreign: "venue cl_ord_id" -> an order there that is not ours. forecasts_asked: symbol -> the last request.
-    due: heap of (ts, parent_id), of turns and of fills to tell. touched: parents that this step must look at; empty between steps.
+    due: heap of (ts, parent_id), of turns and of fills to tell. look_ts: when something is to be done though no event comes.
+    touched: parents that this step must look at; empty between steps.
     works: of parents that are at work. proposals: what waits for a second person. policies: those that were applied, the last is in force.
     audited: how far the audit must reach. stale: children that survived their venue's session and are taken back. awaited: venues, and
     clients with orders at work, that have not come since the start; they are missed at awaited_ts. is_stopping: the server ends in good order; the
@@ -154,6 +156,7 @@ class State(msgspec.Struct):
     works: dict[str, Work] = {}
     by_cl_ord_id: dict[str, str] = {}
     due: list[tuple[int, str]] = []
+    look_ts: int = NEVER
     touched: dict[str, None] = {}
     proposals: dict[str, Proposal] = {}
     policies: list[Applied] = []

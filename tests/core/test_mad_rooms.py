@@ -9,6 +9,7 @@ from algoserver.core import working
 from algoserver.core.placement import Placement
 from algoserver.core.router import Route
 from algoserver.domain.commands import CancelChild, Command, RaiseAlert, SendChild
+from algoserver.domain.events import Wakeup
 from algoserver.domain.policy import InstrumentSetup
 from algoserver.domain.types import PPM_ONE, PX_ONE, SECOND, OrdType, Side, TimeInForce
 from tests.core.day import AAPL, POLICY, Day, policy_loaded
@@ -68,7 +69,7 @@ def test_a_mad_number_of_children_stops_at_the_order_and_the_rate(monkeypatch: p
             day.operator("resume", day.order().parent_id)
         else:
             day.state.touched[day.order().parent_id] = None
-            day.quote(venue="XLIT1")
+            day.feed(Wakeup())
     assert day.now - start < SECOND
     assert 0 < len(day.sent()) <= 100  # two venues
 
