@@ -32,5 +32,5 @@ class Tally(msgspec.Struct, gc=False):
 
     def since(self, ts: int, include_second: bool) -> int:
         """How much came after `ts`. The second of `ts` itself counts if `include_second`: to err on the safe side."""
-        at = bisect_right(self.seconds, ts // SECOND - (1 if include_second else 0))
+        at = bisect_right(self.seconds, ts // SECOND - include_second)
         return self.total - (self.totals[at - 1] if at else 0)

@@ -109,9 +109,12 @@ class Shelf:
         count = int(b[a.RECORDS])
         if not count:
             return []
-        columns = [b[b[column] : b[column] + count] for column in (a.TS, a.VENUE, a.SIGN, a.PX, a.FILLED, a.CLIENT)]
-        if not isinstance(columns[0], list):
-            columns = [column.tolist() for column in columns]
+        # Six columns, one behind the other.
+        first, room = int(b[a.TS]), int(b[a.RECORD_ROOM])
+        if isinstance(b, list):
+            columns = [b[at : at + count] for at in range(first, first + 6 * room, room)]
+        else:
+            columns = b[first : first + 6 * room].reshape(6, room)[:, :count].tolist()
         b[a.RECORDS] = 0
         out: list[tuple[int, Match]] = []
         last: tuple[int, int, int] | None = None

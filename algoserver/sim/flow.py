@@ -11,6 +11,7 @@ Rule 4: the crowd never crosses or locks another venue's best price with a new q
 """
 
 import random
+from bisect import bisect_left
 from math import exp, sqrt
 
 from algoserver.domain.types import SECOND, Instrument, TimeInForce, px
@@ -31,6 +32,7 @@ LEVELS = 10  # price levels a side that the crowd quotes
 NEAR = 6  # levels of these that are missing are quoted first
 REQUOTE = 3  # missing levels one event may fill: a swept book takes a few events to come back
 STALE_TICKS = 15  # quotes further than this from the best price are withdrawn
+STALE_LOOK = 8  # levels beyond that, the nearest first, that are looked at where a client rests further away than all of them
 SWEEP_TICKS = 3  # how far past the best price a background trade goes
 CATCH_UP_TRADES = 20  # a gap to the volume path is closed over about this many trades
 # Depth by distance from the best price: thin at the touch, as displayed books of liquid shares are.
@@ -234,8 +236,13 @@ class Flow(Crowd):
         if ladder.keys[-1] > sign * best * self._tick:
             for order in _background(ladder.levels[ladder.keys[-1]])[:3]:
                 book.cancel(order)
-        if ladder.keys and ladder.keys[0] < sign * (best - sign * STALE_TICKS) * self._tick:
-            for order in _background(ladder.levels[ladder.keys[0]]):
+        edge = sign * (best - sign * STALE_TICKS) * self._tick
+        if ladder.keys and ladder.keys[0] < edge:
+            far = ladder.keys[:1]
+            if not _background(ladder.levels[far[0]]):  # a client's alone: what is stale stands before it, and was left by the price last
+                at = bisect_left(ladder.keys, edge)
+                far = ladder.keys[max(0, at - STALE_LOOK) : at][::-1]
+            for order in next(filter(None, (_background(ladder.levels[key]) for key in far)), []):
                 book.cancel(order)
 
     def _join(self, name: str, book: Book, sign: int, ticks: int) -> list[Match]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from algoserver.domain.types import SECOND, Instrument, OrdType, Side, TimeInForce, px, px_text, utc
+from algoserver.domain.types import MINUTE, SECOND, Instrument, OrdType, Side, TimeInForce, px, px_text, utc
 from algoserver.sim.config import FlowConfig, InstrumentConfig, Scenario, SessionHours, TapeConfig, VenueConfig
 from algoserver.sim.exchange import Exchange
 from algoserver.sim.reports import (
@@ -48,7 +48,7 @@ def quiet(minutes: int = 60, venues=ONE, **more) -> Exchange:
     """A market in AAPL at XLIT1 without a crowd, open for so long from T0: all liquidity is the clients'. more: of the Scenario."""
     instrument = InstrumentConfig(symbol="AAPL", tick="0.01", tape=TapeConfig(file="none"))
     config = Scenario(seed=1, venues=venues, instruments=[instrument], **more)
-    nothing = Tape(instrument.instrument(), [Diff(0, [], []), Diff(minutes * 60_000, [], [])], "XLIT1")
+    nothing = Tape(instrument.instrument(), [Diff(0, [], []), Diff(minutes * MINUTE, [], [])], "XLIT1", TapeConfig(file="none"))
     return Exchange(config, sources={"AAPL": nothing})
 
 

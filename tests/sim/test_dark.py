@@ -33,7 +33,7 @@ def pegged(cl_ord_id, side, order_qty, price=None, min_qty=0, tif=TimeInForce.DA
 def quiet(minutes: int = 60) -> Exchange:
     """XLIT1 and XDARK1 without a crowd."""
     instrument = InstrumentConfig(symbol="AAPL", tick="0.01", tape=TapeConfig(file="none"))
-    nothing = Tape(instrument.instrument(), [Diff(0, [], []), Diff(minutes * 60_000, [], [])], "XLIT1")
+    nothing = Tape(instrument.instrument(), [Diff(0, [], []), Diff(minutes * MINUTE, [], [])], "XLIT1", TapeConfig(file="none"))
     return Exchange(Scenario(seed=1, venues=[*ONE, DARK], instruments=[instrument]), sources={"AAPL": nothing})
 
 

@@ -1,12 +1,14 @@
 """The crowd: volumes of the recorded day, and a book that looks like one."""
 
+import msgspec
 import pytest
 
-from algoserver.domain.types import SECOND, Instrument, px
+from algoserver.domain.types import MINUTE, SECOND, Instrument, Side, px
 from algoserver.sim.config import SessionHours
+from algoserver.sim.exchange import Exchange
 from algoserver.sim.flow import Flow
 from algoserver.sim.volume import UnknownRecording, VolumePath, recorded_bins
-from tests.sim.street import AAPL, ADBE, OPEN, T0, TWO
+from tests.sim.street import AAPL, ADBE, OPEN, T0, TWO, new, scenario
 
 
 def flow(config, hours=OPEN, seed=7):
@@ -73,3 +75,20 @@ def test_always_open_repeats_the_day():
     while crowd.next_ts() < T0 - T0 % (86_400 * SECOND) + 86_401 * SECOND:
         crowd.step()
     assert crowd.is_open
+
+
+def test_the_crowd_leaves_nothing_behind_where_clients_rest_far_away():
+    """Orders 60 ticks and more from the price, on both sides: an hour later no quote of the crowd is more than some ticks beyond its own limit."""
+    exchange = Exchange(scenario(), 7)
+    exchange.advance(T0 + SECOND)
+    bid, tick = exchange.book("XLIT1", "AAPL")[0][0][0], exchange.instruments["AAPL"].tick
+    for n in range(40):
+        for side in (Side.BUY, Side.SELL):
+            away = side.sign * (60 + 10 * n) * tick
+            exchange.submit(T0 + SECOND, msgspec.structs.replace(new(f"{side.name}{n}", side, 100, "1"), px=bid - away))
+    exchange.advance(T0 + 60 * MINUTE)
+    book = exchange.source("AAPL").books["XLIT1"]
+    best = {1: book.bids.best_px(), -1: book.asks.best_px()}
+    crowd = [o for o in book.live() if o.owner is None]
+    assert 20 < len(crowd) < 60
+    assert max((best[o.sign] - o.px) * o.sign for o in crowd) < 30 * tick

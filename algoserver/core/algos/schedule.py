@@ -271,12 +271,13 @@ def _allowed(parent: ParentOrder, work: Work, market: Market, round_lot: int, ts
     """Most that may be open now by MaxPctVol: over every window, since the start and trailing, ours stays below its share."""
     share = work.max_pct_vol
     allowed = share * (market.volume.total - work.capped_volume) // PPM_ONE - (parent.order.cum_qty - work.capped_qty)
+    traded, volume = work.traded.since, market.volume.since
     for length in CAP_WINDOWS:
         since = ts - length
         if since > parent.start_ts:
             # The second on the edge counts for us and not for the market: the error is on the safe side.
-            ours = work.traded.since(since, include_second=True)
-            room = share * market.volume.since(since, include_second=False) // PPM_ONE - ours
+            ours = traded(since, True)
+            room = share * volume(since, False) // PPM_ONE - ours
             if length <= LOTS_WITHIN:
                 room += round_lot // 2
             if length < CAP_WINDOWS[-1] and ours == 0:
