@@ -34,3 +34,9 @@ class Tally(msgspec.Struct, gc=False):
         """How much came after `ts`. The second of `ts` itself counts if `include_second`: to err on the safe side."""
         at = bisect_right(self.seconds, ts // SECOND - include_second)
         return self.total - (self.totals[at - 1] if at else 0)
+
+    def since_each(self, ts: int, lengths: tuple[int, ...], include_second: bool) -> list[int]:
+        """As since(), for so many ns before `ts` each."""
+        seconds, totals, total = self.seconds, self.totals, self.total
+        found = [bisect_right(seconds, (ts - length) // SECOND - include_second) for length in lengths]
+        return [total - totals[at - 1] if at else total for at in found]

@@ -271,13 +271,12 @@ def _allowed(parent: ParentOrder, work: Work, market: Market, round_lot: int, ts
     """Most that may be open now by MaxPctVol: over every window, since the start and trailing, ours stays below its share."""
     share = work.max_pct_vol
     allowed = share * (market.volume.total - work.capped_volume) // PPM_ONE - (parent.order.cum_qty - work.capped_qty)
-    traded, volume = work.traded.since, market.volume.since
-    for length in CAP_WINDOWS:
-        since = ts - length
-        if since > parent.start_ts:
-            # The second on the edge counts for us and not for the market: the error is on the safe side.
-            ours = traded(since, True)
-            room = share * volume(since, False) // PPM_ONE - ours
+    # The second on the edge counts for us and not for the market: the error is on the safe side.
+    traded = work.traded.since_each(ts, CAP_WINDOWS, include_second=True)
+    volumes = market.volume.since_each(ts, CAP_WINDOWS, include_second=False)
+    for length, ours, volume in zip(CAP_WINDOWS, traded, volumes, strict=True):
+        if ts - length > parent.start_ts:
+            room = share * volume // PPM_ONE - ours
             if length <= LOTS_WITHIN:
                 room += round_lot // 2
             if length < CAP_WINDOWS[-1] and ours == 0:
