@@ -25,7 +25,9 @@ from algoserver.domain.policy import InstrumentSetup
 from algoserver.domain.types import FEED_SUFFIX, MINUTE, SECOND, OrdStatus, OrdType, Side, TimeInForce, date_text
 from algoserver.forecast import predict
 from algoserver.journal import Journal
+from algoserver.learn.cost import PUBLISHED_MODEL, CostModel
 from algoserver.learn.predict import CurveModel, MedianModel
+from algoserver.planner import plan
 from algoserver.sim import reports as r
 from algoserver.sim.codec import AGENT
 from algoserver.sim.config import Scenario
@@ -86,7 +88,7 @@ class Backtest:
     """A server's core and a market, from `start_ts` on. `parent` and `feed` say what happens, `run` lets it happen.
 
     setup: what the firm has decided; its venues and instruments are part of the scenario. seed: instead of the scenario's.
-    latency_ns: one way. model: whose volume curve answers RequestForecast. journal: takes all of it, if given.
+    latency_ns: one way. model: whose volume curve answers RequestForecast, costs: whose plans RequestPlan. journal: takes all of it, if given.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Backtest:
         model: CurveModel | None = None,
         journal: Journal | None = None,
         sums_trades: bool = False,
+        costs: CostModel = PUBLISHED_MODEL,
     ) -> None:
         assert latency_ns > 0, "an answer comes after its question"
         symbols = {i.symbol for i in scenario.instruments}
@@ -116,7 +119,7 @@ class Backtest:
         self.values = {symbol: Curve() for symbol in symbols}  # price times quantity of the same
         self._done: dict[str, Curve] = {}
         self._latency_ns = latency_ns
-        self._model = model or MedianModel()
+        self._model, self._costs = model or MedianModel(), costs
         self._journal = journal
         self._sums: dict[tuple[str, str], tuple[int, int]] = {}  # last price and quantity since the books were told
         # Whoever waits for a print waits for each; else only what is about our own orders, or a halt, is news at once.
@@ -240,6 +243,8 @@ class Backtest:
             heappush(self._to_venue, (ts + self._latency_ns, self._sent, _request(command)))
         elif isinstance(command, c.RequestForecast):
             self.feed(predict(self._model, command), ts + self._latency_ns)
+        elif isinstance(command, c.RequestPlan):
+            self.feed(plan(self._costs, command), ts + self._latency_ns)
         elif isinstance(command, c.ReportParent):
             self.reports.append(command)
         elif isinstance(command, c.RaiseAlert):

@@ -152,7 +152,7 @@ def sim(
     from algoserver.sim.tape_file import BrokenTape
     from algoserver.sim.volume import UnknownRecording
 
-    _settle_interpreter()
+    settle_interpreter()
     try:
         run(config, state, port or None, _clock(config, speed, market_epoch, wall_epoch), tape)
     except (BadConfig, BadSessions, BrokenLedger, BrokenTape, UnknownRecording, ValueError, OSError) as error:

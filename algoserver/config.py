@@ -95,7 +95,7 @@ class AlgoConfig(Entry, frozen=True, kw_only=True):
     """How parents are worked. max_pct_vol, cross_after, opening_share, closing_share: fractions as text. static_curve: share per bin.
 
     opening_share, closing_share: expected volume of the call auctions, of a day's; 0: there is none. risk_aversion_e9: of IS for Urgency 1 to 5,
-    in 1e-9 per unit of money.
+    in 1e-9 per unit of money. optimise: whether IS follows the plan that the model of costs (`impact`) finds best.
     """
 
     slice_s: int
@@ -107,6 +107,7 @@ class AlgoConfig(Entry, frozen=True, kw_only=True):
     static_curve: list[float]
     opening_share: str = "0"
     closing_share: str = "0"
+    optimise: bool = False
 
     def __post_init__(self) -> None:
         if len(self.risk_aversion_e9) != 5 or min(self.risk_aversion_e9) < 0 or sorted(self.risk_aversion_e9) != self.risk_aversion_e9:
@@ -338,6 +339,7 @@ def _algo(server: ServerConfig, curve: tuple[int, ...]) -> AlgoDefaults:
         static_curve=curve,
         closing_ppm=ppm(a.closing_share),
         opening_ppm=ppm(a.opening_share),
+        is_optimised=a.optimise,
     )
 
 

@@ -11,7 +11,16 @@ import msgspec
 
 from algoserver.config import Config
 from algoserver.credentials import Credential
-from algoserver.domain.commands import Command, RejectCancel, RejectMessage, ReportChild, ReportMassCancel, ReportParent, RequestForecast
+from algoserver.domain.commands import (
+    Command,
+    RejectCancel,
+    RejectMessage,
+    ReportChild,
+    ReportMassCancel,
+    ReportParent,
+    RequestForecast,
+    RequestPlan,
+)
 from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.policy import DropCopy
 from algoserver.domain.types import COPY_SUFFIX, FEED_SUFFIX
@@ -103,7 +112,7 @@ def never_left(unsent: list[tuple[int, int, Command]], desks: Endpoint, drop_cop
     stored: dict[str, set[str]] = {}
     kept: Unsent = []
     for seq, ts, command in unsent:
-        if isinstance(command, RequestForecast):
+        if isinstance(command, RequestForecast | RequestPlan):
             kept.append((seq, ts, command, ""))
         elif isinstance(command, ReportParent | ReportChild):
             is_child = isinstance(command, ReportChild)

@@ -30,16 +30,20 @@ ABOUT_OPEN = frozenset((e.ChildFilled, e.ChildCanceled, e.ChildRejected, e.Child
 
 
 class Dispatcher:
-    """Sends commands. add_*() before the first dispatch. forecast: takes what is for models; tell: alerts, after the log. Orders have a rate of
-    their own, by the wall's clock: now() counts ns. It is the last one, for a core whose clock or limits are wrong; cancels never ask it."""
+    """Sends commands. add_*() before the first dispatch. forecast: takes what is for models, plan: RequestPlan; tell: alerts, after the log.
+
+    Orders have a rate of their own, by the wall's clock: now() counts ns. It is the last one, for a core whose clock or limits are wrong; cancels
+    never ask it.
+    """
 
     def __init__(
         self, instruments: Mapping[str, Instrument], forecast: Callable[[c.RequestForecast | c.ActivateModel], None],
         orders_per_second_max: int = 1_000, now: Callable[[], int] = time.monotonic_ns,
         tell: Callable[[c.RaiseAlert | c.EndAlert], None] = lambda command: None,
+        plan: Callable[[c.RequestPlan], None] = lambda command: None,
     ) -> None:  # fmt: skip
         self._instruments = instruments
-        self._forecast = forecast
+        self._forecast, self._plan = forecast, plan
         self._orders_per_second_max, self._now = orders_per_second_max, now
         self._rates: dict[str, Rate] = {}
         self._on_unsent: dict[str, OnUnsent] = {}
@@ -91,6 +95,8 @@ class Dispatcher:
             self._put(command.session, Letter(seq, codec.encode_message_reject(command, self._versions.get(command.session, V44))))
         elif isinstance(command, c.RequestForecast | c.ActivateModel):
             self._forecast(command)
+        elif isinstance(command, c.RequestPlan):
+            self._plan(command)
         elif isinstance(command, c.RaiseAlert):
             self._alert(command)
             self._tell(command)

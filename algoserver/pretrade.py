@@ -52,7 +52,7 @@ class Pricer:
         if symbol not in self._tables:
             from algoserver.learn.tables import cost_table
 
-            self._tables[symbol] = cost_table(self._loaded(), sigma)
+            self._tables[symbol] = cost_table(self.model(), sigma)
         return self._tables[symbol]
 
     def ask(self, ask: Callable[[], Answer]) -> Answer:
@@ -64,7 +64,7 @@ class Pricer:
             return error("refused", "no model of cost is configured: `impact` of [forecast] is empty")
         from algoserver.learn.terms import Scene, Wanted
 
-        model, scene, rows = self._loaded(), Scene(**told["scene"]), []
+        model, scene, rows = self.model(), Scene(**told["scene"]), []
         for said in told["wanted"]:
             try:
                 rows.append(_row(model, Wanted(**said["order"]), scene, said))
@@ -76,7 +76,8 @@ class Pricer:
             "text": self._why, "algos": rows,
         }  # fmt: skip
 
-    def _loaded(self) -> "CostModel":
+    def model(self) -> "CostModel":
+        """The model, read now if it was not yet."""
         with self._lock:
             if self._model is None:
                 from algoserver.learn.cost import PUBLISHED_MODEL

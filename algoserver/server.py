@@ -28,18 +28,15 @@ from algoserver.domain.commands import Command, SendChild
 from algoserver.domain.types import COPY_SUFFIX, FEED_SUFFIX, OURS, OrdType
 from algoserver.fix import codec, venue_codec
 from algoserver.fix.endpoint import Endpoint
-from algoserver.forecast import Forecaster
 from algoserver.health import check_recovered, check_start, running, watch_disk
 from algoserver.house import House
 from algoserver.journal import Journal, write_snapshot
 from algoserver.killed import Remembered
-from algoserver.learn.registry import Shelf
-from algoserver.model_desk import on_shelf
+from algoserver.models import Models
 from algoserver.opening import first_events, in_force
 from algoserver.operators import Operators, load_operators
 from algoserver.outside import Outside
 from algoserver.policy_texts import PolicyTexts
-from algoserver.pretrade import Pricer
 from algoserver.recovery import digest, recover, unfit
 from algoserver.reply import Late, Reply
 from algoserver.settings import BadConfig
@@ -83,11 +80,11 @@ class Server:
         self.commanded = recovered.commanded
         self._remembered = Remembered(state_dir)
         self._instruments = {i.instrument.symbol: i.instrument for i in config.setup.instruments}
-        self._shelf, patience_s = Shelf(config.model, config.registry), config.server.forecast.answer_ms_max / 1_000
-        self._pricer = Pricer(config.impact, config.setup)
-        self._forecaster = Forecaster(self._shelf.folder, lambda event: self._inbox.put(("event", event)), patience_s, self._pricer.table)
+        self._models = Models(config, lambda event: self._inbox.put(("event", event)))
         self._outside = Outside(config.server, self.state, self._inbox.qsize)
-        self._dispatcher = Dispatcher(self._instruments, self._forecaster.ask, config.server.shell.orders_per_second_max, tell=self._outside.tell)
+        self._dispatcher = Dispatcher(
+            self._instruments, self._models.forecast, config.server.shell.orders_per_second_max, tell=self._outside.tell, plan=self._models.plan
+        )  # fmt: skip
         self._endpoints: list[Endpoint] = []
         self._watchdog = Watchdog(config.server.shell.stall_ms, self._dispatcher, self._endpoints, self._remembered, self._outside)
         self._names: dict[str, str] = {}
@@ -131,8 +128,8 @@ class Server:
         if request.get("verb") == "doctor":
             return running(self._config, self._state_dir, lambda asked: self._ask(asked, operator, late))
         if request.get("verb") == "estimate":
-            return self._pricer.ask(lambda: self._ask(request, operator, late))
-        found = on_shelf(self._shelf, request)
+            return self._models.estimate(lambda: self._ask(request, operator, late))
+        found = self._models.on_shelf(request)
         return found if "error" in found else self._texts.ask(found, operator, lambda asked, who: self._ask(asked, who, late))
 
     def _ask(self, request: dict[str, Any], operator: str, late: Late) -> dict[str, Any]:
@@ -390,7 +387,7 @@ class Server:
         late = self._dispatcher.stop(1.0)
         self._watchdog.log_out()
         self._outside.stop()
-        self._forecaster.stop()
+        self._models.stop()
         self._journal.append_digest(self.state.seq, digest(self.state))
         self._journal.commit()
         self._house.stop()

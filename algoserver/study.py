@@ -5,7 +5,8 @@ Rule 2: what a seed came to is written last and at once (`result.json`): a study
 Rule 3: on a cluster (`--dask`) a worker needs none of our files: a seed's journal and result come back with it, and are written here.
 Rule 4: results of another configuration are not mixed: the directory remembers what its study was.
 
-Layout of the directory: `study.json` (hash of all configuration), `seed-000007/journal/`, `seed-000007/result.json`, `results.csv`.
+Layout of the directory: `study.json` (hash of all configuration), `seed-000007/journal/`, `seed-000007/reference.json` (the market without us),
+`seed-000007/result.json`, `results.csv`.
 """
 
 import csv
@@ -38,6 +39,7 @@ from algoserver.settings import BadConfig, Entry, read, time_of_day
 from algoserver.sim.config import Scenario
 from algoserver.sim.config import load as load_scenario
 from algoserver.sim.exchange import Exchange
+from algoserver.sim.reacting import Reacting
 from algoserver.sim.sources import tapes
 from algoserver.sim.tape_file import BrokenTape
 from algoserver.sim.volume import UnknownRecording
@@ -46,6 +48,7 @@ from algoserver.study_orders import DrawnConfig, ParentConfig, draw
 REFUSALS = (BadConfig, ClusterFailed, BrokenTape, UnknownRecording, ValueError, OSError)  # what `play` says of a study that can't be run
 
 
+REFERENCE = "reference.json"  # beside the journal
 RESULT = "result.json"
 
 
@@ -221,6 +224,9 @@ def one(study: Study, seed: int, out: Path) -> list[Outcome]:
             arrivals[parent.cl_ord_id] = _mid(bt, parent.symbol)
             _send(bt, parent)
         bt.run(utc(config.end))
+    written = folder / "reference.tmp"
+    written.write_bytes(msgspec.json.encode(reference_of(bt)) + b"\n")
+    written.replace(folder / REFERENCE)
     digest = hashlib.sha256()
     for path in sorted((folder / "journal").iterdir()):
         if path.suffix in (".log", ".zst"):
@@ -251,6 +257,20 @@ def _keep(out: Path, seed: int, files: dict[str, bytes]) -> None:
         written = path.with_suffix(".tmp")
         written.write_bytes(content)
         written.replace(path)
+
+
+def reference_of(bt: Backtest) -> dict[str, Any]:
+    """What the price would have done without us, where the market reacts: by symbol, since_ts and price units each second from then on.
+
+    It is the market's own, drawn before anybody trades; with it an order's cost is told from the price's own moves (learn/executions.py).
+    """
+    found = {}
+    for symbol, instrument in bt.exchange.instruments.items():
+        source = bt.exchange.source(symbol)
+        if isinstance(source, Reacting):
+            since_ts, ticks = source.reference_path()
+            found[symbol] = {"since_ts": since_ts, "px": [round(t * instrument.tick) for t in ticks]}
+    return found
 
 
 def summary(outcomes: list[Outcome]) -> Iterator[str]:

@@ -8,10 +8,11 @@ import pytest
 
 from algoserver.control import QUESTIONS, answer
 from algoserver.core.state import dump
+from algoserver.domain.events import ForecastReady
 from algoserver.domain.types import MINUTE, Strategy
 from algoserver.operators import ROLES, VERBS
 from algoserver.pretrade import Pricer
-from tests.core.day import OPEN_TS, Day, policy_loaded
+from tests.core.day import FLAT_26, OPEN_TS, Day, policy_loaded
 
 SAID = {"Symbol": "AAPL", "Side": "BUY", "OrderQty": "300000"}
 PRICER = Pricer("published", policy_loaded())
@@ -97,10 +98,10 @@ def test_the_core_waits_for_no_model():
     day, is_loading, may_go = _day(), threading.Event(), threading.Event()
 
     class Slow(Pricer):
-        def _loaded(self):
+        def model(self):
             is_loading.set()
             assert may_go.wait(60)
-            return super()._loaded()
+            return super().model()
 
     found: list[dict[str, Any]] = []
     asker = threading.Thread(target=lambda: found.append(Slow("published", policy_loaded()).ask(lambda: _asked(day))))
@@ -135,9 +136,6 @@ def test_after_the_close_there_is_no_window():
 def test_the_order_that_was_asked_about_is_told_the_same():
     """The text of the report reads the table, the door asks the model: the same within the table's straight lines."""
     day = _day()
-    from algoserver.domain.events import ForecastReady
-    from tests.core.day import FLAT_26
-
     day.feed(ForecastReady(symbol="AAPL", date="2019-06-28", model="m", curve=FLAT_26, trained_through="2019-06-27", costs=PRICER.table("AAPL")))
     row = _estimate(day, Strategy="VWAP", Minutes="60")["algos"][0]
     (new,) = (c for c in day.parent("P1", 300_000, Strategy.VWAP, minutes=60) if getattr(c, "text", ""))

@@ -31,6 +31,7 @@ from algoserver.sim.config import load
 from algoserver.sim.exchange import Exchange
 from algoserver.sim.reacting import Reacting
 from algoserver.sim.reports import NewOrderSingle, OrderCancelRequest
+from algoserver.study_orders import ParentConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -124,7 +125,7 @@ def day(minutes: int) -> Callable[[], tuple[float, float]]:
     assert instrument.reacting is not None
     coarse = msgspec.structs.replace(instrument, reacting=msgspec.structs.replace(instrument.reacting, unit_qty=UNIT_QTY))
     text = time.strftime("%Y%m%d-%H:%M:%S", time.gmtime(end // SECOND))
-    parent = studies.ParentConfig(
+    parent = ParentConfig(
         cl_ord_id="P1", at=f"{DAY}-13:30:05", symbol="AAPL", side="BUY", order_qty=str(1_000_000 * minutes // 390 // 100 * 100),
         strategy="VWAP", params={"EndTime": text},
     )  # fmt: skip

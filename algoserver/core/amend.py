@@ -9,7 +9,7 @@ Rule 4: a fill on the way counts: the quantity never falls below what is done (C
 
 import msgspec
 
-from algoserver.core import admission, auction, dark, exposure, orders, planning, risk
+from algoserver.core import admission, auction, dark, exposure, orders, planning, plans, risk
 from algoserver.core import market as markets
 from algoserver.core.algos.schedule import Window
 from algoserver.core.bounds import bounds
@@ -133,6 +133,7 @@ def complete(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> 
         window = Window(max(ts, parent.start_ts), max(parent.end_ts, ts + 1), (), setup.hours)
         work = state.works[parent.parent_id] = planning.plan(state, parent, window)
         text = planning.plan_text(parent, work, setup)
+        plans.ask(state, parent, out)
     exec_type = ExecType.REPLACED if is_asked else ExecType.RESTATED
     report(out, parent, exec_type, ts, text=text, exec_restatement_reason=wanted.exec_restatement_reason)
 

@@ -9,7 +9,7 @@ Rule 4: bins are asked with only where every print since the open was counted: h
 """
 
 from algoserver.core import market as markets
-from algoserver.core import models
+from algoserver.core import models, plans
 from algoserver.core.algos import ALGOS
 from algoserver.core.algos.schedule import Schedule, Window
 from algoserver.core.market import Market
@@ -78,6 +78,7 @@ def ready(state: State, event: ForecastReady, out: list[Command]) -> None:
         parent = state.parents[parent_id]
         if parent.symbol == event.symbol and parent.strategy in FOLLOWS and is_open(parent.order):
             _follow(state, parent)
+            plans.ask(state, parent, out)
             touch(state, parent_id)
 
 

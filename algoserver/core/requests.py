@@ -3,7 +3,7 @@
 Rule: a ClOrdID belongs to one order of its session for good, refused ones included.
 """
 
-from algoserver.core import admission, amend, estimates, forecasts, halts, orders, planning, risk
+from algoserver.core import admission, amend, estimates, forecasts, halts, orders, planning, plans, risk
 from algoserver.core import market as markets
 from algoserver.core.algos.schedule import Window, planned
 from algoserver.core.bounds import Bounds, bounds
@@ -63,6 +63,7 @@ def parent_requested(state: State, event: ParentRequested, out: list[Command]) -
     work = state.works[parent.parent_id] = planning.plan(state, parent, window)
     foreseen = "" if parent.time_in_force is not FOR_THE_DAY else estimates.text(estimates.estimate(state, parent, window, work.max_pct_vol))
     report(out, parent, ExecType.NEW, event.ts, text=planning.plan_text(parent, work, state.setup) + foreseen)
+    plans.ask(state, parent, out)
     forecasts.ask_day(state, state.setup, event.symbol, event.ts, out)
     if window.start_ts > event.ts and not work.opening_qty:
         wake(state, parent.parent_id, window.start_ts)  # until then its turn would change nothing

@@ -165,6 +165,24 @@ class ActivateModel(Command, frozen=True):
     sha256: str = ""
 
 
+class RequestPlan(Command, frozen=True):
+    """Ask for the optimal plan of `qty` units of a parent between equal parts of `volume`, the units expected from the first moment to the last.
+
+    adv: units a day. day_value: what a day's volume is worth, price units. aversion_e9: of the order's Urgency. cap_ppm: its MaxPctVol.
+    """
+
+    parent_id: str
+    symbol: str
+    qty: int
+    moments: tuple[int, ...]
+    volume: int
+    adv: int
+    volatility_ppm: int
+    day_value: int
+    aversion_e9: int
+    cap_ppm: int
+
+
 class RaiseAlert(Command, frozen=True):
     """Tell a person. code: of domain.alerts, subject: what it is about. The alert book gives it its id, and says how often it happened."""
 
@@ -196,6 +214,7 @@ ANY = (
     | RejectMessage
     | RequestForecast
     | ActivateModel
+    | RequestPlan
     | RaiseAlert
     | EndAlert
 )

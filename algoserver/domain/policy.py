@@ -113,6 +113,7 @@ class AlgoDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     static_curve: tuple[int, ...]  # share of the day's volume per bin, ppm, sum 1_000_000
     closing_ppm: int = 0  # expected volume of the closing auction, share of a day's, ppm; 0: there is none
     opening_ppm: int = 0  # the same of the opening auction
+    is_optimised: bool = False  # IS asks for the plan that the model of costs finds best
 
 
 class SessionHours(msgspec.Struct, frozen=True):

@@ -32,6 +32,7 @@ from algoserver.learn.cost import (
     features,
     loads,
     loads_after,
+    risk,
     spread_of,
 )
 from algoserver.learn.executions import Execution, read_executions
@@ -40,6 +41,8 @@ from algoserver.learn.terms import STEPS
 
 PRIOR_SD = np.array([1.0, 0.6, 0.1, 0.5])
 FLOOR = 0.02  # sigmas of a day: what is not the price's own move; of a 1.5 % share 3 bp, about what placement adds to an order
+# Where a simulated market tells what its price would have done without us: shares of the risk, and sigmas of a day, that are left.
+KNOWN, KNOWN_AFTER = 0.1, 0.05
 FOLDS, DRAWS = 5, 200
 ORDERS_MIN, DAYS_MIN = 100, 10
 TREES = {
@@ -71,12 +74,16 @@ class Known(NamedTuple):
     features: NDArray[np.float64]
     cost: float
     spread: float
+    told: float  # the cost less what is known not to be ours, and its deviation
+    told_spread: float
 
 
 def ready(one: Execution) -> Known:
     """An order's part in every fit."""
     a, b = _whitened(one)
-    return Known(a.T @ a, a.T @ b, loads(one.terms), features(one.terms), one.cost, spread_of(one.terms, FLOOR))
+    spread = spread_of(one.terms, FLOOR)
+    told = (one.cost, spread) if one.drift is None else (one.cost - one.drift, _known_spread(one))
+    return Known(a.T @ a, a.T @ b, loads(one.terms), features(one.terms), one.cost, spread, *told)
 
 
 def fit(found: Sequence[Known], has_correction: bool = True) -> CostModel:
@@ -106,23 +113,25 @@ def train(found: Sequence[Execution]) -> tuple[CostModel, dict[str, float]]:
             f"{len(found)} orders of {len(days)} days; {ORDERS_MIN} of {DAYS_MIN} are needed; no model was written, what is configured stays in force"
         )
     known = [ready(one) for one in found]
-    fold = _folds(found)
+    fold = folds(found)
     cost, spread = np.array([one.cost for one in known]), np.array([one.spread for one in known])
+    told, told_spread = np.array([one.told for one in known]), np.array([one.told_spread for one in known])
     plain, corrected = (walk(known, fold, has_correction) for has_correction in (False, True))
     published = np.array([one.loads @ PUBLISHED for one in known])
-    helps = _error(cost, corrected, spread) < _error(cost, plain, spread)
+    helps = _error(told, corrected, told_spread) < _error(told, plain, told_spread)
     expected = corrected if helps else plain
     scores = (cost - expected) / spread
     z10, z90 = (float(z) for z in np.quantile(scores, [0.1, 0.9]))
     resampled = list(_resampled(found))
     draws = np.array([_solve([known[i] for i in of]) for of in resampled])
     model = replace(fit(known, helps), z10=z10, z90=z90, draws=draws)
-    low, high = np.quantile([calibration(cost[of], expected[of], spread[of]) for of in resampled], [0.025, 0.975])
+    low, high = np.quantile([calibration(told[of], expected[of], told_spread[of]) for of in resampled], [0.025, 0.975])
     metrics = {
         "orders": float(len(found)), "days": float(len(days)), "has_correction": float(helps),
-        "error_nothing": _error(cost, np.zeros_like(cost), spread), "error_published": _error(cost, published, spread),
-        "error_backbone": _error(cost, plain, spread), "error_corrected": _error(cost, corrected, spread),
-        "slope": calibration(cost, expected, spread), "slope_low": float(low), "slope_high": float(high), "coverage": _coverage(fold, scores),
+        "error_nothing": _error(told, np.zeros_like(told), told_spread), "error_published": _error(told, published, told_spread),
+        "error_backbone": _error(told, plain, told_spread), "error_corrected": _error(told, corrected, told_spread),
+        "slope": calibration(told, expected, told_spread), "drift_known": float(np.mean([one.drift is not None for one in found])),
+        "slope_low": float(low), "slope_high": float(high), "coverage": _coverage(fold, scores),
         "mean_bp": 1e4 * float(cost.mean()), "expected_mean_bp": 1e4 * float(expected.mean()),
     }  # fmt: skip
     return model, metrics
@@ -203,6 +212,10 @@ def _whitened(one: Execution) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     for volume, moved in one.after:
         rows.append(loads_after(terms, volume))
         targets.append(moved)
+    if one.drift is not None:
+        known = np.array(targets) - np.array([one.drift, *one.drifts])
+        deviations = np.array([_known_spread(one), *([KNOWN_AFTER * sigma] * len(one.after))])
+        return np.array(rows) / deviations[:, None], known / deviations
     done = np.concatenate([[0.0], np.cumsum(terms.profile)])
     left = 1 - (done[:-1] + done[1:]) / 2
     shared = sigma**2 * terms.span / STEPS * left.sum()  # covariance of the cost with the price at any later moment
@@ -215,6 +228,11 @@ def _whitened(one: Execution) -> tuple[NDArray[np.float64], NDArray[np.float64]]
             covariance[i, j] = sigma**2 * (terms.span + min(before, later)) + (FLOOR * sigma) ** 2 * (i == j)
     root = np.linalg.cholesky(covariance)
     return np.linalg.solve(root, np.array(rows)), np.linalg.solve(root, np.array(targets))
+
+
+def _known_spread(one: Execution) -> float:
+    """Deviation of a cost whose drift is known: placement, and what the crowd does beside its reference."""
+    return KNOWN * risk(one.terms) + FLOOR * one.terms.sigma
 
 
 def _solve(found: Sequence[Known]) -> NDArray[np.float64]:
@@ -231,7 +249,7 @@ def _correction(model: CostModel, found: Sequence[Known]) -> Any:
     import lightgbm
 
     expected = np.maximum([one.loads @ model.coefficients for one in found], 1e-9)
-    cost, spread = np.array([one.cost for one in found]), np.array([one.spread for one in found])
+    cost, spread = np.array([one.told for one in found]), np.array([one.told_spread for one in found])
     # One order's ratio may be thirty either way by the price alone: what can't be a correction is cut, the same above and below 1.
     ratio = np.clip(cost / expected - 1, -RATIO_MAX, RATIO_MAX)
     weights = (expected / spread) ** 2
@@ -250,14 +268,14 @@ def _resampled(found: Sequence[Execution]) -> Iterator[NDArray[np.int64]]:
         yield np.array([n for i in chance.integers(0, len(names), len(names)) for n in by_day[names[i]]])
 
 
-def _folds(found: Sequence[Execution]) -> NDArray[np.int64]:
+def folds(found: Sequence[Execution]) -> NDArray[np.int64]:
     """A day is in one fold as a whole."""
     days = {day: i % FOLDS for i, day in enumerate(sorted({one.day for one in found}))}
     return np.array([days[one.day] for one in found])
 
 
 def _error(cost: NDArray[np.float64], expected: NDArray[np.float64], spread: NDArray[np.float64]) -> float:
-    """Mean square of what is not explained, in deviations of the price's own moves: 1 is as well as can be."""
+    """Mean square of what is not explained, in the deviations that it should have: 1 is as well as can be."""
     return float(np.mean(((cost - expected) / spread) ** 2))
 
 

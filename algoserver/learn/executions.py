@@ -3,7 +3,8 @@
 Rule 1: an order's terms are those that were known when it came: quotes, the newest forecast, the window and the plan of its algo.
 Rule 2: its cost is against the mid at its arrival, of what was filled; where the mid stood afterwards is noted only where no other order of ours was
 at work in the symbol then.
-Rule 3: an order that was amended, canceled, or not filled to nine tenths says nothing of the plan that was costed; it is left out and counted.
+Rule 3: a simulated market knows what its price would have done without us (`reference.json` of a study): that is kept beside the cost, never in it.
+Rule 4: an order that was amended, canceled, or not filled to nine tenths says nothing of the plan that was costed; it is left out and counted.
 """
 
 from collections.abc import Iterator
@@ -11,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from algoserver.core.algos import ALGOS
 from algoserver.domain import commands as c
 from algoserver.domain import events as e
 from algoserver.domain.policy import InstrumentSetup
-from algoserver.domain.types import DAY, MINUTE, ExecType, OrdStatus, Side, TimeInForce, date_text
+from algoserver.domain.types import DAY, MINUTE, SECOND, ExecType, OrdStatus, Side, TimeInForce, date_text
 from algoserver.journal import JournalCorrupt, read
 from algoserver.learn.cost import Terms
 from algoserver.learn.terms import Scene, Wanted, terms_of, window_volume
@@ -28,6 +31,8 @@ FILLED_MIN = 0.9
 class Execution:
     """One order. cost: fraction of the arrival price, positive is against us. after: (days' volume since the window's end, how far the mid
     stands from arrival, the same way). day: of its journal, what bootstraps and folds keep together. filled: of order_qty.
+
+    drift: of the cost, what the price would have done without us, and drifts, of each of `after`; None where nobody knows it, as of a real market.
     """
 
     day: str
@@ -37,6 +42,8 @@ class Execution:
     cost: float
     filled: float
     after: tuple[tuple[float, float], ...] = ()
+    drift: float | None = None
+    drifts: tuple[float, ...] = ()
 
 
 @dataclass
@@ -59,6 +66,7 @@ class _Order:
     cum_qty: int = 0
     after: dict[int, int] = field(default_factory=dict)
     why_not: str = ""
+    own: float = 0.0  # sum over fills of what the price would have been, times quantity
 
     @property
     def looks(self) -> Iterator[int]:
@@ -73,16 +81,33 @@ def read_executions(directory: Path) -> Executions:
     found = Executions()
     for path in journals:
         try:
-            _Reader(str(path.relative_to(directory)), found).run(path)
+            _Reader(str(path.relative_to(directory)), found, _references(path)).run(path)
         except JournalCorrupt as damaged:
             raise ValueError(str(damaged)) from damaged
     return found
 
 
+class _Reference(msgspec.Struct, frozen=True):
+    """What a simulated price would have been without us: each second from since_ts on."""
+
+    since_ts: int
+    px: tuple[int, ...]
+
+    def at(self, ts: int) -> float:
+        return float(self.px[min(len(self.px) - 1, max(0, (ts - self.since_ts) // SECOND))])
+
+
+def _references(journal: Path) -> dict[str, _Reference]:
+    """By symbol; of a server's journal none."""
+    path = journal.with_name("reference.json")
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, _Reference]) if path.exists() else {}
+
+
 class _Reader:
     """One journal."""
 
-    def __init__(self, name: str, into: Executions) -> None:
+    def __init__(self, name: str, into: Executions, references: dict[str, "_Reference"]) -> None:
+        self._references = references
         self._name = name
         self._into = into
         self._setup: e.PolicyLoaded | None = None
@@ -112,6 +137,8 @@ class _Reader:
             if order is not None:
                 order.value += event.last_px * event.last_qty
                 order.cum_qty += event.last_qty
+                reference = self._references.get(order.wanted.symbol)
+                order.own += reference.at(event.ts) * event.last_qty if reference else 0.0
         elif isinstance(event, e.ParentRequested):
             self._asked[event.session, event.cl_ord_id] = event
         elif isinstance(event, e.ForecastReady):
@@ -207,6 +234,13 @@ class _Reader:
             (window_volume(scene, wanted.end_ts, ts, scene.volume) / adv, sign * (px / order.arrival_px - 1))
             for ts, px in sorted(order.after.items())
         )
-        self._into.found.append(Execution(self._name, wanted.symbol, wanted.strategy, terms, cost, min(1.0, filled), after))
+        drift: float | None = None
+        drifts: tuple[float, ...] = ()
+        reference = self._references.get(wanted.symbol)
+        if reference is not None:
+            arrived = reference.at(wanted.start_ts)
+            drift = sign * (order.own / order.cum_qty - arrived) / order.arrival_px
+            drifts = tuple(sign * (reference.at(ts) - arrived) / order.arrival_px for ts in sorted(order.after))
+        self._into.found.append(Execution(self._name, wanted.symbol, wanted.strategy, terms, cost, min(1.0, filled), after, drift, drifts))
         return None
 

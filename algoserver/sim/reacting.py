@@ -149,6 +149,11 @@ class Reacting(Crowd):
     def reference_px(self) -> int:
         return max(1, floor(float(self.x[kernel.REF]) + 0.5)) * self._tick
 
+    def reference_path(self) -> tuple[int, list[float]]:
+        """The day's own reference without its clients, from its open on: when that was, and ticks each second."""
+        steps = int(self.k[kernel.STEPS])
+        return int(self.k[kernel.OPEN]), [float(t) for t in self.weather[steps : 2 * steps : SECOND // kernel.GRID_NS]]
+
     def crowd(self, tif: TimeInForce) -> list[Order]:
         share = self._config.opening_share if tif is TimeInForce.AT_OPEN else self._config.closing_share
         expected = share * sum(self._bins) * self.level

@@ -19,7 +19,7 @@ from algoserver.domain.limits import Limits
 from algoserver.domain.policy import ClientProfile, DropCopy, InstrumentSetup, Layer, Permits, Venue
 from algoserver.domain.types import MINUTE, PPM_ONE, PX_ONE, SECOND, Instrument, OrdStatus, OrdType, Strategy, TimeInForce
 from tests.core.client_book import ENDS, ClientBook
-from tests.core.day import AAPL, POLICY, Day, policy_loaded
+from tests.core.day import AAPL, ALGO, POLICY, Day, policy_loaded
 from tests.core.limits_book import LimitBook
 
 # A coin beside the share: fractions in its quantities, and a lot that is not one unit.
@@ -60,8 +60,9 @@ RATED = msgspec.structs.replace(
 WATCHED = msgspec.structs.replace(
     POLICY, parent_qty_max=5_000, child_qty_max=5_000, price_move_ppm_max=50, traded_ppm_max=1_000, traded_free_ppm=3, children_open_max=8,
 )  # fmt: skip
+OPTIMISED = msgspec.structs.replace(ALGO, is_optimised=True)
 SETUPS = tuple(
-    policy_loaded(clients=CLIENTS, venues=KINDS, **given)
+    policy_loaded(clients=CLIENTS, venues=KINDS, algo=OPTIMISED, **given)
     for given in (
         {"instruments": BOTH}, {"instruments": BOTH, "policy": TIGHT, "profiles": BUNDLED}, {"instruments": ONE},
         {"instruments": BOTH, "profiles": BUNDLED, "drop_copies": (DropCopy("DROP1", has_children=True),)},

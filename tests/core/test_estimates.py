@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algoserver.core.estimates import NEVER, SURE, Volume, basis_points, completion, look_up, percent
+from algoserver.core.state import dump, load
 from algoserver.domain.commands import ReportParent
 from algoserver.domain.events import ForecastReady
 from algoserver.domain.types import ExecType, OrdType, Side, Strategy, TimeInForce
@@ -83,8 +84,6 @@ def test_what_an_amended_order_is_told_is_its_plan_alone_and_a_replay_is_the_sam
     """The state with a table in it is written and read back."""
     day = _day()
     _text(day, 10_000)
-    from algoserver.core.state import dump, load
-
     assert dump(load(dump(day.state))) == dump(day.state)
     assert msgspec.json.decode(msgspec.json.encode(TABLE), type=type(TABLE)) == TABLE
 

@@ -22,7 +22,7 @@ from algoserver.core.state import dump, load
 from algoserver.domain import commands, events
 from algoserver.domain.params import AlgoParams
 from algoserver.domain.policy import OverrideTerms, RiskPolicy
-from algoserver.domain.types import MINUTE, PX_ONE, SECOND, ExecType, OnHalt, OrdStatus, OrdType, Side, TimeInForce, date_text
+from algoserver.domain.types import MINUTE, PX_ONE, SECOND, ExecType, OnHalt, OrdStatus, OrdType, Side, Strategy, TimeInForce, date_text
 from tests.core.books import CLIENTS, COPIED, DARK, HAPPENED, LIT, POLICIES, SETUPS, SYMBOLS, Books
 from tests.core.day import FLAT_26
 from tests.core.limits_book import RELEASED
@@ -96,6 +96,7 @@ class Street(Books):
         end: int, flags: int, extra: int,
     ) -> None:  # fmt: skip
         now = self.day.now
+        qty = max(qty, 1_000) if strategy == Strategy.IS else qty  # with fewer lots nobody asks for a plan
         more: dict[str, Any] = [
             {}, {}, {"max_pct_vol": 1_000_000}, {"catch_up": False}, {"completion": "HARD"}, {"completion": "SOFT", "max_pct_vol": 900_000},
             {"i_would_price": 200 * PX_ONE, "max_pct_vol": 1_000_000}, {"display_qty": 100}, {"urgency": 5, "min_pct_vol": 100_000},
@@ -551,7 +552,7 @@ class Street(Books):
 
     @rule(symbol=st.sampled_from(list(SYMBOLS)), is_empty=st.booleans(), model=st.sampled_from(["", "m1", "m2", ""]))
     def forecast_comes(self, symbol: str, is_empty: bool, model: str) -> None:
-        """Of the model in force; or another one is wanted, loaded or not, and what an older one says comes late."""
+        """Of the model in force; or another one is wanted, loaded or not, and what an older one says comes late. And a plan by it."""
         date, asked = date_text(self.day.now), self.state.models[-1].name if self.state.models else ""
         if model:
             self.tell(events.ActionProposed(operator="ann", verb="model", target=model, digest=model, is_enough=True))
@@ -560,6 +561,15 @@ class Street(Books):
             asked = "m2"
         curve = () if is_empty else FLAT_26
         self.tell(events.ForecastReady(symbol=symbol, date=date, model="m", curve=curve, trained_through="2019-06-27", asked=asked))
+        self.tell(self._plan())
+
+    def _plan(self) -> events.PlanReady:
+        """An answer to the latest request for a plan, in time or long out of date."""
+        asked = next((c for c in reversed(self.day.commands) if isinstance(c, commands.RequestPlan)), None)
+        if asked is None:
+            return events.PlanReady(parent_id="nobody", qty=1, model="m", moments=(1, 2), totals=(0, 1))
+        totals = tuple(asked.qty * i // (len(asked.moments) - 1) for i in range(len(asked.moments)))
+        return events.PlanReady(parent_id=asked.parent_id, qty=asked.qty, model="m", moments=asked.moments, totals=totals)
 
     @rule(
         venue=st.sampled_from(LIT), symbol=st.sampled_from(list(SYMBOLS)), bid=st.sampled_from([0, 199_99, 200_00, 200_00, 200_05]),

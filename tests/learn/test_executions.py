@@ -59,6 +59,20 @@ def test_executions_are_what_the_market_says(study):
     assert len(found.found[0].after) == 1  # five minutes after it; then the next one is at work
 
 
+def test_a_simulated_market_tells_what_the_price_would_have_done_without_us(study, tmp_path):
+    """Its own reference beside the journal; of a server's journal, which has none, nothing is assumed."""
+    known = read_executions(study[0]).found
+    assert all(one.drift is not None and len(one.drifts) == len(one.after) for one in known)
+    # In GE a tick is 9.5 bp: what is left of a cost without its drift is less than two.
+    assert all(abs(one.cost - one.drift) < 20e-4 for one in known)
+    assert any(abs(one.drift) > 1e-4 for one in known)
+    shutil.copytree(study[0], tmp_path / "copy")
+    for path in (tmp_path / "copy").rglob("reference.json"):
+        path.unlink()
+    unknown = read_executions(tmp_path / "copy").found
+    assert [(one.cost, one.drift, one.drifts) for one in unknown] == [(one.cost, None, ()) for one in known]
+
+
 def test_what_a_seed_draws_is_the_seed_s(tmp_path):
     """The same seed draws the same orders, another one others; one after the other."""
     study = load(written(tmp_path))
