@@ -52,6 +52,8 @@ def plan(model: "CostModel", request: RequestPlan) -> PlanReady:
     from algoserver.learn.optimise import problem_of, solve
 
     steps = len(request.moments) - 1
+    if request.volume <= 0 or request.qty <= 0 or steps < 1:
+        return PlanReady(parent_id=request.parent_id, qty=request.qty, model=model.version, text="no volume is expected, or nothing is left to do")
     size, span = request.qty / request.adv, request.volume / request.adv
     sigma = request.volatility_ppm / 1e6
     aversion = request.aversion_e9 * 1e-9 * request.day_value * 1e-8
