@@ -22,7 +22,7 @@ from algoserver.sim.config import ReactingConfig, SessionHours, VenueConfig
 from algoserver.sim.fast_book import FastBook, Shelf
 from algoserver.sim.flow import call_orders
 from algoserver.sim.source import FOREVER, Crowd, Moment
-from algoserver.sim.volume import recorded_bins
+from algoserver.sim.volume import UnknownRecording, recorded_bins
 from algoserver.sim.weather import TRADING_SECONDS, day_level, weather
 
 CHANCE = 1 << 15  # uniform numbers drawn at a time
@@ -49,6 +49,8 @@ class Reacting(Crowd):
         self.shelf = Shelf([v.name for v in venues], instrument.tick, self._remember)
         self.books: dict[str, Book] = {v.name: FastBook(self.shelf, i) for i, v in enumerate(venues)}
         self._bins = recorded_bins(config.recorded, config.day)
+        if min(self._bins) <= 0:  # a pace of zero has no next event
+            raise UnknownRecording(f"{config.recorded} {config.day}: a part of the day without volume; a crowd that reacts is never away")
         opens, closes = hours.window(0)
         self._seconds = (closes - opens) // SECOND
         self._ref = px(config.price) / instrument.tick

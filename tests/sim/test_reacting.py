@@ -14,7 +14,7 @@ from algoserver.sim.config import HaltConfig, ReactingConfig, Scenario, SessionH
 from algoserver.sim.exchange import Exchange
 from algoserver.sim.reacting import Reacting
 from algoserver.sim.reports import NewOrderSingle, Trade, TradePrint
-from algoserver.sim.volume import recorded_bins
+from algoserver.sim.volume import UnknownRecording, recorded_bins
 from algoserver.sim.weather import PER_SECOND, day_level, weather
 from tests.sim.street import OPEN, T0, cancel, new, replace, told
 
@@ -99,6 +99,13 @@ def test_who_comes_into_the_dark_meets_the_crowd_that_has_come_meanwhile():
         told.append(out)
     assert told[0] == told[1]
     assert len([a for a in told[0] if isinstance(a, Trade) and a.venue == "XDARK1"]) > 1
+
+
+def test_a_day_with_a_part_without_volume_is_refused(tmp_path):
+    path = tmp_path / "volume.csv"
+    path.write_text("bin,d\n0,1000\n1,0\n2,1000\n")
+    with pytest.raises(UnknownRecording, match="without volume"):
+        Exchange(scenario(recorded=str(path)))
 
 
 def test_it_stops_at_what_somebody_waits_for():
