@@ -148,15 +148,19 @@ def by_curve(order_qty: int, window: Window) -> Schedule:
     moments, weights = [window.start_ts], [0]
     day = window.start_ts // DAY
     while moments[-1] < window.end_ts:
-        for i, share in enumerate(window.curve):
-            begin = day * DAY + window.hours.open_ns + i * width
-            t0, t1 = max(begin, window.start_ts), min(begin + width, window.end_ts)
-            if t0 < t1:
-                if t0 > moments[-1]:
-                    moments.append(t0)
-                    weights.append(weights[-1])
+        open_ts = day * DAY + window.hours.open_ns
+        t0, until = max(open_ts, window.start_ts), min(open_ts + width * len(window.curve), window.end_ts)
+        if t0 < until:
+            if t0 > moments[-1]:
+                moments.append(t0)
+                weights.append(weights[-1])
+            weight = weights[-1]
+            for i in range((t0 - open_ts) // width, (until - 1 - open_ts) // width + 1):
+                t1 = min(open_ts + (i + 1) * width, until)
+                weight += window.curve[i] * (t1 - t0)
                 moments.append(t1)
-                weights.append(weights[-1] + share * (t1 - t0))
+                weights.append(weight)
+                t0 = t1
         day += 1
         if day * DAY > window.end_ts:
             break
@@ -166,29 +170,35 @@ def by_curve(order_qty: int, window: Window) -> Schedule:
     if moments[-1] < window.end_ts:  # the window ends after the close, or in what the bins' rounding left of the session
         moments.append(window.end_ts)
         weights.append(whole)
-    return Schedule(tuple(moments), tuple(order_qty * w // whole for w in weights))
+    return Schedule(tuple(moments), tuple([order_qty * w // whole for w in weights]))
 
 
 def expected_share(window: Window) -> int:
     """Share of one session's volume that the curve expects inside the window, ppm; above a million where it spans several."""
-    width = (window.hours.close_ns - window.hours.open_ns) // max(1, len(window.curve))
-    share, day = 0, window.start_ts // DAY
-    while day * DAY <= window.end_ts:
-        for i, part in enumerate(window.curve):
-            begin = day * DAY + window.hours.open_ns + i * width
-            share += part * max(0, min(begin + width, window.end_ts) - max(begin, window.start_ts)) // width
-        day += 1
-    return share
+    return expected_volume(window, window.curve)
 
 
 def expected_volume(window: Window, volume: tuple[int, ...]) -> int:
-    """Units expected inside the window by a forecast's volume per bin."""
-    width = (window.hours.close_ns - window.hours.open_ns) // max(1, len(volume))
-    units, day = 0, window.start_ts // DAY
+    """Of a volume per equal bin of each session, what lies inside the window; of a bin at its edge a part, rounded down."""
+    return expected_volumes(window, (volume,))[0]
+
+
+def expected_volumes(window: Window, volumes: tuple[tuple[int, ...], ...]) -> list[int]:
+    """expected_volume() of each of some forecasts in the same bins. By slices: every new order asks for three of them."""
+    bins = len(volumes[0])
+    width = (window.hours.close_ns - window.hours.open_ns) // max(1, bins)
+    units, day = [0] * len(volumes), window.start_ts // DAY
     while day * DAY <= window.end_ts:
-        for i, part in enumerate(volume):
-            begin = day * DAY + window.hours.open_ns + i * width
-            units += part * max(0, min(begin + width, window.end_ts) - max(begin, window.start_ts)) // width
+        open_ts = day * DAY + window.hours.open_ns
+        since, until = max(window.start_ts - open_ts, 0), min(window.end_ts - open_ts, width * bins)
+        if since < until:
+            first, last = since // width, (until - 1) // width
+            if first == last:
+                of_day = [of[first] * (until - since) // width for of in volumes]
+            else:
+                head, tail = (first + 1) * width - since, until - last * width
+                of_day = [of[first] * head // width + sum(of[first + 1 : last]) + of[last] * tail // width for of in volumes]
+            units = [known + more for known, more in zip(units, of_day, strict=True)]
         day += 1
     return units
 
