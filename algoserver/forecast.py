@@ -51,7 +51,7 @@ class Asked:
 class Forecaster:
     """Predicts with the models that requests name. folder_of: where one stands, ValueError if nowhere. answer: takes what comes of it.
 
-    answer_s_max: how long a model may take. costs: what trading in a symbol costs, None where nobody says it.
+    answer_s_max: how long a model may take. costs: what trading in a symbol costs, None where nobody says it; both threads ask.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Forecaster:
     ) -> None:  # fmt: skip
         self._folder_of, self._answer, self._answer_s_max, self._costs = folder_of, answer, answer_s_max, costs
         self._models: dict[str, CurveModel] = {}
+        self._lock = threading.Lock()  # for what both threads say of models: in trouble or not, in the order in which it is so
         self._is_in_trouble = False
         self._log = structlog.get_logger()
         self._work: queue.SimpleQueue[Asked | ActivateModel | None] = queue.SimpleQueue()
@@ -97,22 +98,29 @@ class Forecaster:
         while (asked := self._watched.get()) is not None:
             if not asked.done.wait(max(0.0, asked.deadline - time.monotonic())) and asked.take():
                 text = f"model {asked.request.model} did not answer in {self._answer_s_max:g} s"
-                self._is_in_trouble = True
-                self._answer(MachineWarned(code="model_late", subject=SUBJECT, text=f"{text} for {asked.request.symbol}"))
+                with self._lock:
+                    self._is_in_trouble = True
+                    self._answer(MachineWarned(code="model_late", subject=SUBJECT, text=f"{text} for {asked.request.symbol}"))
                 self._say(_by_median(text, asked.request))
 
     def _tell(self, found: ForecastReady, trouble: str) -> None:
-        if trouble:
-            self._answer(MachineWarned(code="model_unusable", subject=SUBJECT, text=trouble))
-        elif self._is_in_trouble:
-            self._answer(MachineWarned(code="model_answers", subject=SUBJECT, text=f"{found.model} for {found.symbol}"))
-        self._is_in_trouble = bool(trouble)
+        with self._lock:
+            if trouble:
+                self._answer(MachineWarned(code="model_unusable", subject=SUBJECT, text=trouble))
+            elif self._is_in_trouble:
+                self._answer(MachineWarned(code="model_answers", subject=SUBJECT, text=f"{found.model} for {found.symbol}"))
+            self._is_in_trouble = bool(trouble)
         self._say(found)
 
     def _say(self, found: ForecastReady) -> None:
         if found.text:
             self._log.info("forecast by a fallback" if found.curve else "no forecast", symbol=found.symbol, reason=found.text)
-        costs = self._costs(found.symbol)
+        try:
+            costs = self._costs(found.symbol)
+        except Exception as error:
+            # A forecast without costs is a forecast; without this thread there would be none.
+            self._log.warning("no costs", symbol=found.symbol, reason=f"{type(error).__name__}: {error}")
+            costs = None
         self._answer(msgspec.structs.replace(found, costs=costs) if costs is not None else found)
 
     def _predicted(self, request: RequestForecast) -> tuple[ForecastReady, str]:

@@ -32,13 +32,17 @@ class Planner:
         self._requests.put(request)
 
     def stop(self) -> None:
-        """Leave what is asked and end: a parent has its closed form."""
+        """Finish what was asked and end."""
         self._requests.put(None)
         self._thread.join(5)
 
     def _run(self) -> None:
         while (request := self._requests.get()) is not None:
-            found = plan(self._model(), request)
+            try:
+                found = plan(self._model(), request)
+            except Exception as error:
+                # A model's own mistake costs this plan, not those that come after.
+                found = none(request, "", f"{type(error).__name__}: {error}")
             if found.text:
                 structlog.get_logger().info("no optimised plan", parent=found.parent_id, reason=found.text)
             self._answer(found)
@@ -53,7 +57,7 @@ def plan(model: "CostModel", request: RequestPlan) -> PlanReady:
 
     steps = len(request.moments) - 1
     if request.volume <= 0 or request.qty <= 0 or steps < 1:
-        return PlanReady(parent_id=request.parent_id, qty=request.qty, model=model.version, text="no volume is expected, or nothing is left to do")
+        return none(request, model.version, "no volume is expected, or nothing is left to do")
     size, span = request.qty / request.adv, request.volume / request.adv
     sigma = request.volatility_ppm / 1e6
     aversion = request.aversion_e9 * 1e-9 * request.day_value * 1e-8
@@ -61,10 +65,15 @@ def plan(model: "CostModel", request: RequestPlan) -> PlanReady:
         profile = solve(problem_of(model, size, np.full(steps, span / steps), sigma, aversion, request.cap_ppm / 1e6))
         cost = model.cost(Terms(size, span, profile, sigma, 0.0, 0.0))
     except (ValueError, FloatingPointError, np.linalg.LinAlgError) as wrong:
-        return PlanReady(parent_id=request.parent_id, qty=request.qty, model=model.version, text=f"{type(wrong).__name__}: {wrong}")
+        return none(request, model.version, f"{type(wrong).__name__}: {wrong}")
     done = np.minimum(np.maximum.accumulate(np.floor(np.cumsum(profile) * request.qty + 1e-6)), request.qty)
     totals = (0, *(int(x) for x in done[:-1]), request.qty)
     return PlanReady(
         parent_id=request.parent_id, qty=request.qty, model=model.version, moments=request.moments, totals=totals,
         cost_e8=round(cost.expected * 1e8), p10_e8=round(cost.p10 * 1e8), p90_e8=round(cost.p90 * 1e8),
     )  # fmt: skip
+
+
+def none(request: RequestPlan, model: str, text: str) -> PlanReady:
+    """The answer where no plan could be made."""
+    return PlanReady(parent_id=request.parent_id, qty=request.qty, model=model, text=text)

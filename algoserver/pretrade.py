@@ -39,7 +39,7 @@ class Pricer:
     def __init__(self, impact: str, setup: PolicyLoaded) -> None:
         self._name = impact
         self._sigmas = {i.instrument.symbol: i.instrument.volatility_ppm / PPM_ONE for i in setup.instruments}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # two threads of the forecaster, the planner's and those of the door ask
         self._model: CostModel | None = None
         self._why = ""
         self._tables: dict[str, CostTable] = {}
@@ -49,11 +49,12 @@ class Pricer:
         sigma = self._sigmas.get(symbol)
         if not self._name or sigma is None:
             return None
-        if symbol not in self._tables:
-            from algoserver.learn.tables import cost_table
+        with self._lock:
+            if symbol not in self._tables:
+                from algoserver.learn.tables import cost_table
 
-            self._tables[symbol] = cost_table(self.model(), sigma)
-        return self._tables[symbol]
+                self._tables[symbol] = cost_table(self.model(), sigma)
+            return self._tables[symbol]
 
     def ask(self, ask: Callable[[], Answer]) -> Answer:
         """Answer a question. ask: puts it to the core, which answers by facts()."""

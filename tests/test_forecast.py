@@ -10,6 +10,7 @@ import pytest
 
 from algoserver.domain.commands import ActivateModel, RequestForecast
 from algoserver.domain.events import ForecastReady, MachineWarned, ModelActivated, ModelRefused
+from algoserver.domain.models import CostTable
 from algoserver.domain.types import PPM_ONE
 from algoserver.forecast import Forecaster, predict
 from algoserver.learn.predict import Asked, Forecast, HybridModel, MedianModel
@@ -139,6 +140,19 @@ def test_a_models_own_mistake_costs_the_day_nothing(monkeypatch: pytest.MonkeyPa
     told, ready, _, _ = answered(by("slow"), by("slow"), count=4)
     assert (told.code, told.text) == ("model_unusable", "model slow failed: ZeroDivisionError: a mistake of its own")
     assert (ready.model, ready.text) == ("median20", told.text)
+
+
+def test_a_forecast_whose_costs_fail_comes_without_them():
+    """The next one has them: both threads of the forecaster outlive what a model of costs does."""
+    said: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    table = CostTable("m", (1,), (1,), (0,), (1,), (1,), 0, 0, 0)
+    costs = iter([lambda: 1 // 0, lambda: table])
+    forecaster = Forecaster(Path, said.put, 60.0, lambda symbol: next(costs)())
+    forecaster.ask(ASKED)
+    forecaster.ask(ASKED)
+    first, second = said.get(timeout=60), said.get(timeout=60)
+    forecaster.stop()
+    assert (first.costs, second) == (None, msgspec.structs.replace(first, costs=table))
 
 
 def test_a_wanted_model_is_activated_or_refused_with_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

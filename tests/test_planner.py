@@ -34,6 +34,20 @@ def test_each_request_that_leaves_the_core_is_answered():
     assert (second.parent_id, second.totals, second.text.startswith("no volume")) == ("P-2", (), True)
 
 
+def test_a_model_that_fails_costs_its_plan_and_not_the_next():
+    """Its mistake is of no kind that was foreseen; the answer says what it was, and the thread goes on."""
+    said: queue.SimpleQueue[PlanReady] = queue.SimpleQueue()
+    models = iter([lambda: 1 // 0, lambda: PUBLISHED_MODEL])
+    planner = Planner(lambda: next(models)(), said.put)
+    planner.ask(ASKED)
+    planner.ask(ASKED)
+    first, second = said.get(timeout=60), said.get(timeout=60)
+    planner.stop()
+
+    assert (first.parent_id, first.qty, first.totals, first.text.startswith("ZeroDivisionError")) == ("P-1", 300_000, (), True)
+    assert second == plan(PUBLISHED_MODEL, ASKED)
+
+
 def test_the_plan_keeps_the_cap_where_it_can_and_is_nearly_even_where_it_can_not():
     """A fifth of the volume is wanted where a quarter is allowed, however averse; then a half."""
     hurried = plan(PUBLISHED_MODEL, msgspec.structs.replace(ASKED, aversion_e9=10**6, qty=1_200_000))
