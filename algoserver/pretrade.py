@@ -119,8 +119,7 @@ def facts(state: State, values: dict[str, str], now: int) -> Answer:
     price = markets.mid(market) or instrument.previous_close
     if not price:
         return error("refused", f"no price of {instrument.symbol} is known yet")
-    forecast, spread = state.forecasts.get(instrument.symbol), estimates.half_spread(market, price)
-    volume = forecast.volume if forecast is not None else ()
+    spread, volume = estimates.half_spread(market, price), estimates.volume_of(state.forecasts.get(instrument.symbol), now)
     curve, curve_text, _ = day_curve(state, setup, instrument.symbol, now)
     scene = {
         "instrument": instrument, "algo": setup.algo, "hours": setup.hours, "curve": curve, "price": price,
@@ -177,9 +176,8 @@ def _wanted(state: State, asked: ParentRequested, found: Window) -> Iterator[Ans
     assert state.setup is not None
     instrument, p = state.instruments[asked.symbol], asked.params
     curve = day_curve(state, state.setup, asked.symbol, found.start_ts)[0]
-    forecast = state.forecasts.get(asked.symbol)
     full = Window(found.start_ts, found.end_ts, curve, found.hours)
-    volume = estimates.expected(forecast, full, instrument.adv) if forecast is not None else estimates.average(full, instrument.adv)
+    volume = estimates.expected(state.forecasts.get(asked.symbol), full, instrument.adv)
     cap, target = p.max_pct_vol or state.setup.algo.max_pct_vol, p.target_pct_vol
     if target == PPM_ONE:  # not said: what brings it home by the end, by the median
         target = min(cap, -(-asked.order_qty * PPM_ONE // max(1, volume.p50)))

@@ -73,6 +73,20 @@ def test_parameters_count_as_a_client_would_send_them():
     assert ends["end"] == "20190628-14:30:00.000"
 
 
+def test_an_estimate_expects_the_volume_of_its_own_day():
+    """By a forecast of today half the share of twice the volume; yesterday's changes nothing."""
+    shares = []
+    for date in ("2019-06-27", "2019-06-28"):
+        day, twice = _day(), (2 * 30_000_000 // 26,) * 26
+        day.feed(
+            ForecastReady(
+                symbol="AAPL", date=date, model="m", curve=FLAT_26, trained_through="2019-06-26", volume=twice, volume_p10=twice, volume_p90=twice
+            )
+        )
+        shares.append(_estimate(day, Strategy="VWAP", Minutes="120")["algos"][0]["volume_pct"])
+    assert shares == ["3.3", "1.6"]
+
+
 @pytest.mark.parametrize(
     ("values", "code", "said"),
     [

@@ -105,14 +105,14 @@ def order_of(setup: PolicyLoaded, seed: int, sizes: tuple[float, float] = SIZES)
     known = next(i.instrument for i in setup.instruments)
     day = Scene(known, setup.algo, setup.hours, setup.algo.static_curve, 1, 0)
     first, last = OPEN_TS + 5 * MINUTE, OPEN_TS + (setup.hours.close_ns - setup.hours.open_ns) - 10 * MINUTE
-    expected = window_volume(day, first, last, ()) * 0.95
+    expected = window_volume(day, first, last) * 0.95
     qty = min(size * known.adv, share * expected)
     need = qty / share
     starts = range(first, last, 5 * MINUTE)
-    fitting = [ts for ts in starts if window_volume(day, ts, last, ()) >= need] or [first]
+    fitting = [ts for ts in starts if window_volume(day, ts, last) >= need] or [first]
     start_ts = fitting[int(at * len(fitting))]
     ends = range(start_ts + 10 * MINUTE, last + 1, MINUTE)
-    end_ts = next((ts for ts in ends if window_volume(day, start_ts, ts, ()) >= need), last)
+    end_ts = next((ts for ts in ends if window_volume(day, start_ts, ts) >= need), last)
     return Order(side, max(100, round(qty / 100) * 100), start_ts, end_ts)
 
 

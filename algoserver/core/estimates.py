@@ -83,12 +83,17 @@ def text(found: Estimate | None) -> str:
     return f" Expected cost {cost} bp (P10 {p10}, P90 {p90}), {share} % of the volume, {done} % to complete{best_of} (model {found.model})."
 
 
-def expected(forecast: ForecastReady, window: Window, adv: int) -> Volume:
-    """Volume of the window."""
-    if forecast.volume and forecast.date == date_text(window.start_ts):
+def expected(forecast: ForecastReady | None, window: Window, adv: int) -> Volume:
+    """Volume of the window: by a forecast of its day, else of the average day."""
+    if forecast is not None and volume_of(forecast, window.start_ts):
         p50, p10, p90 = expected_volumes(window, (forecast.volume, forecast.volume_p10, forecast.volume_p90))
         return Volume(p50, min(p10, p50), max(p90, p50))
     return average(window, adv)
+
+
+def volume_of(forecast: ForecastReady | None, ts: int) -> tuple[int, ...]:
+    """Units per bin of the day of `ts`; () where no forecast is of that day: yesterday's volume is not today's."""
+    return forecast.volume if forecast is not None and forecast.date == date_text(ts) else ()
 
 
 def average(window: Window, adv: int) -> Volume:

@@ -5,14 +5,15 @@ Rule 2: one that does not come changes nothing; one for another quantity, end or
 Rule 3: cap, slices, band and the forecasts of the day hold as for every plan; a newer forecast asks anew.
 """
 
+from algoserver.core import estimates
 from algoserver.core import market as markets
-from algoserver.core.algos.schedule import Schedule, Window, by_curve, expected_share, expected_volume, planned
+from algoserver.core.algos.schedule import Schedule, Window, equal_volume, planned
 from algoserver.core.orders import ParentOrder, is_open
 from algoserver.core.planning import day_curve
 from algoserver.core.state import State, touch
 from algoserver.domain.commands import Command, RequestPlan
 from algoserver.domain.models import PlanReady
-from algoserver.domain.types import PPM_ONE, Strategy, TimeInForce
+from algoserver.domain.types import Strategy, TimeInForce
 
 STEPS = 30
 # Fewer lots have no profile that could be followed.
@@ -35,16 +36,12 @@ def ask(state: State, parent: ParentOrder, out: list[Command]) -> None:
         return
     start_ts, end_ts = schedule.moments[0], schedule.moments[-1]
     window = Window(start_ts, end_ts, day_curve(state, setup, parent.symbol, start_ts)[0], setup.hours)
-    forecast = state.forecasts.get(parent.symbol)
-    if forecast is not None and forecast.volume:
-        volume = expected_volume(window, forecast.volume)
-    else:
-        volume = expected_share(window) * instrument.adv // PPM_ONE
+    volume = estimates.expected(state.forecasts.get(parent.symbol), window, instrument.adv).p50
     if volume <= 0:
         return
     out.append(
         RequestPlan(
-            parent_id=parent.parent_id, symbol=parent.symbol, qty=qty, moments=tuple(equal_volume(window)), volume=volume, adv=instrument.adv,
+            parent_id=parent.parent_id, symbol=parent.symbol, qty=qty, moments=tuple(equal_volume(window, STEPS)), volume=volume, adv=instrument.adv,
             volatility_ppm=instrument.volatility_ppm, day_value=price * instrument.adv // 10**instrument.qty_decimals,
             aversion_e9=setup.algo.risk_aversion_e9[parent.params.urgency - 1], cap_ppm=work.max_pct_vol,
         )  # fmt: skip
@@ -65,16 +62,3 @@ def ready(state: State, event: PlanReady, out: list[Command]) -> None:
     work.schedule = Schedule(event.moments, tuple(done + total for total in event.totals))
     work.curve_text = f"{work.curve_text.partition(', plan by')[0]}, plan by model {event.model}"
     touch(state, parent.parent_id)
-
-
-def equal_volume(window: Window) -> list[int]:
-    """The window's moments between STEPS equal parts of the volume that it expects."""
-    flat = by_curve(STEPS * PPM_ONE, window)
-    found, at = [window.start_ts], 1
-    for step in range(1, STEPS):
-        while at < len(flat.totals) - 1 and flat.totals[at] < step * PPM_ONE:
-            at += 1
-        (t0, t1), (q0, q1) = flat.moments[at - 1 : at + 1], flat.totals[at - 1 : at + 1]
-        moment = t1 if q1 <= q0 else t0 + (t1 - t0) * min(step * PPM_ONE - q0, q1 - q0) // (q1 - q0)
-        found.append(max(found[-1] + 1, moment))
-    return [*found, max(found[-1] + 1, window.end_ts)]

@@ -231,7 +231,7 @@ class _Reader:
         cost = sign * (order.value / order.cum_qty / order.arrival_px - 1)
         adv = scene.instrument.adv
         after = tuple(
-            (window_volume(scene, wanted.end_ts, ts, scene.volume) / adv, sign * (px / order.arrival_px - 1))
+            (window_volume(scene, wanted.end_ts, ts) / adv, sign * (px / order.arrival_px - 1))
             for ts, px in sorted(order.after.items())
         )
         drift: float | None = None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from algoserver.core.algos import ALGOS, close, shortfall
 from algoserver.core.algos.liquidity import ALONE_PPM
-from algoserver.core.algos.schedule import Schedule, Window, by_curve, expected_share, expected_volume, planned
+from algoserver.core.algos.schedule import Window, equal_volume, expected_share, expected_volume, planned
 from algoserver.domain.policy import AlgoDefaults, SessionHours
 from algoserver.domain.types import DAY, PPM_ONE, Instrument, Strategy
 from algoserver.learn.cost import Terms
@@ -35,8 +35,8 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Scene(msgspec.Struct, frozen=True):
-    """What is known of a symbol when an order comes. price: mid, half_spread: both price units. curve: ppm per bin. volume, volume_p10, volume_p90:
-    expected units per bin; empty where no forecast has them: then the average day along the curve."""
+    """What is known of a symbol when an order comes. price: mid, half_spread: both price units. curve: ppm per bin. volume: expected
+    units per bin; empty where no forecast of the day has them: then the average day along the curve."""
 
     instrument: Instrument
     algo: AlgoDefaults
@@ -45,14 +45,12 @@ class Scene(msgspec.Struct, frozen=True):
     price: int
     half_spread: int
     volume: tuple[int, ...] = ()
-    volume_p10: tuple[int, ...] = ()
-    volume_p90: tuple[int, ...] = ()
 
 
 def terms_of(wanted: Wanted, scene: Scene) -> Terms:
     """The order's terms. ValueError: its window expects no volume, or there is no price."""
     instrument = scene.instrument
-    span = window_volume(scene, wanted.start_ts, wanted.end_ts, scene.volume) / instrument.adv
+    span = window_volume(scene, wanted.start_ts, wanted.end_ts) / instrument.adv
     size = wanted.order_qty / instrument.adv
     if wanted.strategy == Strategy.POV and wanted.target_ppm:
         span = min(span, size * PPM_ONE / wanted.target_ppm)
@@ -93,14 +91,7 @@ def window_of(wanted: Wanted, scene: Scene) -> Window:
     return window
 
 
-def equal_volume(window: Window, steps: int) -> list[int]:
-    """Moments between `steps` equal parts of the volume that the window expects."""
-    flat: Schedule = by_curve(steps * PPM_ONE, window)
-    at = np.interp(np.arange(steps + 1) * PPM_ONE, flat.totals, np.array(flat.moments) - window.start_ts)
-    return [window.start_ts, *(window.start_ts + round(float(x)) for x in at[1:-1]), window.end_ts]
-
-
-def window_volume(scene: Scene, start_ts: int, end_ts: int, volume: tuple[int, ...]) -> float:
-    """Units expected between two moments, by volumes per bin; without them the average day along the curve."""
+def window_volume(scene: Scene, start_ts: int, end_ts: int) -> float:
+    """Units expected between two moments, by the scene's volume; without it the average day along the curve."""
     window = Window(start_ts, end_ts, scene.curve, scene.hours)
-    return expected_volume(window, volume) if volume else expected_share(window) * scene.instrument.adv / PPM_ONE
+    return expected_volume(window, scene.volume) if scene.volume else expected_share(window) * scene.instrument.adv / PPM_ONE

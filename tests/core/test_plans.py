@@ -50,6 +50,17 @@ def test_an_is_order_asks_with_all_that_a_plan_needs():
     assert planned(work.schedule, asked.moments[STEPS // 2]) > 150_000
 
 
+@pytest.mark.parametrize(("date", "share"), [("2019-06-28", 2), ("2019-06-27", 1)])
+def test_a_plan_expects_the_volume_of_its_own_day(date: str, share: int):
+    """By a forecast of today twice the average volume; yesterday's says nothing of it."""
+    day = Day(OPTIMISED)
+    day.quote()
+    twice = {"volume": (2 * 30_000_000 // 26,) * 26, "volume_p10": (1,) * 26, "volume_p90": (10**9,) * 26}
+    day.feed(ForecastReady(symbol="AAPL", date=date, model="m1", curve=FLAT_26, trained_through="2019-06-26", **twice))
+    (asked,) = _asked(day.parent("P1", 300_000, Strategy.IS, minutes=120))
+    assert asked.volume == pytest.approx(share * 30_000_000 * 8 / 26, rel=0.001)
+
+
 @pytest.mark.parametrize("strategy", [Strategy.VWAP, Strategy.TWAP, Strategy.CLOSE, Strategy.LIQUIDITY])
 def test_nobody_else_asks(strategy: int):
     more = {"end_ts": 0} if strategy == Strategy.CLOSE else {}

@@ -203,6 +203,19 @@ def expected_volumes(window: Window, volumes: tuple[tuple[int, ...], ...]) -> li
     return units
 
 
+def equal_volume(window: Window, steps: int) -> list[int]:
+    """The window's moments between `steps` equal parts of the volume that it expects."""
+    flat = by_curve(steps * PPM_ONE, window)
+    found, at = [window.start_ts], 1
+    for step in range(1, steps):
+        while at < len(flat.totals) - 1 and flat.totals[at] < step * PPM_ONE:
+            at += 1
+        (t0, t1), (q0, q1) = flat.moments[at - 1 : at + 1], flat.totals[at - 1 : at + 1]
+        moment = t1 if q1 <= q0 else t0 + (t1 - t0) * min(step * PPM_ONE - q0, q1 - q0) // (q1 - q0)
+        found.append(max(found[-1] + 1, moment))
+    return [*found, max(found[-1] + 1, window.end_ts)]
+
+
 def market_volume(work: Work, market: Market) -> int:
     """The market's volume since the plan began, ours included."""
     return market.volume.total - work.base_volume
