@@ -63,7 +63,7 @@ def step(state: State, event: events.Event) -> list[Command]:
         stops.verify(state, out)
     if out or state.alerts.owed:
         alerts.keep(state.alerts, state.run, ts, out)
-    state.look_ts = _look_ts(state)
+    state.look_ts = look_ts(state)
     return out
 
 
@@ -72,7 +72,8 @@ def next_wakeup(state: State) -> int | None:
     return state.look_ts if state.look_ts != NEVER else None
 
 
-def _look_ts(state: State) -> int:
+def look_ts(state: State) -> int:
+    """When something is to be done though no event comes; NEVER if nothing waits."""
     found = state.due[0][0] if state.due else NEVER
     if state.alerts.owed or state.awaited or state.copies_due_ts:  # on most days nothing but a turn
         waits = (alerts.next_ts(state.alerts), state.awaited_ts if state.awaited else 0, state.copies_due_ts)

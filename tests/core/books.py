@@ -9,7 +9,7 @@ import msgspec
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from algoserver.core.alerts import COMEBACKS_MAX, live
-from algoserver.core.engine import step
+from algoserver.core.engine import look_ts, step
 from algoserver.core.orders import ParentOrder, is_known, is_open, leaves_qty
 from algoserver.core.state import State, dump, load
 from algoserver.domain import commands, events
@@ -336,6 +336,8 @@ class Books(RuleBasedStateMachine):
 
     def nobody_is_forgotten(self) -> None:
         assert not self.state.touched
+        # What only shows the market ends a step before anybody looks: it must leave nothing to look at.
+        assert look_ts(self.state) == self.state.look_ts > self.state.ts
         for p in self.state.parents.values():
             is_alive = is_open(p.order) or bool(p.open_children)
             assert p.parent_id in self.state.works or not is_alive

@@ -6,14 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from algoserver.core.engine import step
 from algoserver.core.estimates import NEVER, SURE, Volume, basis_points, completion, look_up, percent
-from algoserver.core.state import dump, load
+from algoserver.core.state import State, dump, load
 from algoserver.domain.commands import ReportParent
 from algoserver.domain.events import ForecastReady
 from algoserver.domain.types import ExecType, OrdType, Side, Strategy, TimeInForce
 from algoserver.learn.cost import PUBLISHED_MODEL, CostModel, Terms
 from algoserver.learn.tables import SIZES, SPANS, cost_table
 from tests.core.day import AAPL, FLAT_26, Day
+from tests.core.test_amend import amend
 
 MODEL = CostModel(np.array([0.5, 0.8, 0.2, 0.4]), z10=-1.2, z90=1.3, version="m1")
 TABLE = cost_table(MODEL, AAPL.volatility_ppm / 1e6)
@@ -81,11 +83,15 @@ def test_where_nobody_knows_nothing_is_said(changes: dict):
 
 
 def test_what_an_amended_order_is_told_is_its_plan_alone_and_a_replay_is_the_same():
-    """The state with a table in it is written and read back."""
+    """The New report foresees, the Replaced one does not; the state with a table in it is written, read back and made again from its events."""
     day = _day()
-    _text(day, 10_000)
-    assert dump(load(dump(day.state))) == dump(day.state)
-    assert msgspec.json.decode(msgspec.json.encode(TABLE), type=type(TABLE)) == TABLE
+    assert "Expected cost" in _text(day, 10_000)
+    (replaced,) = (c for c in amend(day, order_qty=20_000) if isinstance(c, ReportParent) and c.exec_type is ExecType.REPLACED)
+    assert (replaced.text.startswith("VWAP: BUY 20000 AAPL"), "Expected" in replaced.text) == (True, False)
+    again = State()
+    for event in day.fed:
+        step(again, msgspec.json.decode(msgspec.json.encode(event), type=type(event)))
+    assert dump(again) == dump(day.state) == dump(load(dump(day.state)))
 
 
 @given(st.integers(SIZES[0], SIZES[-1]), st.integers(SPANS[0], SPANS[-1]), st.integers(0, 300_000_000))

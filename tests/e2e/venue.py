@@ -330,7 +330,7 @@ class Scripted:
         """A trading halt of AAPL begins or ends, and the server knows it."""
         self.venue.halt(is_halted)
         deadline = time.monotonic() + MESSAGE_S_MAX
-        while all(("AAPL" in v["halted"]) != is_halted for v in venues_of(self.state, **self._token)):
+        while not (rows := venues_of(self.state, **self._token)) or any(("AAPL" in v["halted"]) != is_halted for v in rows):
             assert time.monotonic() < deadline, "the server took no notice"
 
     def close(self) -> int:
