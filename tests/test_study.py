@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -109,11 +108,7 @@ def awaited(at: Path, workers: int) -> str:
     """The address of a scheduler that has so many workers."""
     from distributed import Client
 
-    deadline = time.monotonic() + 60
-    while not at.exists():
-        assert time.monotonic() < deadline, "no scheduler"
-        time.sleep(0.05)
-    with Client(scheduler_file=str(at), timeout=60, set_as_default=False) as client:
+    with Client(scheduler_file=str(at), timeout=60, set_as_default=False) as client:  # it waits for the file
         client.wait_for_workers(workers, timeout=60)
         return client.scheduler.address
 
