@@ -6,6 +6,7 @@ Rule 3: another recipe must be proven better. The same recipe on newer days must
 Rule 4: what can't be compared is not promoted, but for the first: that one must beat the median.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -145,6 +146,8 @@ def _judged(found: Comparison, is_other_recipe: bool) -> Verdict:
     if outside:
         return Verdict(False, f"P10 to P90 hold {outside[0]:.1f} %, which is outside {COVERAGE[0]:.0f} to {COVERAGE[1]:.0f}")
     reach = ONE_SIDED * decides.standard_error
+    if not math.isfinite(decides.points + reach):
+        return Verdict(False, f"{found.basis}: {DECIDES} of one of them is no number")
     said = f"{DECIDES} {decides.points:+.2f} ± {decides.standard_error:.2f} points over {decides.days} days ({found.basis})"
     if is_other_recipe:
         is_better = decides.points + reach < 0

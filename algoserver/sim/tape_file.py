@@ -123,15 +123,6 @@ def write(path: Path, events: Iterable[Event]) -> None:
                     file.write(f"{event.ts},L,{side},{price},{quantity}\n")
 
 
-def is_tape(path: Path) -> bool:
-    """Whether a file says that it has this format."""
-    try:
-        with open_text(path, "r") as file:
-            return file.readline().strip() == MARK
-    except (OSError, UnicodeDecodeError):
-        return False
-
-
 def read(path: Path, instrument: Instrument) -> tuple[list[Event], Repairs]:
     """Events in order, the first the whole book, and what was mended. Raises BrokenTape."""
     with open_text(path, "r") as file:

@@ -117,7 +117,9 @@ def test_only_days_that_both_have_are_compared():
     (found,) = differences(mine, theirs, "a", "b")
     assert (found.figure, found.points, found.days) == ("mape_one_bin", 2.0, 1)
     assert np.isnan(found.standard_error)
-    assert not judge._judged(Comparison("x", (Difference("mape_one_bin", -5.0, float("nan"), 10),), (80.0, 80.0)), True).may
+    for is_other_recipe in (True, False):
+        said = judge._judged(Comparison("x", (Difference("mape_one_bin", -5.0, float("nan"), 10),), (80.0, 80.0)), is_other_recipe)
+        assert (said.may, said.text) == (False, "x: mape_one_bin of one of them is no number"), "what can't be compared is not promoted"
 
 
 def strange(one: Volumes, shape: str) -> Volumes:
