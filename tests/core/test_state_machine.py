@@ -561,6 +561,8 @@ class Street(Books):
             asked = "m2"
         curve = () if is_empty else FLAT_26
         self.tell(events.ForecastReady(symbol=symbol, date=date, model="m", curve=curve, trained_through="2019-06-27", asked=asked))
+        # One whose plan is asked for, where the desk wants its plans optimised.
+        self.asks(CLIENTS[0], 92 - len(self.state.parents), 3, symbol, 5_000, Side.BUY, 0, TimeInForce.DAY, 0, 600, 0, 2)
         self.tell(self._plan())
 
     def _plan(self) -> events.PlanReady:
