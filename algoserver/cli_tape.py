@@ -37,10 +37,14 @@ def convert(
     try:
         if kind not in KINDS:
             raise ValueError(f"--from {kind} is not one of {', '.join(KINDS)}")
-        instrument = Instrument("TAPE", px(tick), 1, 1, decimals, adv=0)
+        instrument, made = Instrument("TAPE", px(tick), 1, 1, decimals, adv=0), Made(spread, qty(depth, decimals) if depth else 0)
         if instrument.tick <= 0:
             raise ValueError("--tick must be positive")
-        events, repairs = converted(kind, files, instrument, Made(spread, qty(depth, decimals) if depth else 0))
+        if depth and made.depth <= 0:
+            raise ValueError("--depth must be positive")
+        if out.exists() and any(file.exists() and file.samefile(out) for file in files):
+            raise ValueError(f"--out {out} is what was recorded: name another file")
+        events, repairs = converted(kind, files, instrument, made)
         write(out, events)
     except (BrokenTape, ValueError, OSError) as error:
         refuse(str(error))

@@ -38,6 +38,8 @@ YEAR_2000 = 10_957 * DAY  # some day: its weather looks back at others
 EVEN_DAY = "2000-01-01"
 TRADES_MIN = 100  # a fit to fewer is a guess
 WINDOW_S = 10  # of the counts that the excitement is seen in
+SECONDS_MAX = 400 * DAY // SECOND  # longer is a time that is wrong: every ten seconds of it are looked at
+VOLUME_MAX = 1e18
 SHARE_MAX = 0.8  # of the squared deviation of sizes over their squared mean: the model's are geometric, real ones have longer tails
 
 
@@ -98,6 +100,8 @@ def looks(events: list[Event], instrument: Instrument) -> Looks:
     scale = 10 ** (8 - instrument.qty_decimals)
     tick, sides = instrument.tick, {1: Side(), -1: Side()}
     start, last = events[0].ts, events[0].ts
+    if (events[-1].ts - start) // SECOND > SECONDS_MAX:
+        raise BrokenTape(f"its times span {(events[-1].ts - start) // DAY} days: {SECONDS_MAX * SECOND // DAY} at most can be fitted")
     sums = dict.fromkeys(("spread", "gap", "standing", "adds", "inner", "cancels", "reach"), 0.0)
     mids: list[float] = []
     tilts: list[tuple[float, int]] = []
@@ -131,6 +135,8 @@ def looks(events: list[Event], instrument: Instrument) -> Looks:
     if len(takers) < TRADES_MIN or seconds < 60 or len(mids) < 3:
         raise BrokenTape(f"{len(takers)} orders that traded in {seconds:.0f} s are too few to fit anything to: {TRADES_MIN} in a minute at least")
     sizes = np.asarray([units for _, _, units in takers], np.float64)
+    if not sizes.sum():
+        raise BrokenTape(f"no trade is of a whole unit; quantities have {instrument.qty_decimals} decimals (--decimals)")
     counts = np.bincount([(ts - start) // (WINDOW_S * SECOND) for ts, _, _ in takers])[:-1]
     added = sums["adds"] or 1.0
     return Looks(
@@ -201,13 +207,18 @@ def fit_volume(path: Path) -> list[Fit]:
     try:
         with path.open(newline="") as file:
             rows = list(csv.reader(file))
+        if len({len(row) for row in rows}) > 1:
+            raise ValueError("its rows have different numbers of cells")
         table = np.asarray([[float(cell) for cell in row[1:]] for row in rows[1:]], np.float64)
         if table.ndim != 2 or table.shape[0] < 4 or table.shape[1] < 10 or not (table >= 0).all() or not (table.sum(axis=0) > 0).all():
             raise ValueError("needs ten days of four parts, and volume on each day")
-    except (ValueError, IndexError) as error:
+        if not table.max() < VOLUME_MAX:
+            raise ValueError(f"a volume is above {VOLUME_MAX:g}, which nothing trades")
+    except (ValueError, IndexError, csv.Error) as error:
         raise BrokenTape(f"{path}: {error}") from None
     days = np.log(table.sum(axis=0))
-    memory = float(np.corrcoef(days[1:], days[:-1])[0, 1])
+    # Days that are all alike remember nothing.
+    memory = float(np.corrcoef(days[1:], days[:-1])[0, 1]) if min(days[1:].std(), days[:-1].std()) > 1e-9 else 0.0
     parts = np.log(np.maximum(table, table[table > 0].min()) / table.sum(axis=0))
     rest = parts - parts.mean(axis=1, keepdims=True)
     # What is not remembered to the next part is chance of single trades: the two covariances leave it out.

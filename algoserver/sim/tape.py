@@ -65,7 +65,8 @@ class Tape(Source):
         self._book = TapedBook(self._taken)
         self.books: dict[str, Book] = {venue: self._book}
         self.is_open = False
-        self.repairs = repairs or Repairs()
+        trades = sum(isinstance(event, Print) for event in events)
+        self.repairs = repairs or Repairs(changes=len(events) - trades, trades=trades)
         self._venue = venue
         self._tick = instrument.tick
         self._decimals = instrument.qty_decimals
@@ -87,11 +88,8 @@ class Tape(Source):
                 return cls(instrument, read(lines), venue, config)
         if not Path(config.file).is_file():
             raise BrokenTape(f"no recording {config.file}: there is {TAPE.name}, and whatever file of yours has the format")
-        try:
-            events, repairs = read_file(Path(config.file), instrument)
-            return cls(instrument, events, venue, config, repairs)
-        except (OSError, EOFError, UnicodeDecodeError) as error:
-            raise BrokenTape(f"{config.file}: {error}") from error
+        events, repairs = read_file(Path(config.file), instrument)
+        return cls(instrument, events, venue, config, repairs)
 
     def start(self, ts: int) -> None:
         self._origin = ts

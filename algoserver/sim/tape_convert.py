@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from algoserver.domain.types import MINUTE, SECOND, Instrument, px, px_text, qty, qty_text
-from algoserver.sim.tape_file import BrokenTape, Diff, Event, Print, Repairs, mended, open_text
+from algoserver.sim.tape_file import TS_MAX, BrokenTape, Diff, Event, Print, Repairs, mended, open_text, reading
 
 LOBSTER_UNITS = 10_000  # prices are dollars times this
 NOWHERE = -(1 << 62)  # below every key: an empty side
@@ -51,7 +51,7 @@ def convert(kind: str, paths: list[Path], instrument: Instrument, made: Made) ->
     try:
         rows = KINDS[kind](paths, instrument, made, repairs)
         return list(mended(rows, instrument, repairs, str(paths[0]))), repairs
-    except (UnicodeDecodeError, EOFError, csv.Error) as error:
+    except csv.Error as error:
         raise BrokenTape(f"{paths[0]}: {error}") from error
 
 
@@ -63,7 +63,7 @@ def lobster(paths: list[Path], instrument: Instrument, made: Made, repairs: Repa
     if len(paths) != 2:
         raise BrokenTape("LOBSTER needs two files: messages, then the order book")
     before: dict[int, dict[int, int]] = {1: {}, -1: {}}
-    with open_text(paths[0], "r") as messages, open_text(paths[1], "r") as books:
+    with reading(paths[0]), open_text(paths[0], "r") as messages, reading(paths[1]), open_text(paths[1], "r") as books:
         wide = iter(csv.reader(books))
         line = 0
         for line, message in enumerate(csv.reader(messages), 1):
@@ -134,7 +134,9 @@ def _ns(seconds: str) -> int:
     """Seconds as decimal text to ns, exactly."""
     whole, _, part = seconds.partition(".")
     if not whole.isdecimal() or len(part) > 9 or (part and not part.isdecimal()):
-        raise ValueError(f"{seconds!r} is no time in seconds")
+        raise ValueError(f"{seconds[:40]!r} is no time in seconds")
+    if int(whole) * SECOND >= TS_MAX:
+        raise ValueError(f"{seconds[:40]!r} is no time of a day")
     return int(whole) * SECOND + int(part.ljust(9, "0"))
 
 
@@ -143,13 +145,13 @@ def _ns(seconds: str) -> int:
 
 def binance(paths: list[Path], instrument: Instrument, made: Made, repairs: Repairs) -> Iterator[tuple[int, Event, bool]]:
     """Files of `trades` or `aggTrades`, one after the other, told apart by their columns."""
-    yield from around(list(_binance_trades(paths, instrument, repairs)), instrument, made)
+    yield from around(list(_binance_trades(paths, instrument, repairs)), instrument, made, paths[0])
 
 
 def _binance_trades(paths: list[Path], instrument: Instrument, repairs: Repairs) -> Iterator[Trade]:
     last = -1
     for path in paths:
-        with open_text(path, "r") as file:
+        with reading(path), open_text(path, "r") as file:
             for line, row in enumerate(csv.reader(file), 1):
                 if line == 1 and row and not row[0].isdecimal():
                     continue  # futures' files begin with names
@@ -159,40 +161,45 @@ def _binance_trades(paths: list[Path], instrument: Instrument, repairs: Repairs)
                     first, until = (int(row[3]), int(row[4])) if is_sum else (int(row[0]), int(row[0]))
                     ts, maker = int(row[5 if is_sum else 4]), row[6 if is_sum else 5].strip().lower()
                     price, units = px(row[1]), _units(row[2], instrument)
-                    if maker not in ("true", "false") or price <= 0 or first > until:
-                        raise ValueError("price, numbers or side make no sense")
+                    ts *= 1_000 if ts > 10**14 else 1_000_000  # ms, and us since 2025
+                    if maker not in ("true", "false") or price <= 0 or units < 0 or first > until or not 0 <= ts < TS_MAX:
+                        raise ValueError("price, quantity, time, numbers or side make no sense")
                 except (ValueError, IndexError) as error:
                     raise BrokenTape(f"{path}: line {line}: {error}") from None
                 if first <= last:
                     raise BrokenTape(f"{path}: line {line}: trade {first} comes after trade {last}")
                 repairs.missing += first - last - 1 if last >= 0 else 0
                 last = until
-                # ms, and us since 2025.
                 if units:
-                    yield Trade(line, ts * (1_000 if ts > 10**14 else 1_000_000), -1 if maker == "true" else 1, price, units)
+                    yield Trade(line, ts, -1 if maker == "true" else 1, price, units)
 
 
 def bars(paths: list[Path], instrument: Instrument, made: Made, repairs: Repairs) -> Iterator[tuple[int, Event, bool]]:
     """Files with a line of names: time, open, high, low, close, volume, in any order. time: epoch s or ms, or ISO text (UTC if it does not say)."""
-    yield from around([trade for path in paths for trade in _bar_trades(path, instrument)], instrument, made)
+    yield from around([trade for path in paths for trade in _bar_trades(path, instrument)], instrument, made, paths[0])
 
 
 def _bar_trades(path: Path, instrument: Instrument) -> Iterator[Trade]:
     tick = instrument.tick
-    with open_text(path, "r") as file:
+    with reading(path), open_text(path, "r") as file:
         reader = csv.DictReader(file)
         reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or []]
         lacking = {"time", "open", "high", "low", "close", "volume"} - set(reader.fieldnames)
         if lacking:
             raise BrokenTape(f"{path}: line 1: lacks {', '.join(sorted(lacking))}")
+        twice = next((name for name in reader.fieldnames if reader.fieldnames.count(name) > 1), "")
+        if twice:
+            raise BrokenTape(f"{path}: line 1: has {twice!r} twice")
         for line, row in enumerate(reader, 2):
             try:
+                if None in row or None in row.values():
+                    raise ValueError("has more or fewer cells than the line of names")
                 ts = _time(row["time"])
                 first, high, low, last = (px(row[name]) for name in ("open", "high", "low", "close"))
                 volume = _units(row["volume"], instrument)
                 if not 0 < low <= min(first, last) <= max(first, last) <= high or volume < 0:
                     raise ValueError("its open and close are not between its low and high, or its volume is negative")
-            except (ValueError, TypeError) as error:
+            except ValueError as error:
                 raise BrokenTape(f"{path}: line {line}: {error}") from None
             corners = [first, low, high, last] if last >= first else [first, high, low, last]
             each, before = volume // BAR_TRADES, first
@@ -206,10 +213,10 @@ def _bar_trades(path: Path, instrument: Instrument) -> Iterator[Trade]:
                 before = price
 
 
-def around(trades: list[Trade], instrument: Instrument, made: Made) -> Iterator[tuple[int, Event, bool]]:
-    """Trades, each with the book that is made up for it."""
+def around(trades: list[Trade], instrument: Instrument, made: Made, path: Path) -> Iterator[tuple[int, Event, bool]]:
+    """Trades of `path`, each with the book that is made up for it."""
     if not trades:
-        raise BrokenTape("no trade")
+        raise BrokenTape(f"{path}: has no trade of a whole unit; quantities have {instrument.qty_decimals} decimals (--decimals)")
     tick, d = instrument.tick, instrument.qty_decimals
     depth = made.depth or max(instrument.lot, MEAN_DEPTH * sum(t.qty for t in trades) // len(trades) // instrument.lot * instrument.lot)
     full = qty_text(depth, d)
@@ -246,7 +253,10 @@ def _time(text: str) -> int:
     """Epoch seconds or ms, or ISO text, to ns."""
     if text.strip().isdecimal():
         number = int(text)
-        return number * (1_000_000 if number > 10**11 else SECOND)
+        ts = number * (1_000_000 if number > 10**11 else SECOND)
+        if ts >= TS_MAX:
+            raise ValueError(f"{text[:40]!r} is no time in seconds or ms")
+        return ts
     moment = datetime.fromisoformat(text.strip())
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return int(moment.timestamp()) * SECOND

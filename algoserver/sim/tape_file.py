@@ -19,23 +19,37 @@ without a level before its first trade are refused, with the number of the line.
 """
 
 import gzip
+import zlib
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
 import msgspec
 
-from algoserver.domain.types import SECOND, Instrument, px, qty
+from algoserver.domain.types import SECOND, Instrument, px, px_text, qty
 
 MARK = "algoserver-tape,1"
 LATE_NS = SECOND
 GAP_NS = 60 * SECOND
+TS_MAX = 1 << 62  # ns of a year that nobody has recorded, and room to shift it
 CROSSED_MAX = 0.05  # of all changes: more is not a recording of one book
 
 
 class BrokenTape(Exception):
     """The recording can't be used; the text says what is wrong, and where."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What keeps a file from being read, garbage and broken compression among it, ends in BrokenTape with its name."""
+    try:
+        yield
+    except OSError as error:
+        raise BrokenTape(f"{path}: {error.strerror or error}") from error
+    except (EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise BrokenTape(f"{path}: {error}") from error
 
 
 class Diff(NamedTuple):
@@ -125,8 +139,8 @@ def write(path: Path, events: Iterable[Event]) -> None:
 
 def read(path: Path, instrument: Instrument) -> tuple[list[Event], Repairs]:
     """Events in order, the first the whole book, and what was mended. Raises BrokenTape."""
-    with open_text(path, "r") as file:
-        if file.readline().strip() != MARK:
+    with reading(path), open_text(path, "r") as file:
+        if file.readline(len(MARK) + 2).strip() != MARK:
             raise BrokenTape(f"{path}: line 1: is not {MARK!r}")
         repairs = Repairs()
         events = list(mended(_lines(path, file), instrument, repairs, str(path)))
@@ -135,6 +149,8 @@ def read(path: Path, instrument: Instrument) -> tuple[list[Event], Repairs]:
 
 def mended(lines: Iterable[tuple[int, Event, bool]], instrument: Instrument, repairs: Repairs, name: str) -> Iterator[Event]:
     """The events of (line, event, is_snapshot), repaired and counted. Raises BrokenTape."""
+    if instrument.tick <= 0:
+        raise BrokenTape(f"{name}: a tick of {px_text(instrument.tick)} is not above 0")
     book = {1: Sorted(), -1: Sorted()}
     last_ts, last_sign, tick, is_first = None, 1, instrument.tick, True
     for line, event, is_snapshot in lines:
@@ -157,9 +173,10 @@ def mended(lines: Iterable[tuple[int, Event, bool]], instrument: Instrument, rep
             last_sign = event.sign
             yield event
             continue
-        is_first = False
         repairs.changes += 1
-        yield _changed(event, is_snapshot, book, tick, repairs, f"{name}: line {line}")
+        changed = _changed(event, is_snapshot, book, tick, repairs, f"{name}: line {line}")
+        is_first = is_first and not (book[1].keys or book[-1].keys)
+        yield changed
     if is_first:
         raise BrokenTape(f"{name}: has no level of a book")
     if repairs.crossed > max(10, CROSSED_MAX * repairs.changes):
@@ -215,6 +232,8 @@ def _lines(path: Path, file: Iterable[str]) -> Iterator[tuple[int, Event, bool]]
         try:
             stamp, kind, side, price, quantity = text.split(",")
             ts = int(stamp)
+            if not -TS_MAX < ts < TS_MAX:
+                raise ValueError("its time is no time in nanoseconds")
             if kind == "S":
                 if (side, price, quantity) != ("", "", ""):
                     raise ValueError("a snapshot's line has no more than its time")

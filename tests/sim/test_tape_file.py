@@ -1,5 +1,6 @@
 """Recordings as files: the format, what is mended and counted, what is refused, and the converters. See sim/tape_file.py, sim/tape_convert.py."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -298,3 +299,67 @@ def test_cnv_4_a_bar_trades_its_volume_between_its_low_and_its_high(tmp_path):
     path.write_text("time,open\n")
     with pytest.raises(BrokenTape, match="lacks close, high, low, volume"):
         convert("bars", [path], SHARE, Made())
+
+
+def ran(*arguments: object) -> tuple[int, str]:
+    """`algoserver tape`: its exit status and what it says. What escapes it fails the test."""
+    done = CliRunner().invoke(app, ["tape", *map(str, arguments)])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, done.output
+
+
+@pytest.mark.parametrize("lines", ["0,S,,,\n1,T,B,10.02,1\n", "0,S,,,\n0,L,B,10.00,0\n1,T,S,10.00,1\n"])
+def test_a_book_without_a_quantity_is_no_book(tmp_path, lines):
+    with pytest.raises(BrokenTape, match="a trade before any level of the book"):
+        read(tape(tmp_path, lines, book=""), SHARE)
+
+
+def test_a_broken_file_is_named_by_every_command(tmp_path):
+    """Compressed badly, cut off, no gzip, no text."""
+    whole = gzip.compress(tape(tmp_path, "".join(f"{n},T,B,10.02,{n}\n" for n in range(1, 500))).read_bytes())
+    for name, data in (("bad", whole[:100] + b"\xff\xff\xff" + whole[103:]), ("cut", whole[:-200]), ("none", b"x" * 99)):
+        path = tmp_path / f"{name}.tape.gz"
+        path.write_bytes(data)
+        for status, text in (ran("check", path), ran("fit", path), ran("convert", "--from", "bars", "--out", tmp_path / "o", path)):
+            assert (status, f"{name}.tape.gz: " in text.replace("\n", "")) == (2, True), text
+    (tmp_path / "bytes.tape").write_bytes(b"\xff\xfe\x00")
+    assert ran("check", tmp_path / "bytes.tape")[0] == 2
+    assert ran("check", tape(tmp_path, ""), "--tick", "0")[0] == 2
+
+
+def test_times_that_nobody_has_recorded_are_refused_and_long_ones_are_not_fitted(tmp_path):
+    assert "no time in nanoseconds" in ran("check", tape(tmp_path, f"{10**30},T,B,10.02,1\n"))[1]
+    assert "10000 days" in ran("fit", tape(tmp_path, f"{10_000 * 86_400 * SECOND},T,B,10.02,1\n"))[1].replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "said"),
+    [
+        ("binance", "1,10.00,-5,50,1700000000000,true,true\n", "line 1: price, quantity"),
+        ("binance", f"1,10.00,5,50,{10**30},true,true\n", "line 1: price, quantity, time"),
+        ("binance", "1,10.00,0.5,50,1700000000000,true,true\n", "no trade of a whole unit"),
+        ("bars", "time,open,high,low,close,volume\n2024-01-02T14:30:00,10\n", "more or fewer cells"),
+        ("bars", "time,open,high,low,close,volume\n2024-01-02T14:30:00,10,11,9,10,5,6\n", "more or fewer cells"),
+        ("bars", "time,open,high,low,close,volume,Volume\n2024-01-02T14:30:00,10,11,9,10,5,6\n", "twice"),
+        ("bars", f"time,open,high,low,close,volume\n{10**30},10,11,9,10,5\n", "no time in seconds"),
+    ],
+)
+def test_a_recording_that_makes_no_sense_is_refused_by_line_and_no_recording_is_written_over(tmp_path, kind, text, said):
+    path, out = tmp_path / "a.csv", tmp_path / "o.tape"
+    path.write_text(text)
+    status, told = ran("convert", "--from", kind, "--out", out, path)
+    assert (status, out.exists()) == (2, False)
+    assert said in told.replace("\n", " ")
+    status, told = ran("convert", "--from", kind, "--out", path, path)
+    assert (status, path.read_text()) == (2, text)
+
+
+@pytest.mark.parametrize("cell", ["inf", "1e300", "x", "9" * 200_000])
+def test_volumes_that_are_none_are_refused_and_days_that_are_alike_remember_nothing(tmp_path, cell):
+    path = tmp_path / "v.csv"
+    path.write_text("bin" + ",d" * 12 + "\n" + ("x" + f",{cell}" * 12 + "\n") * 5)
+    status, told = ran("fit", "--volume", path)
+    assert (status, "v.csv" in told.replace("\n", "")) == (2, True)
+    path.write_text("bin" + ",d" * 12 + "\n" + ("x" + ",5" * 12 + "\n") * 5)
+    status, told = ran("fit", "--volume", path)
+    assert (status, "nan" in told) == (0, False)
