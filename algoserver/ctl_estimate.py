@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from algoserver.terminal import EXITS, Format, State, desk_of, stop
+from algoserver.terminal import EXITS, Format, State, desk_of, plain, stop
 
 app = typer.Typer()
 
@@ -29,6 +29,9 @@ def estimate(
     pairs = [text.partition("=") for text in param or ()]
     if any(not equals for _, equals, _ in pairs) or len({name for name, _, _ in pairs}) < len(pairs):
         stop("estimate: each --param is NAME=VALUE, each name once", EXITS["usage"])
+    twice = [name for name, _, _ in pairs if name in ("Symbol", "Side", "OrderQty", "Strategy", "Minutes")]
+    if twice:
+        stop(f"estimate: {plain(twice[0])} has an option of its own, it is no --param", EXITS["usage"])
     said = {"Symbol": symbol, "Side": side.upper(), "OrderQty": qty, "Strategy": algo.upper(), "Minutes": minutes}
     desk = desk_of(ctx, state, output)
     values = {**{name: value for name, value in said.items() if value}, **{name: value for name, _, value in pairs}}

@@ -173,6 +173,8 @@ def _row(models: "Registry", name: str) -> dict[str, Any]:
         m = load_model(models.folder / name)[0]
     except ModelDamaged as damage:
         return {"model": name, **dict.fromkeys(COLUMNS, ""), "state": str(damage).partition(": ")[2]}
+    if m.name != name:
+        return {"model": name, **dict.fromkeys(COLUMNS, ""), "state": f"holds the model {m.name}"}
     figures = (_rounded(m.metrics.get(f"{key}_hybrid")) for key in COLUMNS[4:6])
     known = (", ".join(models.roles_of(name)), "whole", m.trained_through, len(m.symbols), *figures, m.created_at, m.parent)
     return {"model": name, **dict(zip(COLUMNS, known, strict=True))}

@@ -38,14 +38,17 @@ class Planner:
 
     def _run(self) -> None:
         while (request := self._requests.get()) is not None:
-            try:
-                found = plan(self._model(), request)
-            except Exception as error:
-                # A model's own mistake costs this plan, not those that come after.
-                found = none(request, "", f"{type(error).__name__}: {error}")
+            found = self._planned(request)
             if found.text:
                 structlog.get_logger().info("no optimised plan", parent=found.parent_id, reason=found.text)
             self._answer(found)
+
+    def _planned(self, request: RequestPlan) -> PlanReady:
+        try:
+            return plan(self._model(), request)
+        except Exception as error:
+            # A model's own mistake must not cost the parents that come their plans.
+            return PlanReady(parent_id=request.parent_id, qty=request.qty, model="", text=f"{type(error).__name__}: {error}")
 
 
 def plan(model: "CostModel", request: RequestPlan) -> PlanReady:

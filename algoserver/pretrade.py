@@ -20,7 +20,7 @@ from algoserver.core.state import State
 from algoserver.domain.events import ParentRequested, PolicyLoaded
 from algoserver.domain.models import CostTable
 from algoserver.domain.params import BY_NAME, USES, AlgoParams, parse
-from algoserver.domain.types import MINUTE, PPM_ONE, Denied, OrdType, Side, Strategy, TimeInForce, px_text, qty, qty_text, utc_text
+from algoserver.domain.types import DAY, MINUTE, PPM_ONE, Denied, OrdType, Side, Strategy, TimeInForce, px_text, qty, qty_text, utc_text
 from algoserver.door import error
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ PUBLISHED = "published"
 Answer = dict[str, Any]
 # ICEBERG has no plan that could be costed: it waits at its own side's price.
 ALGOS = (Strategy.VWAP, Strategy.TWAP, Strategy.POV, Strategy.IS, Strategy.CLOSE, Strategy.LIQUIDITY)
+AHEAD_MAX = 7 * DAY  # as far as a week's order
+DAYS_MAX = 10  # average days' volume; a model has seen orders of a fraction of one
 SAID = ("Symbol", "Side", "OrderQty", "Strategy", "Minutes")
 
 
@@ -40,6 +42,7 @@ class Pricer:
         self._name = impact
         self._sigmas = {i.instrument.symbol: i.instrument.volatility_ppm / PPM_ONE for i in setup.instruments}
         self._lock = threading.RLock()  # two threads of the forecaster, the planner's and those of the door ask
+        self._turn = threading.Lock()
         self._model: CostModel | None = None
         self._why = ""
         self._tables: dict[str, CostTable] = {}
@@ -53,7 +56,12 @@ class Pricer:
             if symbol not in self._tables:
                 from algoserver.learn.tables import cost_table
 
-                self._tables[symbol] = cost_table(self.model(), sigma)
+                try:
+                    self._tables[symbol] = cost_table(self.model(), sigma)
+                except Exception as error:
+                    # It is asked by who brings the day's forecast: that must come, with costs or without.
+                    structlog.get_logger().warning("no costs", symbol=symbol, reason=f"{type(error).__name__}: {error}")
+                    return None
             return self._tables[symbol]
 
     def ask(self, ask: Callable[[], Answer]) -> Answer:
@@ -66,11 +74,15 @@ class Pricer:
         from algoserver.learn.terms import Scene, Wanted
 
         model, scene, rows = self.model(), Scene(**told["scene"]), []
-        for said in told["wanted"]:
-            try:
-                rows.append(_row(model, Wanted(**said["order"]), scene, said))
-            except ValueError as wrong:
-                return error("refused", str(wrong))
+        with self._turn:  # one at a time: a dozen at once would take the processor from the core a dozen times as often
+            for said in told["wanted"]:
+                try:
+                    rows.append(_row(model, Wanted(**said["order"]), scene, said))
+                except ValueError as wrong:
+                    return error("refused", str(wrong))
+                except Exception as failure:
+                    # A question that a model can't answer has an answer too.
+                    return error("failed", f"the model of costs says nothing of this order: {type(failure).__name__}: {failure}")
         best = min(rows, key=lambda row: float(row["p90_bp"]))
         return {
             **told["order"], "best": f"{best['algo']} {best['urgency']}".strip(), "model": model.version, "model_orders": model.orders,
@@ -89,7 +101,7 @@ class Pricer:
 
                     try:
                         self._model = load_impact(Path(self._name))
-                    except (ValueError, OSError) as e:
+                    except Exception as e:
                         self._why = f"the model does not load: {e}"
                         structlog.get_logger().warning("costs by the published model", reason=self._why)
             return self._model
@@ -104,7 +116,7 @@ def facts(state: State, values: dict[str, str], now: int) -> Answer:
     wanted: list[Answer] = []
     refused = ""
     try:
-        for asked in _orders(values, instrument.qty_decimals, now):
+        for asked in _orders(values, instrument.qty_decimals, instrument.adv, now):
             denied = refusal(state, asked)
             found = window(setup, asked) if denied is None else denied
             if isinstance(found, Denied):
@@ -132,14 +144,19 @@ def facts(state: State, values: dict[str, str], now: int) -> Answer:
     return {"order": order, "scene": scene, "wanted": wanted}
 
 
-def _orders(values: dict[str, str], decimals: int, now: int) -> Iterator[ParentRequested]:
+def _orders(values: dict[str, str], decimals: int, adv: int, now: int) -> Iterator[ParentRequested]:
     """The order as each algo would be asked for it. ValueError: what it says makes no sense."""
     strange = [name for name in values if name not in SAID and name not in BY_NAME]
     if strange or values.get("Side") not in Side.__members__:
         raise ValueError(f"{strange[0][:32]!r} is no parameter" if strange else f"Side is one of {', '.join(Side.__members__)}")
-    order_qty = qty(values.get("OrderQty", ""), decimals)
+    try:
+        order_qty = qty(values.get("OrderQty", ""), decimals)
+    except ValueError as wrong:
+        raise ValueError(f"OrderQty: {wrong}") from wrong
     if order_qty <= 0:
         raise ValueError("OrderQty is not above 0")
+    if order_qty > DAYS_MAX * adv:
+        raise ValueError(f"OrderQty is more than {DAYS_MAX} average days' volume of {qty_text(adv, decimals)}: no model knows what that costs")
     name = values.get("Strategy", "")
     if name and name not in {s.name for s in ALGOS}:
         raise ValueError(f"Strategy is one of {', '.join(s.name for s in ALGOS)}")
@@ -150,11 +167,18 @@ def _orders(values: dict[str, str], decimals: int, now: int) -> Iterator[ParentR
                 given[key] = parse(BY_NAME[key], text, decimals)
             except ValueError as wrong:
                 raise ValueError(f"{key}: {wrong}") from wrong
+    start_ts = given.get("StartTime", 0)
+    if start_ts > now + AHEAD_MAX:
+        raise ValueError(f"StartTime is more than {AHEAD_MAX // DAY} days ahead: nobody knows what the market is then")
+    if given.get("EndTime", 0) > now + AHEAD_MAX:
+        raise ValueError(f"EndTime is more than {AHEAD_MAX // DAY} days ahead: nobody knows what the market is then")
     if "Minutes" in values:
         minutes = values["Minutes"]
+        if "EndTime" in given:
+            raise ValueError("Minutes and EndTime both say when it ends: give one of them")
         if not (minutes.isascii() and minutes.isdecimal() and 0 < int(minutes) <= 1_440):
             raise ValueError("Minutes is a whole number from 1 to 1440")
-        given["EndTime"] = max(now, given.get("StartTime", 0)) + int(minutes) * MINUTE
+        given["EndTime"] = max(now, start_ts) + int(minutes) * MINUTE
     for strategy in [Strategy[name]] if name else ALGOS:
         takes = given if name else {key: value for key, value in given.items() if key in USES[strategy].takes}
         if strategy is Strategy.POV:

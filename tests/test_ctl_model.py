@@ -51,6 +51,13 @@ def test_a_model_is_listed_with_its_role_and_shown_with_its_lineage(folder: Path
     assert ("│" in table.stdout, table.stderr) == (True, "")
 
 
+def test_a_folder_that_holds_another_model_than_its_name_says_is_listed_as_that(tmp_path: Path):
+    """It is refused by every other verb; a list that calls it whole would say the contrary."""
+    name = save_model(tmp_path, manifest_of(FILES), FILES).name
+    (tmp_path / "volume-other").symlink_to(name)
+    assert [row["state"] for row in said(tmp_path, "ls")["models"]] == ["whole", f"holds the model {name}"]
+
+
 def test_the_champion_is_evaluated_and_compared_on_days_that_it_does_not_know(folder: Path):
     """42 of May and June, with its errors less the median's; progress is on stderr."""
     done = ctl(folder, "evaluate", CHAMPION, *DATA)

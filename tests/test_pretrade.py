@@ -94,6 +94,11 @@ def test_an_estimate_expects_the_volume_of_its_own_day():
         ({"Side": "LONG"}, "usage", "Side is one of"),
         ({"OrderQty": "x"}, "usage", "not a number"),
         ({"OrderQty": "0"}, "usage", "above 0"),
+        ({"OrderQty": "1e30"}, "usage", "OrderQty: not a number"),
+        ({"OrderQty": str(9 * 10**18)}, "usage", "10 average days' volume of 30000000"),
+        ({"Minutes": "60", "EndTime": "20190628-15:00:00"}, "usage", "Minutes and EndTime"),
+        ({"StartTime": "99991231-00:00:00"}, "usage", "StartTime is more than 7 days ahead"),
+        ({"EndTime": "99991231-00:00:00"}, "usage", "EndTime is more than 7 days ahead"),
         ({"Strategy": "ICEBERG"}, "usage", "Strategy is one of"),
         ({"Minutes": "-5"}, "usage", "Minutes"),
         ({"MaxPctVol": "15"}, "usage", "MaxPctVol: 15 is not within"),
@@ -130,6 +135,15 @@ def test_the_core_waits_for_no_model():
 def test_a_model_that_does_not_load_leaves_the_published_one_and_says_so(tmp_path):
     said = Pricer(str(tmp_path / "none"), policy_loaded()).ask(lambda: _asked(_day()))
     assert (said["model"], said["text"].startswith("the model does not load")) == ("published", True)
+
+
+def test_a_model_that_fails_is_an_answer_to_who_asks_and_no_costs_to_the_forecast(monkeypatch):
+    """What it raises ends no thread: neither the asker's, nor the one that brings the day's forecasts."""
+    monkeypatch.setattr(Pricer, "model", lambda self: None)
+    pricer = Pricer("published", policy_loaded())
+    found = pricer.ask(lambda: _asked(_day()))["error"]
+    assert (found["code"], "AttributeError" in found["text"]) == ("failed", True)
+    assert pricer.table("AAPL") is None
 
 
 def test_without_a_model_nothing_is_estimated():
