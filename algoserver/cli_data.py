@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from algoserver.cli_records import refuse
+from algoserver.terminal import plain
 
 if TYPE_CHECKING:
     from algoserver.learn.dataset import Report
@@ -88,7 +89,7 @@ def _show(report: "Report", is_json: bool) -> None:
     for seen in report.seen:
         print(f"{'fault' if seen.is_fault else 'remark'}  {seen.rule}  {seen.rows}")
         for example in seen.examples:
-            print(f"    {example}")
+            print(f"    {plain(example)}")
 
 
 @contextmanager
@@ -96,7 +97,7 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
-        refuse(str(error))
+        refuse(plain(error))
 
 
 def _now() -> datetime:

@@ -206,6 +206,10 @@ def _commonest(con: "DuckDBPyConnection") -> int:
     steps = "SELECT epoch(ts - lag(ts) OVER (PARTITION BY symbol, ts::DATE ORDER BY ts))::BIGINT AS step FROM typed WHERE problem = ''"
     found = con.execute(f"SELECT step FROM ({steps}) WHERE step > 0 GROUP BY step ORDER BY count(*) DESC, step LIMIT 1").fetchone()
     if found is None:
+        bad = con.execute("SELECT source, row, problem, count(*) OVER () FROM typed WHERE problem <> '' ORDER BY number LIMIT 1").fetchone()
+        if bad is not None:
+            source, row, problem, count = bad
+            raise ValueError(f"{count} rows can't be read, the first is {source} row {row}: {problem}; no two bars of a day are left")
         raise ValueError("no symbol has two bars on a day, so that nobody knows how long one is; say it with --bar-seconds")
     return int(found[0])
 

@@ -8,9 +8,11 @@ Rule 2: a rule looks at the bars that the rules before it have left: what is no 
 SPIKE, BACK = 0.2, 0.05
 # From one day's last close to the next day's first: a split, a merger, or another unit.
 JUMP = 1.8
+# Beyond it nothing has a price or a volume, and sums of it would be no numbers.
+MOST = 1e15
 
 _PRICES = ("open", "high", "low", "close")
-_BAD_PRICE = " OR ".join(f"{p} <= 0 OR isinf({p}) OR isnan({p})" for p in (*_PRICES, "bid", "ask"))
+_BAD_PRICE = " OR ".join(f"{p} <= 0 OR {p} > {MOST} OR isnan({p})" for p in (*_PRICES, "bid", "ask"))
 _TEXT = "symbol || ' ' || strftime(ts, '%Y-%m-%d %H:%M:%S')"
 _CLOSES = "lag(close) OVER w AS before, lead(close) OVER w AS after"
 
@@ -21,8 +23,8 @@ FAULTS: dict[str, tuple[str, str]] = {
         "SELECT * FROM typed WHERE problem <> ''",
     ),
     "bad_tick": (
-        "'a price that is not above 0, or a volume below 0'",
-        f"SELECT * FROM kept WHERE {_BAD_PRICE} OR volume < 0 OR isinf(volume) OR isnan(volume)",
+        "'a price that is not above 0, a volume below 0, one above 1e15, or no number'",
+        f"SELECT * FROM kept WHERE {_BAD_PRICE} OR volume < 0 OR volume > {MOST} OR isnan(volume)",
     ),
     "crossed": (
         "'low, open, close, high or bid and ask are not in this order'",

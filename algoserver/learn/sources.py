@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 COLUMNS = ("symbol", "ts", "open", "high", "low", "close", "volume", "bid", "ask")
 NEEDED = ("ts", "volume")
 ALIASES = {"ticker": "symbol", "time": "ts", "timestamp": "ts", "datetime": "ts"}
+HEADER_CHARS_MAX = 100_000
 NEW_YORK = ZoneInfo("America/New_York")
 
 
@@ -52,6 +53,9 @@ def load(con: "DuckDBPyConnection", source: Path, scratch: Path) -> None:
     """One source's rows as text."""
     import duckdb
 
+    if set("*?[") & set(os.fspath(source)):
+        # DuckDB would read every file that fits.
+        raise ValueError(f"{source}: a path with *, ? or [ is a pattern of paths: rename it")
     if (source / "journal").is_dir():
         path = _journal_bars(source, scratch)
     elif source.suffix == ".csv" and _first_line(source).startswith("bin,"):
@@ -66,6 +70,7 @@ def load(con: "DuckDBPyConnection", source: Path, scratch: Path) -> None:
         con.execute(f"INSERT INTO raw SELECT {chosen}, $name, row_number() OVER (), '' FROM {table}", {"name": source.name})
         if path.suffix == ".csv":
             _tell_rejected(con, source.name)
+            _find_swallowed(con, path, source.name)
     except duckdb.Error as error:
         raise ValueError(f"{source.name}: can't be read ({str(error).splitlines()[0][:200]})") from error
 
@@ -80,10 +85,31 @@ def _tell_rejected(con: "DuckDBPyConnection", name: str) -> None:
     con.execute("INSERT INTO raw (source, row, problem) SELECT $name, row, problem FROM rejected ORDER BY row", {"name": name})
 
 
+def _find_swallowed(con: "DuckDBPyConnection", path: Path, name: str) -> None:
+    """ValueError where a quote that is not closed has swallowed the rest: DuckDB passes over that in silence."""
+    with path.open("rb") as file:
+        if not any(b'"' in block for block in iter(lambda: file.read(1 << 20), b"")):
+            return
+    told = con.execute("SELECT count(*) FROM raw WHERE source = $name", {"name": name}).fetchall()[0][0]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as text:
+            there = sum(1 for row in csv.reader(text) if row) - 1
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{name}: after row {told}: {error}; is a quote not closed?") from error
+    if told < there:
+        raise ValueError(f"{name}: a quote at row {told + 1} or later is not closed, and all that follows would be lost; mend it")
+
+
 def _csv(path: Path) -> str:
     """The file as a table of text. Nothing is guessed: a row that has more or fewer cells than the header is rejected, and told."""
-    names = next(csv.reader([_first_line(path)]), [])
-    if not names or len(set(names)) < len(names) or not all(names):
+    line = _first_line(path)
+    if not line:
+        raise ValueError(f"{path.name}: is empty or begins with an empty line; a header is needed")
+    try:
+        names = next(csv.reader([line]), [])
+    except csv.Error as error:
+        raise ValueError(f"{path.name}: its header can't be read ({error})") from error
+    if not names or len({name.lower() for name in names}) < len(names) or not all(names):
         raise ValueError(f"{path.name}: its header {','.join(names)[:80]!r} has a column without a name, or one twice")
     columns = ", ".join(f"'{name.replace(chr(39), chr(39) * 2)}': 'VARCHAR'" for name in names)
     return (
@@ -93,7 +119,12 @@ def _csv(path: Path) -> str:
 
 
 def _columns(source: Path, names: Sequence[str]) -> dict[str, str]:
-    found = {ALIASES.get(name.strip().lower(), name.strip().lower()): name for name in names}
+    found: dict[str, str] = {}
+    for name in names:
+        known = ALIASES.get(name.strip().lower(), name.strip().lower())
+        if known in COLUMNS and known in found:
+            raise ValueError(f"{source.name}: columns {found[known]} and {name} are both {known}; leave one out")
+        found[known] = name
     missing = [c for c in NEEDED if c not in found]
     if missing:
         raise ValueError(f"{source.name}: has columns {', '.join(names)[:120]}; {' and '.join(missing)} are missing ({', '.join(COLUMNS)} are known)")
@@ -150,7 +181,10 @@ def _journal_bars(state_dir: Path, scratch: Path) -> Path:
 def _first_line(path: Path) -> str:
     try:
         with path.open(encoding="utf-8-sig") as file:
-            return file.readline().rstrip("\r\n")
+            line = file.readline(HEADER_CHARS_MAX).rstrip("\r\n")
+        if len(line) >= HEADER_CHARS_MAX - 2:
+            raise ValueError(f"{path.name}: its first line has more than {HEADER_CHARS_MAX} characters: that is no header")
+        return line
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path.name}: not a CSV file in UTF-8 ({error})") from error
 

@@ -163,7 +163,7 @@ def test_a_servers_journal_is_a_source_of_bars(tmp_path: Path):
     ("name", "data", "says"),
     [
         ("x.csv", b"symbol,close\nA,1\n", "x.csv: has columns symbol, close; ts and volume are missing"),
-        ("x.csv", b"", "x.csv: its header '' has a column without a name, or one twice"),
+        ("x.csv", b"", "x.csv: is empty"),
         ("x.csv", b"ts,ts,volume\n1,2,3\n", "one twice"),
         ("x.csv", b"symbol,ts,volume\n", "no symbol has two bars on a day"),
         ("x.csv", b"symbol,ts,volume\nA,2019-01-02 09:30:00,\xff\xfe\n", "x.csv"),
@@ -226,3 +226,43 @@ def test_the_commands_say_what_they_found_and_how_it_ended(bad: Path, tmp_path: 
     assert run("validate", *(str(p) for p in VOLUME_DIR.glob("GE*.csv"))).exit_code == 0
     assert run("describe", str(tmp_path)).exit_code == 2
     assert isinstance(read_volumes(VOLUME_DIR)[0], Volumes)
+
+
+BAR = "A,2019-01-02 09:3{}:00,10,11,9,10,{}\n"
+REFUSED = {
+    "a header of 100 MB": ("symbol,ts," + "v" * 200_000 + "\n", "is no header"),
+    "nothing": ("", "is empty"),
+    "two columns for one": ("time,timestamp,volume\n1,2,3\n", "columns time and timestamp are both ts"),
+    "one column twice": ("ts,volume,Volume\n1,2,3\n", "one twice"),
+    "a quote that is not closed": (HEAD + BAR.format(0, 5) + BAR.format(1, 6) + '"' + BAR.format(2, 7) + BAR.format(3, 8), "quote at row 3"),
+    "one beside a stray one": (HEAD + BAR.format(0, 5) + 'A"' + BAR.format(1, 6) + '"' + BAR.format(2, 7) + BAR.format(3, 8), "not closed"),
+    "rows that are none": (HEAD + "../x,2019-01-02 09:30:00,1,1,1,1,5\nA,then,1,1,1,1,5\n", "2 rows can't be read, the first is f.csv row 1"),
+}
+
+
+@pytest.mark.parametrize("of", REFUSED)
+def test_a_file_that_would_be_read_in_part_or_not_at_all_is_refused_with_why(tmp_path: Path, of: str):
+    text, said = REFUSED[of]
+    (tmp_path / "f.csv").write_text(text)
+    done = CliRunner().invoke(app, ["data", "validate", str(tmp_path / "f.csv")])
+    assert isinstance(done.exception, SystemExit), done.exception
+    assert (done.exit_code, said in done.output.replace("\n", " ")) == (2, True), done.output
+
+
+def test_a_name_that_is_a_pattern_reads_no_other_file(tmp_path: Path):
+    """x*.csv beside xy.csv: DuckDB would read both as one."""
+    for name in ("x*.csv", "xy.csv"):
+        (tmp_path / name).write_text(HEAD + BAR.format(0, 5) + BAR.format(1, 6))
+    with pytest.raises(ValueError, match="rename it"):
+        validate([tmp_path / "x*.csv"], NOW)
+
+
+def test_quotes_that_are_closed_are_no_fault_and_what_a_file_says_does_nothing_to_the_terminal(tmp_path: Path):
+    """A line break within quotes is one row; an escape sequence is printed as a question mark; beyond 1e15 is no volume."""
+    path = tmp_path / "f.csv"
+    path.write_text(HEAD + '"A",' + BAR.format(0, 5)[2:] + '"A\nB",' + BAR.format(1, 6)[2:] + "\x1b[31m" + BAR.format(2, 7) + BAR.format(3, "1e300"))
+    done = CliRunner().invoke(app, ["data", "validate", str(path)])
+    assert done.exit_code == 5
+    assert ("symbol A?B is none" in done.output, "symbol ?[31mA is none" in done.output) == (True, True)
+    assert "above 1e15" in done.output
+    assert "4 bars" in done.output
