@@ -70,6 +70,9 @@ class JournalConfig(Entry, frozen=True, kw_only=True):
     snapshot_every: int = 200_000
 
 
+ANSWER_MS_MAX = 3_600_000  # who waits longer is told by nobody; and a wait of ages is none that a clock can wait
+
+
 class ForecastConfig(Entry, frozen=True, kw_only=True):
     """model: "median20", a model directory, "champion" of the registry, or "" for none. registry: directory of models, relative to this file; "":
     that in which the model stands. answer_ms_max: wall milliseconds that a model may take. through: last recorded day to look back on, "" for all.
@@ -85,10 +88,11 @@ class ForecastConfig(Entry, frozen=True, kw_only=True):
     volumes: str = ""
     through: str = ""
 
-
     def __post_init__(self) -> None:
-        if self.answer_ms_max < 1:
-            raise ValueError("`answer_ms_max` is below 1")
+        if not 1 <= self.answer_ms_max <= ANSWER_MS_MAX:
+            raise ValueError(f"`answer_ms_max` is {self.answer_ms_max}: from 1 to {ANSWER_MS_MAX}, an hour")
+        if self.impact not in ("", "published") and os.sep not in self.impact:
+            raise ValueError(f"`impact` is {self.impact!r}: use \"published\", the path of a directory, which has a {os.sep}, or \"\"")
 
 
 class AlgoConfig(Entry, frozen=True, kw_only=True):

@@ -16,6 +16,8 @@ MISTAKES = [
     ("server.toml", 'cross_after = "0.7"', 'cross_after = "70"', "`cross_after` is '70'"),
     ("server.toml", 'closing_share = "0.08"', 'closing_share = "8"', "`closing_share` is '8'"),
     ("server.toml", "slice_s = 60", "slice_s = 0", "`slice_s` must be a whole number from 1 upwards"),
+    ("server.toml", "answer_ms_max = 20_000", "answer_ms_max = 9_000_000_000_000_000", "from 1 to 3600000, an hour"),
+    ("server.toml", 'impact = "published"', 'impact = "nonsense"', "`impact` is 'nonsense': use"),
     ("server.toml", "port = 9880", "port = 98800", "`port` is not a port"),
     ("server.toml", "port = 9890", "port = 0", "venues 'XLIT1'"),
     ("policy.toml", 'collar = "0.05"', 'collar = "5"', "`collar` is '5'"),

@@ -6,7 +6,7 @@ Rule: nothing is guessed and nothing is passed over. A row with more or fewer ce
 import csv
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from algoserver.domain.events import PolicyLoaded, TradePrinted
 from algoserver.domain.types import MINUTE, PX_ONE
-from algoserver.journal import NO_OUTPUTS, read
+from algoserver.journal import NO_OUTPUTS, JournalCorrupt, read
 from algoserver.learn.volumes import read_file
 
 if TYPE_CHECKING:
@@ -157,8 +157,7 @@ def _journal_bars(state_dir: Path, scratch: Path) -> Path:
     """Every print that a server has heard, as bars of a minute, in whole shares or coins and money."""
     decimals: dict[str, int] = {}
     bars: dict[tuple[str, int], list[int]] = {}
-    for record in read(state_dir / "journal", outputs_after_seq=NO_OUTPUTS):
-        event = record.payload
+    for event in _events(state_dir):
         if isinstance(event, PolicyLoaded):
             decimals = {i.instrument.symbol: i.instrument.qty_decimals for i in event.instruments}
         elif isinstance(event, TradePrinted):
@@ -176,6 +175,14 @@ def _journal_bars(state_dir: Path, scratch: Path) -> Path:
             ts = datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             out.writerow((symbol, ts, *prices, repr(quantity / 10 ** decimals.get(symbol, 0))))
     return path
+
+
+def _events(state_dir: Path) -> Iterator[object]:
+    try:
+        for record in read(state_dir / "journal", outputs_after_seq=NO_OUTPUTS):
+            yield record.payload
+    except JournalCorrupt as damage:
+        raise ValueError(str(damage)) from damage
 
 
 def _first_line(path: Path) -> str:

@@ -140,6 +140,13 @@ def test_parquet_and_other_names_of_columns_are_read_and_a_file_may_name_its_sym
     assert [(s.rule, s.rows) for s in report.seen if s.is_fault] == [("crossed", 1)]
 
 
+def test_a_journal_that_is_none_is_refused_by_its_file(tmp_path: Path):
+    (tmp_path / "server" / "journal").mkdir(parents=True)
+    (tmp_path / "server" / "journal" / "0000000000000001.log").write_text('{"a":1}\n{"b":2}\n')
+    with pytest.raises(ValueError, match=r"0000000000000001\.log: byte 0, line 1"):
+        validate([tmp_path / "server"], NOW)
+
+
 def test_a_servers_journal_is_a_source_of_bars(tmp_path: Path):
     """Its market's prints, a bar a minute, in shares and money."""
     day = Day()
