@@ -48,7 +48,7 @@ class Planner:
             return plan(self._model(), request)
         except Exception as error:
             # A model's own mistake must not cost the parents that come their plans.
-            return PlanReady(parent_id=request.parent_id, qty=request.qty, model="", text=f"{type(error).__name__}: {error}")
+            return none(request, "", f"{type(error).__name__}: {error}")
 
 
 def plan(model: "CostModel", request: RequestPlan) -> PlanReady:
