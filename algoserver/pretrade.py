@@ -2,7 +2,7 @@
 
 Rule 1: the core says what it knows (facts, on its thread, no model); what a model makes of it is computed on the asker's own thread.
 Rule 2: no model stops anybody: one that does not load leaves the published one in its place, and the answer says so.
-Rule 3: windows and refusals are the core's own: what is estimated could be sent so.
+Rule 3: windows and what makes no sense are refused by the core's own rules; limits are not asked, so an order that is estimated may still be refused.
 """
 
 import threading

@@ -65,7 +65,7 @@ def test_a_study_runs_on_a_recording_and_knows_it_by_its_content(tmp_path):
     assert "96 trades" in done.output
     [outcome] = one(load(config, str(tape)), 1, tmp_path / "again")
     assert (outcome.cum_qty, outcome.ord_status) == ("0.4", "FILLED")
-    tape.write_text(tape.read_text() + "99999999999999999999,T,B,60000,1\n")
+    tape.write_text(tape.read_text() + "1723118880000000000,T,B,60000,1\n")
     done = CliRunner().invoke(app, command)
     assert (done.exit_code, "another configuration" in done.output) == (2, True)
     assert CliRunner().invoke(app, ["backtest", "--tape", str(tape), "--out", str(tmp_path / "x")]).exit_code == 2
