@@ -44,7 +44,6 @@ class GatedParent(msgspec.Struct, gc=False):
     """What a parent may do at most, as admitted; filled and open as the venues told. keys: the scopes that its children count in.
 
     one: quantity units of a whole share or coin. px: what an unpriced order is valued at. working: value of what it may still trade.
-    sent, sent_since_ts: children in the running repeats window.
     """
 
     client: str

@@ -158,7 +158,7 @@ class Side(Ladder):
         return [int(b[b[a.KEY] + i]) * tick for i in range(start, start + int(b[b[a.LEVELS] + s]))]
 
     @property
-    def levels(self) -> dict[int, Level]:  # type: ignore[override]
+    def levels(self) -> dict[int, Level]:  # type: ignore[override]  # read too
         b, s, tick = self._shelf.arrays, self._index, self._shelf.tick
         start = s * int(b[a.WIDTH])
         found = {}

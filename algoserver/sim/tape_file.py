@@ -119,7 +119,9 @@ class Sorted:
 
 def open_text(path: Path, mode: str) -> IO[str]:
     """A text file, gzipped by its name."""
-    return gzip.open(path, f"{mode}t", newline="") if path.name.endswith(".gz") else path.open(mode, newline="")  # type: ignore[return-value]
+    if path.name.endswith(".gz"):
+        return gzip.open(path, f"{mode}t", newline="")  # type: ignore[return-value]  # its types do not read the mode: with t it is text
+    return path.open(mode, newline="")
 
 
 def write(path: Path, events: Iterable[Event]) -> None:
