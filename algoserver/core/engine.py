@@ -107,11 +107,13 @@ def _quote(state: State, event: events.QuoteUpdated, out: list[Command]) -> None
     known = state.markets.get(event.symbol)
     if known is None:
         return
-    bid_px, ask_px, own_bid_qty, own_ask_qty = event.bid_px, event.ask_px, 0, 0
-    at = state.gate.resting.get(event.symbol)
-    if at is not None and (ours := at.get(event.venue)) is not None:
+    bid_px, ask_px, at = event.bid_px, event.ask_px, state.gate.resting.get(event.symbol)
+    ours = at.get(event.venue) if at else None
+    if ours is None:
+        market.on_quote(known, event.venue, bid_px, event.bid_qty, ask_px, event.ask_qty, event.ts)
+    else:
         own_bid_qty, own_ask_qty = ours.buys.get(bid_px, 0), ours.sells.get(ask_px, 0)
-    market.on_quote(known, event.venue, bid_px, event.bid_qty, ask_px, event.ask_qty, event.ts, own_bid_qty, own_ask_qty)
+        market.on_quote(known, event.venue, bid_px, event.bid_qty, ask_px, event.ask_qty, event.ts, own_bid_qty, own_ask_qty)
 
 
 def _trade(state: State, event: events.TradePrinted, out: list[Command]) -> None:

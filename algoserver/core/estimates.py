@@ -5,9 +5,10 @@ Rule 2: without a table nothing is said: a guess would be read as a promise.
 Rule 3: what the cap lets through decides whether an order can be done; its limit and the price are not foreseen.
 """
 
-from typing import NamedTuple
+from bisect import bisect_left
 
-from algoserver.core import market as markets
+import msgspec
+
 from algoserver.core.algos import shortfall
 from algoserver.core.algos.schedule import Window, expected_share, expected_volumes
 from algoserver.core.market import Market, best
@@ -15,7 +16,7 @@ from algoserver.core.orders import ParentOrder, leaves_qty
 from algoserver.core.planning import day_curve
 from algoserver.core.state import State
 from algoserver.domain.models import CostTable, ForecastReady
-from algoserver.domain.types import PPM_ONE, Strategy, date_text, qty_text
+from algoserver.domain.types import PPM_ONE, Strategy, date_text
 
 IS = Strategy.IS  # to ask the enum takes ten times as long in Python 3.11
 PPB_ONE = 10**9
@@ -24,7 +25,7 @@ PX_E8 = 10**8
 SURE, P10, P50, P90, NEVER = 990_000, 900_000, 500_000, 100_000, 10_000
 
 
-class Estimate(NamedTuple):
+class Estimate(msgspec.Struct, frozen=True, gc=False):
     """Costs in 1e-8 of the price, positive is against the order; shares in ppm. urgency: the one whose P90 is least, 0 where the plan has none."""
 
     cost: int
@@ -36,7 +37,7 @@ class Estimate(NamedTuple):
     model: str
 
 
-class Volume(NamedTuple):
+class Volume(msgspec.Struct, frozen=True, gc=False):
     """Units expected in a window: the median, and what nine days of ten and one of ten have at least."""
 
     p50: int
@@ -45,15 +46,17 @@ class Volume(NamedTuple):
 
 
 def estimate(state: State, parent: ParentOrder, window: Window, cap_ppm: int) -> Estimate | None:
-    """Of what is left of a parent. None: no model has said what trading costs, or no price or volume is known."""
+    """Of a parent that has just come. None: no model has said what trading costs, or no price or volume is known."""
     assert state.setup is not None
-    forecast, instrument, market = state.forecasts.get(parent.symbol), state.instruments[parent.symbol], state.markets[parent.symbol]
-    price = markets.mid(market) or instrument.previous_close
+    forecast, instrument = state.forecasts.get(parent.symbol), state.instruments[parent.symbol]
+    price = parent.arrival_px or instrument.previous_close
     quantity = leaves_qty(parent.order)
     if forecast is None or forecast.costs is None or not price or quantity <= 0:
         return None
-    curve = window.curve or day_curve(state, state.setup, parent.symbol, window.start_ts)[0]
-    full = Window(window.start_ts, window.end_ts, curve, window.hours)
+    full = window
+    if not window.curve and (parent.strategy == IS or not volume_of(forecast, window.start_ts)):
+        curve = day_curve(state, state.setup, parent.symbol, window.start_ts)[0]
+        full = Window(window.start_ts, window.end_ts, curve, window.hours)
     volume = expected(forecast, full, instrument.adv)
     need_ppm = parent.params.target_pct_vol or cap_ppm
     span = volume.p50
@@ -62,14 +65,16 @@ def estimate(state: State, parent: ParentOrder, window: Window, cap_ppm: int) ->
     if span <= 0:
         return None
     at = quantity * PPB_ONE // instrument.adv, span * PPB_ONE // instrument.adv
-    table, spread = forecast.costs, half_spread(market, price)
-    hastes = [0]
+    table, spread = forecast.costs, half_spread(state.markets[parent.symbol], price)
+    urgency = 0
     if parent.strategy == IS:
         share = max(1, expected_share(full))
         hastes = [shortfall.haste_ppm(aversion, instrument, price, share) for aversion in state.setup.algo.risk_aversion_e9]
-    found = [look_up(table, *at, haste, spread) for haste in hastes]
-    cost, p10, p90 = found[parent.params.urgency - 1 if len(found) > 1 else 0]
-    urgency = min(range(len(found)), key=lambda i: found[i][2]) + 1 if len(found) > 1 else 0
+        found = [look_up(table, *at, haste, spread) for haste in hastes]
+        cost, p10, p90 = found[parent.params.urgency - 1]
+        urgency = min(range(len(found)), key=lambda i: found[i][2]) + 1
+    else:
+        cost, p10, p90 = look_up(table, *at, 0, spread)
     return Estimate(cost, p10, p90, quantity * PPM_ONE // span, completion(quantity * PPM_ONE // need_ppm, volume), urgency, table.model)
 
 
@@ -77,10 +82,11 @@ def text(found: Estimate | None) -> str:
     """As the report of a new order says it; "" where nothing is known."""
     if found is None:
         return ""
-    cost, p10, p90 = (basis_points(value) for value in (found.cost, found.p10, found.p90))
-    share, done = percent(found.participation), percent(found.completion)
     best_of = f", best Urgency {found.urgency}" if found.urgency else ""
-    return f" Expected cost {cost} bp (P10 {p10}, P90 {p90}), {share} % of the volume, {done} % to complete{best_of} (model {found.model})."
+    return (
+        f" Expected cost {basis_points(found.cost)} bp (P10 {basis_points(found.p10)}, P90 {basis_points(found.p90)}), "
+        f"{percent(found.participation)} % of the volume, {percent(found.completion)} % to complete{best_of} (model {found.model})."
+    )
 
 
 def expected(forecast: ForecastReady | None, window: Window, adv: int) -> Volume:
@@ -104,11 +110,11 @@ def average(window: Window, adv: int) -> Volume:
 
 def completion(needed: int, volume: Volume) -> int:
     """How likely the window has at least `needed`, ppm: straight lines between the forecast's quantiles."""
+    if needed <= volume.p10 // 2:
+        return SURE
     nodes = (volume.p10 // 2, volume.p10, volume.p50, volume.p90, 2 * volume.p90)
     said = (SURE, P10, P50, P90, NEVER)
     for i in range(len(nodes) - 1):
-        if needed <= nodes[0]:
-            return SURE
         if needed <= nodes[i + 1]:
             return said[i] - (said[i] - said[i + 1]) * (needed - nodes[i]) // max(1, nodes[i + 1] - nodes[i])
     return NEVER
@@ -122,28 +128,31 @@ def half_spread(market: Market, price: int) -> int:
 
 def look_up(table: CostTable, size: int, span: int, haste: int, spread: int) -> tuple[int, int, int]:
     """Cost, P10 and P90. size, span: 1e-9 of a day's volume."""
-    width, depth = len(table.spans), len(table.sizes) * len(table.spans)
-    of_haste, of_size, of_span = _between(table.hastes, haste), _between(table.sizes, size), _between(table.spans, span)
-    cost = risk = 0
-    for h, by_haste in of_haste:
-        for p, by_span in of_span:
-            risk += table.risks[h * width + p] * by_haste * by_span
-            for s, by_size in of_size:
-                cost += table.costs[h * depth + s * width + p] * by_haste * by_size * by_span
-    mean = cost // PPM_ONE**3 + spread * table.spread_ppm // PPM_ONE
-    deviation = risk // PPM_ONE**2
+    width, depth, costs = len(table.spans), len(table.sizes) * len(table.spans), table.costs
+    at_span, next_span, of_span = _between(table.spans, span)
+    at_size, next_size, of_size = _between(table.sizes, size)
+    at_haste, next_haste, of_haste = _between(table.hastes, haste)
+    less_span, less_size, cost, risk = PPM_ONE - of_span, PPM_ONE - of_size, 0, 0
+    for h, by_haste in ((at_haste, PPM_ONE - of_haste), (next_haste, of_haste)):
+        if by_haste:  # most plans have no haste: half of the work
+            here, there, risks = h * depth + at_size * width, h * depth + next_size * width, h * width
+            low = (costs[here + at_span] * less_span + costs[here + next_span] * of_span) // PPM_ONE
+            high = (costs[there + at_span] * less_span + costs[there + next_span] * of_span) // PPM_ONE
+            cost += (low * less_size + high * of_size) // PPM_ONE * by_haste
+            risk += (table.risks[risks + at_span] * less_span + table.risks[risks + next_span] * of_span) // PPM_ONE * by_haste
+    mean = cost // PPM_ONE + spread * table.spread_ppm // PPM_ONE
+    deviation = risk // PPM_ONE
     return mean, mean + deviation * table.z10 // PPM_ONE, mean + deviation * table.z90 // PPM_ONE
 
 
-def _between(nodes: tuple[int, ...], value: int) -> tuple[tuple[int, int], ...]:
-    """The nodes around a value, and how much of each, ppm. Beyond the last it is the last."""
-    if value <= nodes[0]:
-        return ((0, PPM_ONE),)
-    for i in range(1, len(nodes)):
-        if value <= nodes[i]:
-            upper = (value - nodes[i - 1]) * PPM_ONE // (nodes[i] - nodes[i - 1])
-            return ((i - 1, PPM_ONE - upper), (i, upper))
-    return ((len(nodes) - 1, PPM_ONE),)
+def _between(nodes: tuple[int, ...], value: int) -> tuple[int, int, int]:
+    """The nodes around a value, and how much of the upper one, ppm. Beyond the first or the last it is that one."""
+    upper = bisect_left(nodes, value)
+    if upper == 0 or upper == len(nodes):
+        at = min(upper, len(nodes) - 1)
+        return at, at, 0
+    below = nodes[upper - 1]
+    return upper - 1, upper, (value - below) * PPM_ONE // (nodes[upper] - below)
 
 
 def basis_points(value: int) -> str:
@@ -154,4 +163,5 @@ def basis_points(value: int) -> str:
 
 def percent(ppm: int) -> str:
     """ppm as per cent, one decimal."""
-    return qty_text((ppm + 500) // 1_000, 1)
+    whole, tenth = divmod((ppm + 500) // 1_000, 10)
+    return f"{whole}.{tenth}" if tenth else f"{whole}"

@@ -127,21 +127,21 @@ def _seen(books: Books, key: str, ts: int) -> Usage:
 def on_admitted(books: Books, parent_id: str, parent: GatedParent, ts: int) -> None:
     """A parent was admitted."""
     books.parents[parent_id] = parent
-    _set_working(parent, parent.order_qty, _usages(books, parent.keys, ts))
+    _set_working(books, parent, parent.order_qty, ts)
 
 
 def on_amended(books: Books, parent_id: str, order_qty: int, price: int, ts: int) -> None:
     """An amended parent's new bounds."""
     parent = books.parents[parent_id]
     parent.order_qty, parent.price = order_qty, price
-    _set_working(parent, order_qty - parent.filled, _usages(books, parent.keys, ts))
+    _set_working(books, parent, order_qty - parent.filled, ts)
 
 
 def on_finished(books: Books, parent_id: str, ts: int) -> None:
     """A parent is over: nothing more of it is to come."""
     parent = books.parents.get(parent_id)
     if parent is not None:
-        _set_working(parent, 0, _usages(books, parent.keys, ts))
+        _set_working(books, parent, 0, ts)
 
 
 def on_sent(books: Books, parent_id: str, sent: SendChild, ts: int) -> None:
@@ -177,7 +177,7 @@ def on_fill(books: Books, parent_id: str, child_id: str, quantity: int, px: int,
             traded = books.traded[parent.symbol] = Tally()
         traded.add(ts, quantity)
     if parent.working:
-        _set_working(parent, parent.order_qty - parent.filled, scopes[: len(parent.keys)])
+        _set_working(books, parent, parent.order_qty - parent.filled, ts)
     _set_leaves(books, parent, child, max(0, child.leaves - max(0, quantity)), ts)
 
 
@@ -216,10 +216,13 @@ def _usages(books: Books, keys: tuple[str, ...], ts: int) -> list[Usage]:
     return found
 
 
-def _set_working(parent: GatedParent, quantity: int, scopes: list[Usage]) -> None:
-    value = max(0, quantity) * (parent.price or parent.px) // parent.one
+def _set_working(books: Books, parent: GatedParent, quantity: int, ts: int) -> None:
+    value, day, known = max(0, quantity) * (parent.price or parent.px) // parent.one, ts // DAY, books.usage
     more = value - parent.working
-    for used in scopes:
+    for key in parent.keys:
+        used = known.get(key)
+        if used is None or used.day != day:
+            used = usage(books, key, ts)
         used.working += more
     parent.working = value
 
@@ -229,21 +232,23 @@ def _set_leaves(books: Books, parent: GatedParent, child: GatedChild, leaves: in
         return
     opened, more, value = (leaves > 0) - (child.leaves > 0), leaves - child.leaves, leaves * child.price // parent.one
     worth, is_buy, day, known = value - child.value, parent.side is BUY, ts // DAY, books.usage
-    for key in _keys(parent, child):  # _usages() and what is done with them in one loop, for all that the gate does for a child is in its time
-        used = known.get(key)
-        if used is None or used.day != day:
-            used = usage(books, key, ts)
-        if opened:
-            used.children_open += opened
-        if is_buy:
-            used.buys_open += worth
-        else:
-            used.sells_open += worth
-    of_symbol = known[parent.keys[SYMBOL]]
+    # _usages() and what is done with them in one loop, and one loop a side: all that the gate does for a child is in its time.
     if is_buy:
-        of_symbol.buy_qty_open += more
+        for key in _keys(parent, child):
+            used = known.get(key)
+            if used is None or used.day != day:
+                used = usage(books, key, ts)
+            used.children_open += opened
+            used.buys_open += worth
+        known[parent.keys[SYMBOL]].buy_qty_open += more
     else:
-        of_symbol.sell_qty_open += more
+        for key in _keys(parent, child):
+            used = known.get(key)
+            if used is None or used.day != day:
+                used = usage(books, key, ts)
+            used.children_open += opened
+            used.sells_open += worth
+        known[parent.keys[SYMBOL]].sell_qty_open += more
     if child.is_shown:
         books.shown[parent.symbol] = books.shown.get(parent.symbol, 0) + more
     parent.open += more

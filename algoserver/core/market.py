@@ -28,6 +28,9 @@ class Quote(msgspec.Struct, gc=False):
     others: Others | None = None
 
 
+NO_QUOTE = Quote(0, 0, 0, 0, 0)
+
+
 class Market(msgspec.Struct):
     """One instrument's market. volume counts every print at every venue, ours too. doubt: why prices are not believed.
 
@@ -61,23 +64,21 @@ def on_quote(
     gone and the side is empty, for the reference must not follow our own quotes.
     """
     others = None
-    if own_bid_qty or own_ask_qty:
-        is_bid_ours, is_ask_ours = 0 < own_bid_qty >= bid_qty, 0 < own_ask_qty >= ask_qty
-        if is_bid_ours or is_ask_ours:
-            theirs = _others(market.quotes.get(venue))
-            is_quoted = bool((bid_px and not is_bid_ours) or (ask_px and not is_ask_ours))
-            others = Others(
-                (theirs.bid_px if theirs.bid_px <= bid_px else 0) if is_bid_ours else bid_px,
-                (theirs.ask_px if theirs.ask_px >= ask_px else 0) if is_ask_ours else ask_px,
-                ts if is_quoted else theirs.ts,
-            )
+    if (own_bid_qty and own_bid_qty >= bid_qty) or (own_ask_qty and own_ask_qty >= ask_qty):
+        known = market.quotes.get(venue, NO_QUOTE)
+        theirs = known.others or known
+        others_ts = theirs.ts if known.others or known.bid_px or known.ask_px else 0
+        others_bid_px, others_ask_px = bid_px, ask_px
+        if own_bid_qty and own_bid_qty >= bid_qty:
+            others_bid_px = theirs.bid_px if theirs.bid_px <= bid_px else 0
+        elif bid_px:
+            others_ts = ts
+        if own_ask_qty and own_ask_qty >= ask_qty:
+            others_ask_px = theirs.ask_px if theirs.ask_px >= ask_px else 0
+        elif ask_px:
+            others_ts = ts
+        others = Others(others_bid_px, others_ask_px, others_ts)
     market.quotes[venue] = Quote(bid_px, bid_qty, ask_px, ask_qty, ts, others)
-
-
-def _others(quote: Quote | None) -> Others:
-    if quote is None:
-        return Others(0, 0, 0)
-    return quote.others or Others(quote.bid_px, quote.ask_px, quote.ts if quote.bid_px or quote.ask_px else 0)
 
 
 def on_trade(market: Market, last_px: int, last_qty: int, ts: int) -> None:

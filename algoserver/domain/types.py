@@ -249,8 +249,7 @@ def clock_text(ts: int) -> str:
 
 def date_text(ts: int) -> str:
     """Date YYYY-MM-DD in UTC."""
-    date = _date_of(ts // DAY)
-    return f"{date[:4]}-{date[4:6]}-{date[6:]}"
+    return _dashed_of(ts // DAY)
 
 
 _UTC = re.compile(r"([0-9]{8})-([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.]([0-9]{1,9}))?")
@@ -277,6 +276,12 @@ def _second_text(second: int) -> str:
 def _date_of(days: int) -> str:
     year, month, day = _civil(days)
     return f"{year:04d}{month:02d}{day:02d}"
+
+
+@lru_cache(maxsize=64)
+def _dashed_of(days: int) -> str:
+    date = _date_of(days)
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}"
 
 
 # The calendar in integers (Howard Hinnant, "chrono-compatible low-level date algorithms"): the core may not import datetime.

@@ -5,7 +5,7 @@ Rule 2: the planned band at any moment reaches from one slice behind the plan to
 Rule 3: participation binds stronger than the plan. What the cap forbids waits; what CatchUp=N lost is forgiven.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from zlib import crc32
 
 import msgspec
@@ -187,20 +187,19 @@ def expected_volumes(window: Window, volumes: tuple[tuple[int, ...], ...]) -> li
     """expected_volume() of each of some forecasts in the same bins. By slices: every new order asks for three of them."""
     bins = len(volumes[0])
     width = (window.hours.close_ns - window.hours.open_ns) // max(1, bins)
-    units, day = [0] * len(volumes), window.start_ts // DAY
-    while day * DAY <= window.end_ts:
-        open_ts = day * DAY + window.hours.open_ns
+    units: list[int] = []
+    open_ts = window.start_ts // DAY * DAY + window.hours.open_ns
+    while open_ts <= window.end_ts:
         since, until = max(window.start_ts - open_ts, 0), min(window.end_ts - open_ts, width * bins)
         if since < until:
             first, last = since // width, (until - 1) // width
-            if first == last:
-                of_day = [of[first] * (until - since) // width for of in volumes]
-            else:
-                head, tail = (first + 1) * width - since, until - last * width
-                of_day = [of[first] * head // width + sum(of[first + 1 : last]) + of[last] * tail // width for of in volumes]
-            units = [known + more for known, more in zip(units, of_day, strict=True)]
-        day += 1
-    return units
+            head, tail = ((first + 1) * width - since, until - last * width) if first < last else (until - since, 0)
+            of_day = []
+            for of in volumes:
+                of_day.append(sum(of[first + 1 : last]) + (of[first] * head + of[last] * tail) // width)
+            units = [known + more for known, more in zip(units, of_day, strict=True)] if units else of_day
+        open_ts += DAY
+    return units or [0] * len(volumes)
 
 
 def equal_volume(window: Window, steps: int) -> list[int]:
@@ -294,18 +293,20 @@ def _allowed(parent: ParentOrder, work: Work, market: Market, round_lot: int, ts
     """Most that may be open now by MaxPctVol: over every window, since the start and trailing, ours stays below its share."""
     share = work.max_pct_vol
     allowed = share * (market.volume.total - work.capped_volume) // PPM_ONE - (parent.order.cum_qty - work.capped_qty)
+    lengths = CAP_WINDOWS[: bisect_left(CAP_WINDOWS, ts - parent.start_ts)]  # those that began after the order did
+    if not lengths:
+        return allowed
     # The second on the edge counts for us and not for the market: the error is on the safe side.
-    traded = work.traded.since_each(ts, CAP_WINDOWS, include_second=True)
-    volumes = market.volume.since_each(ts, CAP_WINDOWS, include_second=False)
-    for length, ours, volume in zip(CAP_WINDOWS, traded, volumes, strict=True):
-        if ts - length > parent.start_ts:
-            room = share * volume // PPM_ONE - ours
-            if length <= LOTS_WITHIN:
-                room += round_lot // 2
-            if length < CAP_WINDOWS[-1] and ours == 0:
-                # Where a minute's share is less than a lot, one lot may go all the same; the long window still holds.
-                room = max(room, round_lot)
-            allowed = min(allowed, room)
+    traded = work.traded.since_each(ts, lengths, include_second=True)
+    volumes = market.volume.since_each(ts, lengths, include_second=False)
+    for length, ours, volume in zip(lengths, traded, volumes, strict=True):
+        room = share * volume // PPM_ONE - ours
+        if length <= LOTS_WITHIN:
+            room += round_lot // 2
+        if length < CAP_WINDOWS[-1] and ours == 0:
+            # Where a minute's share is less than a lot, one lot may go all the same; the long window still holds.
+            room = max(room, round_lot)
+        allowed = min(allowed, room)
     return allowed
 
 
