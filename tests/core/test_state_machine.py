@@ -251,7 +251,7 @@ class Street(Books):
         # A drop copy is first, second, silent, or wrong; and it knows of what the order session does not tell.
         told = {0: (copy, filled), 1: (filled,), 2: (filled, msgspec.structs.replace(copy, last_px=1)), 3: (filled, copy, copy)}
         alone = msgspec.structs.replace(copy, exec_id=f"{exec_id}.alone")
-        for event in (*told[self.exec_count % 4], *((alone,) if not self.exec_count % 16 else ())) if c.venue == COPIED else (filled,):
+        for event in (*told[self.exec_count % 4], *((alone,) if self.exec_count % 8 == 3 else ())) if c.venue == COPIED else (filled,):
             self.tell(event)
 
     @precondition(lambda self: self.sent)
