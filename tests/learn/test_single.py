@@ -97,3 +97,14 @@ def test_the_benchmark_compares_every_answer():
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["is_good"]
     assert found["asked"]["unequal"] == found["volume"]["unequal"] == 0
+
+
+def test_the_benchmark_follows_ticks_to_orders():
+    """Small, and without its bar: there are ticks and turns with orders, and all of them took time."""
+    command = [sys.executable, "tools/bench_tick.py", "--parents", "300", "--warm", "4000", "--events", "4000", "--most", "1e9", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert min(found["ticks"], found["orders"]) >= 50
+    assert 0 < found["cpu_us_p50"] <= found["cpu_us_p99"]
