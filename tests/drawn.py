@@ -203,7 +203,7 @@ def drawn_child(rng: random.Random, gate: Gate, ts: int) -> SendChild:
 
 def admitted(setup: PolicyLoaded, gate: Gate, market: Market, order: ParentRequested) -> Denied | None:
     """What the gate for parents says."""
-    return admission.admit(copied(gate), bounds(setup, order.session, "AAPL", order.strategy), AAPL, market, order)
+    return admission.admit(copied(gate), bounds(setup, order.session, "AAPL", order.strategy), AAPL, markets.reference(market), order)
 
 
 def checked(setup: PolicyLoaded, gate: Gate, market: Market, child: SendChild, ts: int) -> Denied | None:

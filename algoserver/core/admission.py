@@ -11,7 +11,6 @@ import msgspec
 from algoserver.core import exposure
 from algoserver.core.bounds import Bounds
 from algoserver.core.exposure import GatedParent
-from algoserver.core.market import Market
 from algoserver.core.rates import has_room, rate, spend
 from algoserver.core.risk import (
     DUPLICATE,
@@ -42,17 +41,17 @@ BUY, SELL_SHORT = Side.BUY, Side.SELL_SHORT  # to ask the enum takes ten times a
 
 
 def admit(
-    gate: Gate, bounds: Bounds, instrument: Instrument, market: Market, event: ParentRequested, stand_in_px: int = 0
+    gate: Gate, bounds: Bounds, instrument: Instrument, seen: tuple[int, int], event: ParentRequested, stand_in_px: int = 0
 ) -> Denied | None:
     """May this parent be worked at all? Value and collar are taken at the limit, or at the market without one.
 
-    stand_in_px: risk.stand_in().
+    seen: market.reference(). stand_in_px: risk.stand_in().
     """
     what, _ = stopped(gate, bounds.scopes) if gate.stops else ("", "")
     if what:
         return no("killed", f"{what}; send the order again after release", OTHER)
     denied = _permitted(bounds, event) or steps(instrument, event.order_qty, event.price, event.ord_type, "order_qty")
-    reference = denied or reference_px(bounds, market, event.ts, stand_in_px)
+    reference = denied or reference_px(bounds, event.symbol, seen, event.ts, stand_in_px)
     if not isinstance(reference, int):
         return reference
     # Nothing that no two persons may let pass is behind one that they may: an override is of the limits, not of what is after them.
@@ -81,7 +80,7 @@ def admit(
 
 
 def admit_amended(
-    gate: Gate, bounds: Bounds, instrument: Instrument, market: Market, parent_id: str, event: ParentRequested, stand_in_px: int = 0
+    gate: Gate, bounds: Bounds, instrument: Instrument, seen: tuple[int, int], parent_id: str, event: ParentRequested, stand_in_px: int = 0
 ) -> Denied | None:
     """May an admitted parent become what `event` says? Less at the same price always may, if it is in lots."""
     known = gate.parents[parent_id]
@@ -96,7 +95,7 @@ def admit_amended(
     if what:
         return no("killed", f"{what}; send the replace again after release", OTHER)
     denied = _permitted(bounds, event)
-    reference = denied or reference_px(bounds, market, event.ts, stand_in_px)
+    reference = denied or reference_px(bounds, event.symbol, seen, event.ts, stand_in_px)
     if not isinstance(reference, int):
         return reference
     is_more = event.order_qty > known.order_qty and event.session == known.client  # an operator means what he says

@@ -199,7 +199,7 @@ def _amendment(state: State, parent: ParentOrder, event: ReplaceRequested, gate:
         return CXL_OTHER, f"{window.code}: {window.text}"
     instrument, market = state.instruments[parent.symbol], state.markets[parent.symbol]
     limits, stand_in_px = bounds(state.setup, parent.session, parent.symbol, parent.strategy), risk.stand_in(instrument, state.setup.hours, event.ts)
-    denied = admission.admit_amended(gate, limits, instrument, market, parent.parent_id, order, stand_in_px)
+    denied = admission.admit_amended(gate, limits, instrument, markets.reference(market), parent.parent_id, order, stand_in_px)
     if denied is not None:
         return CXL_OTHER, f"{denied.code}: {denied.text}"
     return Amendment(event.cl_ord_id, order.order_qty, order.ord_type, order.price, order.params, window.start_ts, window.end_ts)

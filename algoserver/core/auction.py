@@ -22,12 +22,12 @@ from algoserver.domain.types import DAY, MINUTE, PPM_ONE, Denied, Instrument, St
 LEAD_NS = 15 * MINUTE
 # A venue that has not told how the auction ended is asked by cancels from then on.
 GRACE_NS = MINUTE
-AT_OPEN, AT_CLOSE = TimeInForce.AT_OPEN, TimeInForce.AT_CLOSE  # to ask the enum takes ten times as long in Python 3.11
+AT_OPEN, AT_CLOSE, CLOSE = TimeInForce.AT_OPEN, TimeInForce.AT_CLOSE, Strategy.CLOSE  # to ask the enum takes ten times as long in Python 3.11
 
 
 def is_wanted(strategy: int, params: AlgoParams) -> bool:
     """Whether a parent takes part in the closing auction."""
-    return strategy == Strategy.CLOSE or params.close_auction
+    return strategy == CLOSE or params.close_auction
 
 
 def refusal(setup: PolicyLoaded, event: ParentRequested, window: Window) -> Denied | None:
@@ -50,7 +50,7 @@ def refusal(setup: PolicyLoaded, event: ParentRequested, window: Window) -> Deni
         if window.start_ts != open_ts:
             return _contradiction(f"OpenAuction=Y needs the start at the open, {clock_text(open_ts)} UTC; leave StartTime (168) out")
     if is_for_close:
-        wish = "CLOSE" if event.strategy == Strategy.CLOSE else "CloseAuction=Y"
+        wish = "CLOSE" if event.strategy == CLOSE else "CloseAuction=Y"
         denied = _no_auction(venues, hours.close_ns - hours.open_ns >= DAY, setup.algo.closing_ppm, wish, "closing")
         if denied is not None:
             return denied
@@ -98,7 +98,7 @@ def _part(parent: ParentOrder, left: int, share_ppm: int, to_come_ppm: int, inst
     wanted = left
     if parent.strategy == Strategy.POV:
         wanted = parent.params.target_pct_vol * expected // PPM_ONE
-    elif parent.strategy != Strategy.CLOSE:
+    elif parent.strategy != CLOSE:
         wanted = left * share_ppm // (share_ppm + to_come_ppm)
     return in_lots(min(left, wanted, max_pct_vol * expected // PPM_ONE), left, instrument.round_lot)
 

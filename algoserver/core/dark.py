@@ -26,6 +26,7 @@ from algoserver.domain.policy import RiskPolicy, Venue
 from algoserver.domain.types import PPM_ONE, Instrument, Strategy
 
 DARK = "dark"  # Venue.kind
+LIQUIDITY = Strategy.LIQUIDITY  # to ask the enum takes ten times as long in Python 3.11
 # New children leave this part of the cap's room free, and so often the room shrinks without a cancel.
 SPARE_OF_ROOM = 5
 # The room of the cap moves each second: only a part of what should rest that is as large as this is worth another child, and by
@@ -49,7 +50,7 @@ def share(strategy: int, params: AlgoParams) -> int:
     """DarkPct, ppm: LIQUIDITY's own is everything, the others' nothing."""
     if params.dark_pct >= 0:
         return params.dark_pct
-    return PPM_ONE if strategy == Strategy.LIQUIDITY else 0
+    return PPM_ONE if strategy == LIQUIDITY else 0
 
 
 def least_execution(params: AlgoParams, instrument: Instrument) -> int:

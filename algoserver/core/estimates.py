@@ -128,21 +128,26 @@ def half_spread(market: Market, price: int) -> int:
 
 def look_up(table: CostTable, size: int, span: int, haste: int, spread: int) -> tuple[int, int, int]:
     """Cost, P10 and P90. size, span: 1e-9 of a day's volume."""
-    width, depth, costs = len(table.spans), len(table.sizes) * len(table.spans), table.costs
-    at_span, next_span, of_span = _between(table.spans, span)
-    at_size, next_size, of_size = _between(table.sizes, size)
-    at_haste, next_haste, of_haste = _between(table.hastes, haste)
-    less_span, less_size, cost, risk = PPM_ONE - of_span, PPM_ONE - of_size, 0, 0
-    for h, by_haste in ((at_haste, PPM_ONE - of_haste), (next_haste, of_haste)):
-        if by_haste:  # most plans have no haste: half of the work
-            here, there, risks = h * depth + at_size * width, h * depth + next_size * width, h * width
-            low = (costs[here + at_span] * less_span + costs[here + next_span] * of_span) // PPM_ONE
-            high = (costs[there + at_span] * less_span + costs[there + next_span] * of_span) // PPM_ONE
-            cost += (low * less_size + high * of_size) // PPM_ONE * by_haste
-            risk += (table.risks[risks + at_span] * less_span + table.risks[risks + next_span] * of_span) // PPM_ONE * by_haste
-    mean = cost // PPM_ONE + spread * table.spread_ppm // PPM_ONE
-    deviation = risk // PPM_ONE
-    return mean, mean + deviation * table.z10 // PPM_ONE, mean + deviation * table.z90 // PPM_ONE
+    at_size, at_span = _between(table.sizes, size), _between(table.spans, span)
+    if haste <= table.hastes[0]:  # of most plans
+        cost, risk = _at_haste(table, 0, at_size, at_span)
+    else:
+        h, next_h, of_haste = _between(table.hastes, haste)
+        (cost, risk), (next_cost, next_risk) = _at_haste(table, h, at_size, at_span), _at_haste(table, next_h, at_size, at_span)
+        cost += (next_cost - cost) * of_haste // PPM_ONE
+        risk += (next_risk - risk) * of_haste // PPM_ONE
+    mean = cost + spread * table.spread_ppm // PPM_ONE
+    return mean, mean + risk * table.z10 // PPM_ONE, mean + risk * table.z90 // PPM_ONE
+
+
+def _at_haste(table: CostTable, haste: int, at_size: tuple[int, int, int], at_span: tuple[int, int, int]) -> tuple[int, int]:
+    """Cost and deviation at a node of haste, between those of size and span."""
+    (s, next_s, of_size), (p, next_p, of_span) = at_size, at_span
+    costs, risks, width = table.costs, table.risks, len(table.spans)
+    here, there, own = (haste * len(table.sizes) + s) * width, (haste * len(table.sizes) + next_s) * width, haste * width
+    low = costs[here + p] + (costs[here + next_p] - costs[here + p]) * of_span // PPM_ONE
+    high = costs[there + p] + (costs[there + next_p] - costs[there + p]) * of_span // PPM_ONE
+    return low + (high - low) * of_size // PPM_ONE, risks[own + p] + (risks[own + next_p] - risks[own + p]) * of_span // PPM_ONE
 
 
 def _between(nodes: tuple[int, ...], value: int) -> tuple[int, int, int]:

@@ -35,7 +35,8 @@ from algoserver.domain.types import (
 
 STATIC = "static"
 SIDE_NAMES = {s: s.name for s in Side}
-IS, FOR_THE_DAY = Strategy.IS, TimeInForce.DAY  # to ask the enum takes ten times as long in Python 3.11
+# To ask the enum takes ten times as long in Python 3.11.
+IS, CLOSE, LIQUIDITY, FOR_THE_DAY = Strategy.IS, Strategy.CLOSE, Strategy.LIQUIDITY, TimeInForce.DAY
 BY_STRATEGY: dict[int, Use] = {int(s): use for s, use in USES.items()}
 
 
@@ -130,10 +131,10 @@ def plan(state: State, parent: ParentOrder, window: Window, forgiven: int = 0) -
         algo = ALGOS[Strategy.TWAP]  # needs no curve
     elif parent.strategy == IS:
         full = msgspec.structs.replace(full, haste_ppm=haste(state, parent, full))
-    elif parent.strategy == Strategy.CLOSE:
+    elif parent.strategy == CLOSE:
         rate = close.pace(max_pct_vol, parent.params.urgency)
         full = msgspec.structs.replace(full, needed_ppm=close.needed_ppm(left, rate, instrument.adv))
-    elif parent.strategy == Strategy.LIQUIDITY:
+    elif parent.strategy == LIQUIDITY:
         full = msgspec.structs.replace(full, alone_ppm=ALONE_PPM[parent.params.urgency - 1])
     schedule: Schedule = algo.plan(left, full)
     if done:
@@ -177,13 +178,13 @@ def plan_text(parent: ParentOrder, work: Work, setup: PolicyLoaded) -> str:
     pace = f"{slices} slices of {work.slice_ns // SECOND} s"
     if parent.params.target_pct_vol:
         pace = f"at {_percent(parent.params.target_pct_vol)} % of volume"
-    if parent.strategy == Strategy.CLOSE:
+    if parent.strategy == CLOSE:
         pace = f"from {clock_text(close.begins_ts(work.schedule))} on"
     kept = _kept_text(parent, work)
     cap = f"at most {_percent(work.max_pct_vol)} % of volume"
     curve = f", {work.curve_text}" if work.curve_text else ""
     hidden = _dark_text(parent, setup)
-    if parent.strategy == Strategy.LIQUIDITY and len(work.schedule.moments) > 2:
+    if parent.strategy == LIQUIDITY and len(work.schedule.moments) > 2:
         pace = f"lit from {clock_text(work.schedule.moments[1])}"
     return f"{name}: {side} {quantity} {parent.symbol} {when}, {hidden}{pace}{kept}, {cap}{curve}, then {parent.params.completion}."
 

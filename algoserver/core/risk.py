@@ -193,7 +193,7 @@ def _child_limits(
     if parent.price and (child.price - parent.price) * child.side.sign > 0:
         text = f"child price {px_text(child.price)} is beyond the parent's limit {px_text(parent.price)}"
         return no("beyond_limit", text, EXCEEDS_LIMIT, parent.price, child.price)
-    reference = reference_px(bounds, market, ts, stand_in_px)
+    reference = reference_px(bounds, market.symbol, markets.reference(market), ts, stand_in_px)
     if not isinstance(reference, int):
         return reference
     value, value_max = child.price * child.order_qty, bounds.child_value_max * parent.one
@@ -322,16 +322,16 @@ def steps(instrument: Instrument, quantity: int, price: int, ord_type: OrdType, 
     return None
 
 
-def reference_px(policy: RiskPolicy, market: Market, ts: int, stand_in_px: int = 0) -> int | Denied:
-    """The price that values and collars are measured by; a refusal where there is none that is fresh."""
-    reference, confirmed_ts = markets.reference(market)
+def reference_px(policy: RiskPolicy, symbol: str, seen: tuple[int, int], ts: int, stand_in_px: int = 0) -> int | Denied:
+    """The price that values and collars are measured by; a refusal where there is none that is fresh. seen: market.reference()."""
+    reference, confirmed_ts = seen
     age = ts - confirmed_ts
     if stand_in_px and (not reference or age > policy.reference_age_ns_max):
         return stand_in_px
     if not reference:
-        return no("no_reference", f"no reference price of {market.symbol} is known; wait for market data", OTHER)
+        return no("no_reference", f"no reference price of {symbol} is known; wait for market data", OTHER)
     if age > policy.reference_age_ns_max:
-        text = f"the reference price of {market.symbol} is {age // SECOND} s old, policy {policy.name} allows {policy.reference_age_ns_max // SECOND}"
+        text = f"the reference price of {symbol} is {age // SECOND} s old, policy {policy.name} allows {policy.reference_age_ns_max // SECOND}"
         return no("stale_reference", text, OTHER, policy.reference_age_ns_max, age)
     return reference
 
@@ -357,7 +357,7 @@ def collar(bounds: Bounds, instrument: Instrument, side: Side, price: int, refer
 
 def dearest_px(policy: RiskPolicy, instrument: Instrument, side: Side, market: Market, limit: int, ts: int, stand_in_px: int = 0) -> int:
     """The dearest price in ticks that collar and `limit` (0: none) let out now; 0 without a fresh reference."""
-    reference = reference_px(policy, market, ts, stand_in_px)
+    reference = reference_px(policy, market.symbol, markets.reference(market), ts, stand_in_px)
     if not isinstance(reference, int):
         return 0
     bound = collar_bound(policy, instrument, side, reference)

@@ -42,7 +42,7 @@ def _parent(**changes: Any) -> ParentRequested:
 def _admit(
     event: ParentRequested, gate: Gate | None = None, market: Market | None = None, instrument: Instrument = AAPL, **limits: Any
 ) -> str:
-    denied = admission.admit(gate or Gate(), _bounds(event.symbol, **limits), instrument, market or _market(), event)
+    denied = admission.admit(gate or Gate(), _bounds(event.symbol, **limits), instrument, markets.reference(market or _market()), event)
     return denied.code if denied else ""
 
 
@@ -169,7 +169,7 @@ def test_control_3_the_volume_of_a_child_is_capped():
 
 def test_a_denial_names_limit_usage_and_policy():
     """The client reads what to change."""
-    denied = admission.admit(Gate(), _bounds(parent_qty_max=999, name="acme"), AAPL, _market(), _parent())
+    denied = admission.admit(Gate(), _bounds(parent_qty_max=999, name="acme"), AAPL, markets.reference(_market()), _parent())
     assert denied is not None
     assert denied.text == "order_qty 1000 exceeds parent_qty_max 999 of policy acme"
     assert (denied.limit, denied.usage, denied.ord_rej_reason) == (999, 1_000, risk.EXCEEDS_LIMIT)
