@@ -99,7 +99,8 @@ class AlgoConfig(Entry, frozen=True, kw_only=True):
     """How parents are worked. max_pct_vol, cross_after, opening_share, closing_share: fractions as text. static_curve: share per bin.
 
     opening_share, closing_share: expected volume of the call auctions, of a day's; 0: there is none. risk_aversion_e9: of IS for Urgency 1 to 5,
-    in 1e-9 per unit of money. optimise: whether IS follows the plan that the model of costs (`impact`) finds best.
+    in 1e-9 per unit of money. optimise: whether IS follows the plan that the model of costs (`impact`) finds best. bands: whether VWAP and POV
+    go along with what trades in a running bin, between the forecast's P10 and P90.
     """
 
     slice_s: int
@@ -112,6 +113,7 @@ class AlgoConfig(Entry, frozen=True, kw_only=True):
     opening_share: str = "0"
     closing_share: str = "0"
     optimise: bool = False
+    bands: bool = False
 
     def __post_init__(self) -> None:
         if len(self.risk_aversion_e9) != 5 or min(self.risk_aversion_e9) < 0 or sorted(self.risk_aversion_e9) != self.risk_aversion_e9:
@@ -344,6 +346,7 @@ def _algo(server: ServerConfig, curve: tuple[int, ...]) -> AlgoDefaults:
         closing_ppm=ppm(a.closing_share),
         opening_ppm=ppm(a.opening_share),
         is_optimised=a.optimise,
+        is_banded=a.bands,
     )
 
 

@@ -2,8 +2,9 @@
 
 Orders of 1 to 20 % of an average day's volume in AAPL (evenly in logs), buys and sales, at 15 to 30 % of the volume that the average day has in
 their window. Arms: the optimised schedule of the model of costs without risk aversion and with some (IS, Urgency 1 and 2 of this bench), VWAP on
-the hybrid's curve, VWAP on the static curve, TWAP. Cost is against arrival; `adjusted` is less what the market's own reference did between arrival
-and each fill, which the simulator knows and no real desk does: drawn before anybody trades, it takes no impact away, and most of the noise.
+the hybrid's curve, the same with its bands, VWAP on the static curve, TWAP. Cost is against arrival; `adjusted` is less what the market's own
+reference did between arrival and each fill, which the simulator knows and no real desk does: drawn before anybody trades, it takes no impact
+away, and most of the noise.
 
 Cases: usual; trend (the reference goes two sigmas of the window against the order); shock (half of the volume that is expected); half (the market
 closes at 17:00 UTC). A study that was stopped goes on where it was: --out keeps a line a seed.
@@ -45,7 +46,7 @@ SYMBOL, DATE = "AAPL", "20190628"
 OPEN_TS = utc(f"{DATE}-13:30:00")
 CAP = 350_000  # MaxPctVol, ppm: wide enough that the plan decides and not the cap
 AVERSIONS = (0, 100, 100, 100, 100)  # of Urgency 1 and 2; 1e-9 per unit of money
-ARMS = ("optimal", "averse", "vwap", "static", "twap")
+ARMS = ("optimal", "averse", "vwap", "banded", "static", "twap")
 SIZES, SIZES_QUICK = (0.01, 0.2), (0.0005, 0.001)
 CASES = ("usual", "trend", "shock", "half")
 TREND_SIGMAS = 2.0
@@ -119,11 +120,12 @@ def order_of(setup: PolicyLoaded, seed: int, sizes: tuple[float, float] = SIZES)
 def run_arm(arm: str, order: Order, seed: int, setting: Setting, costs: CostModel, hybrid: CurveModel) -> dict[str, float]:
     """One order, one day. Costs in bp against arrival, of what was filled; tracking: distance to the market's VWAP of the window."""
     setup, scenario = scene(setting.case)
+    setup = msgspec.structs.replace(setup, algo=msgspec.structs.replace(setup.algo, is_banded=arm == "banded"))
     model: CurveModel = Static() if arm in ("static", "twap") else hybrid
     bt = Backtest(setup, scenario, OPEN_TS - MINUTE, seed, model=model, sums_trades=True, costs=costs)
     bt.run(order.start_ts - 1)
     mid, spread = _touch(bt)
-    strategy = {"vwap": Strategy.VWAP, "static": Strategy.VWAP, "twap": Strategy.TWAP}.get(arm, Strategy.IS)
+    strategy = {"vwap": Strategy.VWAP, "banded": Strategy.VWAP, "static": Strategy.VWAP, "twap": Strategy.TWAP}.get(arm, Strategy.IS)
     urgency = {"optimal": 1, "averse": 2}.get(arm, 3)
     bt.parent("P1", SYMBOL, order.qty, strategy, order.side, ts=order.start_ts, end_ts=order.end_ts, max_pct_vol=CAP, urgency=urgency)
     if setting.case == "trend":
@@ -253,7 +255,8 @@ def summary(rows: list[dict[str, Any]], arms: tuple[str, ...]) -> dict[str, Any]
         }  # fmt: skip
     for mine, other, key in (
         ("optimal", "vwap", "adjusted"), ("optimal", "twap", "adjusted"), ("averse", "vwap", "adjusted"), ("optimal", "vwap", "cost"),
-        ("optimal", "twap", "cost"), ("averse", "vwap", "cost"), ("vwap", "static", "tracking"), ("vwap", "twap", "tracking"),
+        ("optimal", "twap", "cost"), ("averse", "vwap", "cost"), ("banded", "vwap", "adjusted"), ("banded", "vwap", "tracking"),
+        ("banded", "static", "tracking"), ("banded", "twap", "tracking"), ("vwap", "static", "tracking"), ("vwap", "twap", "tracking"),
         ("static", "twap", "tracking"),
     ):  # fmt: skip
         if mine in arms and other in arms:

@@ -11,6 +11,7 @@ Rule 4: bins are asked with only where every print since the open was counted: h
 from algoserver.core import market as markets
 from algoserver.core import models, plans
 from algoserver.core.algos import ALGOS
+from algoserver.core.algos.bands import bands_of
 from algoserver.core.algos.schedule import Schedule, Window
 from algoserver.core.market import Market
 from algoserver.core.orders import ParentOrder, is_open
@@ -74,9 +75,13 @@ def ready(state: State, event: ForecastReady, out: list[Command]) -> None:
         over(out, "forecast_late", event.symbol)
     if not (event.now_bin and event.curve) or event.symbol not in state.instruments:
         return
-    for parent_id in state.works:
+    for parent_id, work in state.works.items():
         parent = state.parents[parent_id]
-        if parent.symbol == event.symbol and parent.strategy in FOLLOWS and is_open(parent.order):
+        if parent.symbol != event.symbol or not is_open(parent.order):
+            continue
+        if work.bands is not None:
+            work.bands = bands_of(event, event.date)
+        if parent.strategy in FOLLOWS:
             _follow(state, parent)
             plans.ask(state, parent, out)
             touch(state, parent_id)

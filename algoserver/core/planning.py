@@ -10,6 +10,7 @@ import msgspec
 from algoserver.core import auction, dark, risk
 from algoserver.core import market as markets
 from algoserver.core.algos import ALGOS, close, shortfall
+from algoserver.core.algos.bands import bands_of
 from algoserver.core.algos.liquidity import ALONE_PPM
 from algoserver.core.algos.schedule import Schedule, Window, Work, expected_share, slice_length
 from algoserver.core.bounds import NAMES, bounds
@@ -28,12 +29,14 @@ from algoserver.domain.types import (
     Strategy,
     TimeInForce,
     clock_text,
+    date_text,
     ppm_text,
     qty_text,
     utc,
 )
 
 STATIC = "static"
+GO_ALONG = (Strategy.VWAP, Strategy.POV)
 SIDE_NAMES = {s: s.name for s in Side}
 # To ask the enum takes ten times as long in Python 3.11.
 IS, CLOSE, LIQUIDITY, FOR_THE_DAY = Strategy.IS, Strategy.CLOSE, Strategy.LIQUIDITY, TimeInForce.DAY
@@ -152,7 +155,13 @@ def plan(state: State, parent: ParentOrder, window: Window, forgiven: int = 0) -
         model=model,
         auction_qty=kept,
         opening_qty=opening,
+        bands=bands_of(state.forecasts.get(parent.symbol), date_text(window.start_ts)) if goes_along(state.setup, parent) else None,
     )
+
+
+def goes_along(setup: PolicyLoaded, parent: ParentOrder) -> bool:
+    """Whether a parent's plan goes along with what trades, inside the forecast's bands."""
+    return setup.algo.is_banded and parent.strategy in GO_ALONG
 
 
 def haste(state: State, parent: ParentOrder, window: Window) -> int:

@@ -114,6 +114,7 @@ class AlgoDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     closing_ppm: int = 0  # expected volume of the closing auction, share of a day's, ppm; 0: there is none
     opening_ppm: int = 0  # the same of the opening auction
     is_optimised: bool = False  # IS asks for the plan that the model of costs finds best
+    is_banded: bool = False  # VWAP and POV go along with what trades, between the forecast's P10 and P90
 
 
 class SessionHours(msgspec.Struct, frozen=True):

@@ -60,7 +60,7 @@ RATED = msgspec.structs.replace(
 WATCHED = msgspec.structs.replace(
     POLICY, parent_qty_max=5_000, child_qty_max=5_000, price_move_ppm_max=50, traded_ppm_max=1_000, traded_free_ppm=3, children_open_max=8,
 )  # fmt: skip
-OPTIMISED = msgspec.structs.replace(ALGO, is_optimised=True)
+OPTIMISED = msgspec.structs.replace(ALGO, is_optimised=True, is_banded=True)
 SETUPS = tuple(
     policy_loaded(clients=CLIENTS, venues=KINDS, algo=OPTIMISED, **given)
     for given in (

@@ -54,6 +54,14 @@ class Schedule(msgspec.Struct, frozen=True, gc=False):
     totals: tuple[int, ...] = ()
 
 
+class Bands(msgspec.Struct, frozen=True, gc=False):
+    """Units per bin of a session by one forecast: its median, P10 and P90."""
+
+    volume: tuple[int, ...]
+    low: tuple[int, ...]
+    high: tuple[int, ...]
+
+
 class Work(msgspec.Struct, gc=False):
     """A parent at work: its plan and what the plan needs to remember.
 
@@ -67,6 +75,7 @@ class Work(msgspec.Struct, gc=False):
     auction_qty, opening_qty: what the plan keeps for the closing and the opening auction; the schedule is for the rest. When the opening
     is over, what it left returns to the schedule. is_opening_missed: a venue refused an order for it.
     is_late: it can't complete as things stand. halted_ts: since when it waits for the end of a trading halt, 0 if it does not.
+    bands: of the forecast that the plan is by, where it goes along with what trades; see algos/bands.
     """
 
     schedule: Schedule
@@ -92,6 +101,7 @@ class Work(msgspec.Struct, gc=False):
     is_opening_missed: bool = False
     is_late: bool = False
     halted_ts: int = 0
+    bands: Bands | None = None
 
 
 class Demand(msgspec.Struct, frozen=True, gc=False):
