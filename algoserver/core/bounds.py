@@ -26,6 +26,7 @@ class Summed(msgspec.Struct, frozen=True):
     """A layer that counts: its scope, its limits, and under which names the gate's books have its parts.
 
     children to position: its limits, where it sets none BEYOND, so that each child compares once. key: the only one of keys, "" of several.
+    least: the tightest of open_value, gross and net. Open value and net are parts of gross: within the tightest, it is within all three.
     """
 
     scope: str
@@ -37,6 +38,7 @@ class Summed(msgspec.Struct, frozen=True):
     gross: int
     net: int
     position: int
+    least: int
 
 
 class Bucket(msgspec.Struct, frozen=True):
@@ -182,8 +184,10 @@ def _resolve(setup: PolicyLoaded, client: str, symbol: str, algo: str) -> Bounds
 
 def summed_of(scope: str, limits: Limits, keys: tuple[str, ...]) -> Summed:
     """A layer that counts. keys: under which names the gate's books have its parts."""
-    values = (limits.children_open_max, limits.open_value_max, limits.gross_value_max, limits.net_value_max, limits.position_max)
-    return Summed(scope, limits, keys, keys[0] if len(keys) == 1 else "", *(BEYOND if v == UNSET else v for v in values))
+    every = (limits.children_open_max, limits.open_value_max, limits.gross_value_max, limits.net_value_max, limits.position_max)
+    children, open_value, gross, net, position = (BEYOND if v == UNSET else v for v in every)
+    key = keys[0] if len(keys) == 1 else ""
+    return Summed(scope, limits, keys, key, children, open_value, gross, net, position, least=min(open_value, gross, net))
 
 
 def _refused(layers: list[Layer], symbol: str, algo: str) -> str:

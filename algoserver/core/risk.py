@@ -229,32 +229,23 @@ def _share(gate: Gate, bounds: Bounds, instrument: Instrument, market: Market, c
 
 def _sums(gate: Gate, bounds: Bounds, instrument: Instrument, parent: GatedParent, child: SendChild, ts: int) -> Denied | None:
     """What each layer counts, with this child."""
-    value, is_buy, day = child.price * child.order_qty // parent.one, child.side is BUY, ts // DAY
-    usage = gate.usage
+    value, usage, day = child.price * child.order_qty // parent.one, gate.usage, ts // DAY
     for layer in bounds.summed:
         used = usage.get(layer.key)
         if used is None or used.day != day:
             used = exposure.total(gate, layer.keys, ts)
-        buys, sells = used.buys_open, used.sells_open
-        open_value, traded = buys + sells + value, used.bought - used.sold
-        net = traded + buys + value if is_buy else sells - traded + value
+        gross = used.bought + used.sold + used.buys_open + used.sells_open + value
         # One question for a child that passes, as almost all do; which limit it was is asked after.
-        if (
-            used.children_open >= layer.children
-            or open_value > layer.open_value
-            or used.bought + used.sold + open_value > layer.gross
-            or net > layer.net
-            or layer.position != BEYOND
-        ):
-            denied = _sum_denied(layer, used, open_value, net, instrument, parent, child)
+        if gross > layer.least or used.children_open >= layer.children or layer.position != BEYOND:
+            denied = _sum_denied(layer, used, value, instrument, parent, child)
             if denied is not None:
                 return denied
     return None
 
 
-def _sum_denied(
-    layer: Summed, used: Usage, open_value: int, net: int, instrument: Instrument, parent: GatedParent, child: SendChild
-) -> Denied | None:  # fmt: skip
+def _sum_denied(layer: Summed, used: Usage, value: int, instrument: Instrument, parent: GatedParent, child: SendChild) -> Denied | None:
+    open_value, traded = used.buys_open + used.sells_open + value, used.bought - used.sold
+    net = traded + used.buys_open + value if child.side is BUY else used.sells_open - traded + value
     if used.children_open >= layer.children:
         text = f"{of_layer(layer)} has {used.children_open} open children, children_open_max is {layer.children}"
         return no("children_open_max", text, EXCEEDS_LIMIT, layer.children, used.children_open + 1)
