@@ -26,7 +26,7 @@ model_app = typer.Typer(no_args_is_help=True, help="Models: train, evaluate, com
 
 Models = Annotated[Path, typer.Option("--registry", envvar="ALGOSERVER_MODELS", help="Directory of models.")]
 Name = Annotated[str, typer.Argument(help="champion, challenger, a model's name, or the beginning of its version.")]
-Data = Annotated[Path, typer.Option("--data", help="Directory of recorded volumes, SYMBOL_*.csv.")]
+Data = Annotated[Path, typer.Option("--data", help="Directory of recorded volumes (SYMBOL_*.csv), or a dataset of `algoserver data ingest`.")]
 FOLDER = Path("state/models")
 NO_DATA = Path()  # an option that was not given
 Figures = dict[str, dict[str, float]]
@@ -35,10 +35,13 @@ COLUMNS = ("role", "state", "trained_through", "symbols", "mape_day_ahead", "map
 
 @model_app.command("ls")
 def model_ls(ctx: typer.Context, registry: Models = FOLDER, output: Format = None) -> None:
-    """The models of a registry, each checked to the byte; state says what is wrong with one."""
+    """The models of a registry, each checked to the byte; state says what is wrong with one, or with one that is pointed at and gone."""
+    from algoserver.learn.registry import ROLES
+
     with refusing():
         models = _registry(registry)
-        rows = [_row(models, name) for name in models.names()]
+        pointed = {p.name for role in ROLES if (p := models.pointed(role)) is not None}
+        rows = [_row(models, name) for name in sorted({*models.names(), *pointed})]
     desk_of(ctx, None, output).show({"registry": str(registry), "models": rows})
 
 
@@ -169,14 +172,18 @@ def _row(models: "Registry", name: str) -> dict[str, Any]:
     """A model in one line; one that is damaged says so."""
     from algoserver.learn.store import ModelDamaged, load_model
 
+    roles = models.roles_of(name)
+    wrong = {"model": name, **dict.fromkeys(COLUMNS, ""), "role": ", ".join(roles)}
     try:
         m = load_model(models.folder / name)[0]
+        if m.name != name:
+            return {**wrong, "state": f"holds the model {m.name}"}
+        for role in roles:
+            models.manifest(role)  # a pointer knows its model by the seal
     except ModelDamaged as damage:
-        return {"model": name, **dict.fromkeys(COLUMNS, ""), "state": str(damage).partition(": ")[2]}
-    if m.name != name:
-        return {"model": name, **dict.fromkeys(COLUMNS, ""), "state": f"holds the model {m.name}"}
+        return {**wrong, "state": str(damage).partition(": ")[2]}
     figures = (_rounded(m.metrics.get(f"{key}_hybrid")) for key in COLUMNS[4:6])
-    known = (", ".join(models.roles_of(name)), "whole", m.trained_through, len(m.symbols), *figures, m.created_at, m.parent)
+    known = (wrong["role"], "whole", m.trained_through, len(m.symbols), *figures, m.created_at, m.parent)
     return {"model": name, **dict(zip(COLUMNS, known, strict=True))}
 
 

@@ -1,15 +1,17 @@
 """algoctl model without a server: a registry is a directory, and its verbs say what they found, did and refused."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
 from algoserver.ctl import app
 from algoserver.learn.registry import CHALLENGER, CHAMPION, Registry
-from algoserver.learn.store import save_model
+from algoserver.learn.store import ModelDamaged, save_model
 from algoserver.recorded import VOLUME_DIR
 from tests.learn.test_store import FILES, manifest_of
 
@@ -115,3 +117,27 @@ def test_a_damaged_model_is_listed_as_such_and_is_not_promoted(tmp_path: Path):
     assert row["state"].startswith("p10.txt was changed after training")
     damaged = ctl(tmp_path, "show", name)
     assert (damaged.exit_code, "p10.txt was changed" in damaged.stderr) == (5, True)
+
+
+def test_a_champion_that_is_damaged_gone_or_made_again_is_listed_as_champion_with_what_to_do(tmp_path: Path):
+    """What the texts say leads out: take the directory away, train again; then the pointer, which knows the other manifest, and promote again."""
+    models = Registry(tmp_path)
+    name = save_model(tmp_path, manifest_of(), FILES).name
+    models.point(CHAMPION, name, "then", "ann", "the first")
+    (tmp_path / name / "p10.txt").write_text("changed")
+    with pytest.raises(ModelDamaged, match="take the model's directory away and train again"):
+        save_model(tmp_path, manifest_of(), FILES)
+    (row,) = said(tmp_path, "ls")["models"]
+    assert (row["role"], "p10.txt was changed" in row["state"]) == ("champion", True)
+    shutil.rmtree(tmp_path / name)
+    (row,) = said(tmp_path, "ls")["models"]
+    assert (row["role"], "manifest.json can't be read" in row["state"]) == ("champion", True)
+    again = msgspec.structs.replace(manifest_of(), created_at="later")
+    assert save_model(tmp_path, again, FILES).name == name
+    (row,) = said(tmp_path, "ls")["models"]
+    assert (row["role"], "is not the model that ann made champion" in row["state"]) == ("champion", True)
+    refused = ctl(tmp_path, "show", "champion")
+    assert (refused.exit_code, "take champion-volume.json away and make it champion again" in refused.stderr) == (5, True), refused.stderr
+    (tmp_path / "champion-volume.json").unlink()
+    models.point(CHAMPION, name, "now", "ann", "made again")
+    assert [(r["role"], r["state"]) for r in said(tmp_path, "ls")["models"]] == [("champion", "whole")]

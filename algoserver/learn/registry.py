@@ -168,7 +168,8 @@ class Registry:
             raise ModelDamaged(f"{self.folder}: {name} holds the model {manifest.name}; give it its own name again")
         pointed = self.pointed(wanted) if wanted in ROLES else None
         if pointed is not None and pointed.seal != manifest.seal:
-            raise ModelDamaged(f"{self.folder}: {manifest.name} is not the model that {pointed.by} made {wanted}: its manifest is another one")
+            text = f"{manifest.name} is not the model that {pointed.by} made {wanted}: its manifest is another one"
+            raise ModelDamaged(f"{self.folder}: {text}; restore that, or take {self._path(wanted).name} away and make it {wanted} again")
 
     def _path(self, role: str) -> Path:
         return self.folder / f"{role}-{self.kind}.json"

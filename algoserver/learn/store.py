@@ -20,6 +20,8 @@ MANIFEST = "manifest.json"
 # Ending of files that tell of a model and are not of its bytes: its card.
 PAPER = ".html"
 
+# Training again writes nothing over a directory that is there, whole or not.
+MEND = "restore it, or take the model's directory away and train again"
 # 48 bits: names stay readable, and two models of one desk don't meet by chance.
 VERSION_CHARS = 12
 
@@ -112,7 +114,7 @@ def load_model(model_dir: Path) -> tuple[Manifest, dict[str, str]]:
         raise ModelDamaged(f"{model_dir}: can't be read ({error.strerror})") from error
     for name in sorted({*there, *manifest.files}):
         if name not in there:
-            raise ModelDamaged(f"{model_dir}: {name} is missing; restore it or train again")
+            raise ModelDamaged(f"{model_dir}: {name} is missing; {MEND}")
         if name not in manifest.files:
             raise ModelDamaged(f"{model_dir}: {name} is none of its files; take it away")
         try:
@@ -123,7 +125,7 @@ def load_model(model_dir: Path) -> tuple[Manifest, dict[str, str]]:
         if _sha256(data) != manifest.files[name]:
             raise ModelDamaged(
                 f"{model_dir}: {name} was changed after training: its sha256 is {_sha256(data)[:VERSION_CHARS]}..., its manifest says "
-                f"{manifest.files[name][:VERSION_CHARS]}...; restore it or train again"
+                f"{manifest.files[name][:VERSION_CHARS]}...; {MEND}"
             )
     if model_version(files)[1] != manifest.model_sha256:
         raise ModelDamaged(f"{model_dir}: manifest.json is of another model than these files")
@@ -136,13 +138,13 @@ def read_manifest(model_dir: Path) -> Manifest:
         data = (model_dir / MANIFEST).read_bytes()
         manifest = msgspec.json.decode(data, type=Manifest)
     except OSError as error:
-        raise ModelDamaged(f"{model_dir}: manifest.json can't be read ({error.strerror})") from error
+        raise ModelDamaged(f"{model_dir}: manifest.json can't be read ({error.strerror}); {MEND}") from error
     except msgspec.DecodeError as error:
         raise ModelDamaged(f"{model_dir}: manifest.json is not a manifest ({error})") from error
     if manifest.version != manifest.model_sha256[:VERSION_CHARS]:
         raise ModelDamaged(f"{model_dir}: manifest.json has version {manifest.version} of model {manifest.model_sha256[:VERSION_CHARS]}...")
     if data != _encoded(manifest) or manifest.seal != _sha256(_encoded(msgspec.structs.replace(manifest, seal=""))):
-        raise ModelDamaged(f"{model_dir}: manifest.json was changed after training: it is not what its seal is of; restore it or train again")
+        raise ModelDamaged(f"{model_dir}: manifest.json was changed after training: it is not what its seal is of; {MEND}")
     return manifest
 
 

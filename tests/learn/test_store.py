@@ -104,7 +104,7 @@ def model_dir(tmp_path: Path) -> Path:
 def test_a_changed_model_is_refused(model_dir: Path):
     (model_dir / "p10.txt").write_text(TEXT.replace("1", "2"))
 
-    with pytest.raises(ModelDamaged, match=r"p10\.txt was changed after training: its sha256 is .*\.\.\.; restore it or train again"):
+    with pytest.raises(ModelDamaged, match=r"p10\.txt was changed after training: its sha256 is .*\.\.\.; restore it, or take .* and train again"):
         load_model(model_dir)
 
 
