@@ -1,6 +1,7 @@
 """Train a volume model: read, walk forward, fit, save. The caller prints.
 
-Rule 1: same data and code, same model: the version is the sha256 of its files, so training again changes nothing.
+Rule 1: same data, code and kind of processor, same model: the version is the sha256 of its files, so training again changes nothing. On another
+processor the last bits may be others, and the name with them.
 Rule 2: what is reported was measured out of sample, and the bands are calibrated on the same forecasts; what is saved then learns from every day
 through the last.
 Rule 3: too few days are refused before anything is written: whatever is configured stays in force.
