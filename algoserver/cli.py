@@ -22,7 +22,7 @@ EXIT_USAGE = 2
 PASSWORD_VARIABLE = "ALGOSERVER_CERTIFY_PASSWORD"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="A FIX-native execution algorithm server.")
-train_app = typer.Typer(no_args_is_help=True, help="Learn from recorded data.")
+train_app = typer.Typer(no_args_is_help=True, help="Learn what orders cost; a volume model is learnt by `algoctl model train`.")
 app.add_typer(train_app, name="train")
 manifest_app = typer.Typer(no_args_is_help=True, help="What was approved to run.")
 app.add_typer(manifest_app, name="manifest")
@@ -224,29 +224,6 @@ def _password(file: Path | None) -> str:
         needed = f"--username needs a password: {PASSWORD_VARIABLE} or --password-file"
         _refuse(f"the first line of {file} has no password" if file is not None else needed)
     return found
-
-
-@train_app.command("volume")
-def train_volume(
-    data: Annotated[Path, typer.Option("--data", help="Directory of recorded volumes, SYMBOL_*.csv.")],
-    out: Annotated[Path, typer.Option("--out", help="Directory of models; the new one gets its own folder.")],
-    through: Annotated[str, typer.Option("--through", help="Last day to learn from, YYYY-MM-DD; default: all.")] = "",
-) -> None:
-    """Learn the hybrid of Kalman filter and LightGBM that forecasts a day's volume, before it and bin after bin."""
-    from algoserver.learn.train import train_volume as train
-
-    try:
-        manifest = train(data, out, through or None, created_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
-    except (ValueError, OSError) as error:
-        _refuse(str(error))
-    print(f"model {out / manifest.name}")
-    print(f"trained through {manifest.trained_through} on {', '.join(manifest.symbols)}")
-    scored = manifest.metrics
-    print(f"error over the last {scored['scored_days']:.0f} days, out of sample, percent; bands are to hold 80 (docs/forecasts.md)")
-    figures = ("mape_day_ahead", "mape_one_bin", "coverage_day_ahead", "coverage_one_bin", "curve_error")
-    print(f"{'':8}" + "".join(f"{figure:>20}" for figure in figures))
-    for model in ("mean", "median", "kalman", "hybrid"):
-        print(f"{model:8}" + "".join(f"{scored[f'{figure}_{model}']:20.2f}" for figure in figures))
 
 
 @app.command()

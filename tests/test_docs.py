@@ -34,7 +34,7 @@ RUN_ALONE = {
     "make demo": 0,
     ".venv/bin/algoserver demo --json": 0,
 }
-LEARN = next(c for c in COMMANDS if "train volume" in c)
+LEARN = next(c for c in COMMANDS if "model train" in c)
 EXPORT = next(c for c in COMMANDS if "server export" in c)
 REPLAY = next(c for c in COMMANDS if "replay" in c)
 PASSWORD = next(c for c in COMMANDS if c.endswith("algoserver password"))
@@ -110,10 +110,11 @@ def test_the_demo_fills_its_order_in_time(command):
 
 
 def test_a_model_is_trained(tmp_path):
-    """train volume writes a model and says what it is worth."""
+    """model train writes a model and says what it is worth."""
     done = run(LEARN.replace("state/models", str(tmp_path)), 120)
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.glob("volume-*/manifest.json"))
+    assert 20 < json.loads(done.stdout)["mape_one_bin"] < 30
 
 
 def test_the_algos_are_exported(tmp_path):

@@ -197,7 +197,7 @@ def main() -> int:
     parser.add_argument("--case", action="append", choices=CASES, help="may be repeated (default: usual)")
     parser.add_argument("--arm", action="append", choices=ARMS, help="may be repeated (default: all)")
     parser.add_argument("--model", default="", help="directory written by `algoserver train impact` (default: the published one)")
-    parser.add_argument("--hybrid", default="", help="directory written by `algoserver train volume` (default: the median)")
+    parser.add_argument("--hybrid", default="", help="directory written by `algoctl model train` (default: the median)")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--out", type=Path, default=Path("state/bench-cost.jsonl"), help="a line a seed; what is there is not run again")
     parser.add_argument("--quick", action="store_true", help="three small orders: whether it runs")
