@@ -51,5 +51,5 @@ def test_every_configuration_key_has_its_comment():
 
 def test_no_machine_is_named():
     """Files speak of the project alone."""
-    named = [str(p) for p in tracked("*.py", "*.md", "*.toml", "*.cfg") if re.search(r"(?<![\w./-])/(work|root|home)/", p.read_text())]
+    named = [str(p) for p in tracked("*.py", "*.md", "*.toml", "*.cfg", "*.ipynb") if re.search(r"(?<![\w./-])/(work|root|home)/", p.read_text())]
     assert named == []
