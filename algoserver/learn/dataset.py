@@ -106,7 +106,7 @@ def describe(folder: Path) -> tuple[Dataset, list[dict[str, Any]]]:
     with _connected() as con:
         rows = con.execute(
             "SELECT symbol, count(*) AS bars, count(DISTINCT ts::DATE) AS days, min(ts)::VARCHAR AS first, max(ts)::VARCHAR AS last, "
-            "round(sum(volume) / count(DISTINCT ts::DATE)) AS volume_per_day, round(avg((volume = 0)::INT), 4) AS share_without_volume "
+            "round(sum(volume) / count(DISTINCT ts::DATE))::BIGINT AS volume_per_day, round(avg((volume = 0)::INT), 4) AS share_without_volume "
             f"FROM {_bars(folder)} GROUP BY symbol ORDER BY symbol"
         )
         names = [column[0] for column in rows.description]
