@@ -3,6 +3,7 @@
 Rule 1: a plan is by one forecast. A newer one takes its place as a whole: VWAP's over the whole window, bins that are over as they were, so that
 it aims at the share of volume that has really traded; IS's from now on, for what is left (Almgren and Chriss: the best plan for the rest does
 not depend on what is behind it, but for how much that is).
+An optimised IS does the same at once where a bin has traded more than its P90 before it is over.
 Rule 2: an answer that does not come changes nothing: the plan goes on by the curve that it has, and somebody is told.
 Rule 3: what a model says that is not in force any more is not heard. A new one is asked at once, for every symbol.
 Rule 4: bins are asked with only where every print since the open was counted: half a bin would be forecast from as a quiet one.
@@ -53,6 +54,9 @@ def ask_rest(state: State, setup: PolicyLoaded, parent: ParentOrder, ts: int, ou
     if parent.strategy not in FOLLOWS:
         return
     symbol, asked = parent.symbol, state.forecasts_asked.get(parent.symbol)
+    if setup.algo.is_optimised and parent.strategy == Strategy.IS and _is_surprised(state, parent, ts):
+        _follow(state, parent)
+        plans.ask(state, parent, out)
     bins = markets.bins_over(state.markets[symbol], ts)
     date = date_text(ts)
     if bins and (asked is None or (asked.date, asked.now_bin) != (date, len(bins))):
@@ -61,6 +65,19 @@ def ask_rest(state: State, setup: PolicyLoaded, parent: ParentOrder, ts: int, ou
         text = f"the forecast of {symbol} that was asked for {(ts - asked.ts) // SECOND} s ago is not here; plans go on by the curve that they have"
         alert(out, "forecast_late", symbol, text)
         asked.is_settled = True
+
+
+def _is_surprised(state: State, parent: ParentOrder, ts: int) -> bool:
+    """Whether more has traded in the running bin already than its P90, said once a bin: a market that trades so much has more to give now than
+    the plan has taken. That a bin stays below its P10 is known at its end, when the next forecast knows it too."""
+    market, forecast, work = state.markets[parent.symbol], state.forecasts.get(parent.symbol), state.works[parent.parent_id]
+    at = market.bin_at
+    if forecast is None or forecast.date != date_text(ts) or not 0 <= at < len(forecast.volume_p90) or ts >= market.bin_end_ts:
+        return False
+    if market.bins[at] <= forecast.volume_p90[at] or work.surprise_ts == market.bin_end_ts:
+        return False
+    work.surprise_ts = market.bin_end_ts
+    return True
 
 
 def ready(state: State, event: ForecastReady, out: list[Command]) -> None:

@@ -10,13 +10,13 @@ from algoserver.core.engine import step
 from algoserver.core.plans import STEPS
 from algoserver.core.state import State, dump
 from algoserver.domain.commands import ReportParent, RequestPlan
-from algoserver.domain.events import ForecastReady, PlanReady
+from algoserver.domain.events import ForecastReady, PlanReady, PolicyLoaded
 from algoserver.domain.types import MINUTE, Strategy
 from algoserver.learn import optimise
 from algoserver.learn.cost import PUBLISHED_MODEL, CostModel
 from algoserver.learn.optimise import Problem, solve
 from algoserver.planner import plan
-from tests.core.day import ALGO, FLAT_26, Day, policy_loaded
+from tests.core.day import ALGO, FLAT_26, OPEN_TS, Day, policy_loaded
 
 LASTING = CostModel(PUBLISHED_MODEL.coefficients + np.array([0, 0, 0, 0.5]), version="m7")
 OPTIMISED = policy_loaded(algo=msgspec.structs.replace(ALGO, is_optimised=True))
@@ -145,3 +145,30 @@ def test_no_plan_is_answered_by_why(monkeypatch):
     monkeypatch.setattr(optimise, "solve", broken)
     _, asked = _ordered()
     assert plan(PUBLISHED_MODEL, asked) == PlanReady(parent_id=asked.parent_id, qty=300_000, model="published", text="ValueError: no way")
+
+
+@pytest.mark.parametrize(("setup", "again"), [(OPTIMISED, 1), (policy_loaded(), 0)], ids=["optimised", "not"])
+def test_a_bin_beyond_its_p90_asks_for_a_new_plan_once(setup: PolicyLoaded, again: int):
+    """At the next slice, for what is left from then on; what the bin brings after that is no news, the next bin's is."""
+    day = Day(setup, now=OPEN_TS)
+    day.quote()
+    usual = {"volume": (10_000,) * 26, "volume_p10": (5_000,) * 26, "volume_p90": (20_000,) * 26}
+    day.feed(ForecastReady(symbol="AAPL", date="2019-06-28", model="m1", curve=FLAT_26, trained_through="2019-06-27", **usual))
+    day.parent("P1", 300_000, Strategy.IS, minutes=120, urgency=5)
+    seen = len(day.commands)
+
+    def asked_after(volume: int, minutes: int) -> list[RequestPlan]:
+        before = len(day.commands)
+        day.trade(volume)
+        for _ in range(minutes):
+            day.quote()
+            day.wait(MINUTE)
+        return _asked(day.commands[before:])
+
+    assert asked_after(20_000, 3) == []
+    found = asked_after(1, 3)
+    assert [(x.moments[-1], x.qty) for x in found] == [(day.order().end_ts, 300_000)] * again
+    assert all(OPEN_TS + 3 * MINUTE <= x.moments[0] <= OPEN_TS + 5 * MINUTE for x in found)
+    assert asked_after(100_000, 12) == []
+    assert len(asked_after(20_001, 3)) == again
+    assert len(_asked(day.commands[seen:])) == 2 * again

@@ -75,7 +75,8 @@ class Work(msgspec.Struct, gc=False):
     auction_qty, opening_qty: what the plan keeps for the closing and the opening auction; the schedule is for the rest. When the opening
     is over, what it left returns to the schedule. is_opening_missed: a venue refused an order for it.
     is_late: it can't complete as things stand. halted_ts: since when it waits for the end of a trading halt, 0 if it does not.
-    bands: of the forecast that the plan is by, where it goes along with what trades; see algos/bands.
+    bands: of the forecast that the plan is by, where it goes along with what trades; see algos/bands. surprise_ts: end of the last bin whose
+    volume made the plan anew before its time.
     """
 
     schedule: Schedule
@@ -102,6 +103,7 @@ class Work(msgspec.Struct, gc=False):
     is_late: bool = False
     halted_ts: int = 0
     bands: Bands | None = None
+    surprise_ts: int = 0
 
 
 class Demand(msgspec.Struct, frozen=True, gc=False):
