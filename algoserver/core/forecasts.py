@@ -12,11 +12,10 @@ Rule 4: bins are asked with only where every print since the open was counted: h
 from algoserver.core import market as markets
 from algoserver.core import models, plans
 from algoserver.core.algos import ALGOS
-from algoserver.core.algos.bands import bands_of
 from algoserver.core.algos.schedule import Schedule, Window
 from algoserver.core.market import Market
 from algoserver.core.orders import ParentOrder, is_open
-from algoserver.core.planning import day_curve, haste
+from algoserver.core.planning import bands, day_curve, haste
 from algoserver.core.reports import alert, over
 from algoserver.core.state import Asked, State, touch
 from algoserver.domain.commands import Command, RequestForecast
@@ -90,14 +89,14 @@ def ready(state: State, event: ForecastReady, out: list[Command]) -> None:
     if asked is not None and (asked.date, asked.now_bin) == (event.date, event.now_bin):
         asked.is_settled = True
         over(out, "forecast_late", event.symbol)
-    if not (event.now_bin and event.curve) or event.symbol not in state.instruments:
+    setup = state.setup
+    if setup is None or not (event.now_bin and event.curve) or event.symbol not in state.instruments:
         return
     for parent_id, work in state.works.items():
         parent = state.parents[parent_id]
         if parent.symbol != event.symbol or not is_open(parent.order):
             continue
-        if work.bands is not None:
-            work.bands = bands_of(event, event.date)
+        work.bands = bands(state, setup, parent, state.ts)
         if parent.strategy in FOLLOWS:
             _follow(state, parent)
             plans.ask(state, parent, out)

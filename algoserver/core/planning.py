@@ -12,7 +12,7 @@ from algoserver.core import market as markets
 from algoserver.core.algos import ALGOS, close, shortfall
 from algoserver.core.algos.bands import bands_of
 from algoserver.core.algos.liquidity import ALONE_PPM
-from algoserver.core.algos.schedule import Schedule, Window, Work, expected_share, slice_length
+from algoserver.core.algos.schedule import Bands, Schedule, Window, Work, expected_share, slice_length
 from algoserver.core.bounds import NAMES, bounds
 from algoserver.core.orders import ParentOrder, leaves_qty
 from algoserver.core.state import State, profile
@@ -29,7 +29,6 @@ from algoserver.domain.types import (
     Strategy,
     TimeInForce,
     clock_text,
-    date_text,
     ppm_text,
     qty_text,
     utc,
@@ -155,13 +154,15 @@ def plan(state: State, parent: ParentOrder, window: Window, forgiven: int = 0) -
         model=model,
         auction_qty=kept,
         opening_qty=opening,
-        bands=bands_of(state.forecasts.get(parent.symbol), date_text(window.start_ts)) if goes_along(state.setup, parent) else None,
+        bands=bands(state, state.setup, parent, window.start_ts),
     )
 
 
-def goes_along(setup: PolicyLoaded, parent: ParentOrder) -> bool:
-    """Whether a parent's plan goes along with what trades, inside the forecast's bands."""
-    return setup.algo.is_banded and parent.strategy in GO_ALONG
+def bands(state: State, setup: PolicyLoaded, parent: ParentOrder, ts: int) -> Bands | None:
+    """Of the forecast that a plan for `ts` is by, for a parent that goes along with what trades; None where that is the static curve."""
+    if not (setup.algo.is_banded and parent.strategy in GO_ALONG) or day_curve(state, setup, parent.symbol, ts)[2] == STATIC:
+        return None
+    return bands_of(state.forecasts[parent.symbol], ts)
 
 
 def haste(state: State, parent: ParentOrder, window: Window) -> int:

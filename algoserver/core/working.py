@@ -171,7 +171,7 @@ def _go_on(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, ts
         return  # by volume: a market that stands still makes nothing due
     anew = planning.plan(state, parent, Window(ts, max(parent.end_ts, ts + 1), (), setup.hours), own.forgiven)
     own.schedule, own.slice_ns, own.auction_qty = anew.schedule, anew.slice_ns, anew.auction_qty
-    own.curve_text, own.model = anew.curve_text, anew.model
+    own.curve_text, own.model, own.bands = anew.curve_text, anew.model, anew.bands
     own.slice_start_ts = own.forgiven = 0
 
 

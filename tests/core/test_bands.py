@@ -17,7 +17,7 @@ from tests.core.day import ALGO, FLAT_26, OPEN_TS, Day, policy_loaded
 
 BIN, DATE = 15 * MINUTE, "2019-06-28"
 USUAL, LOW, HIGH = 26_000, 13_000, 52_000
-BANDS = Bands((USUAL,) * 26, (LOW,) * 26, (HIGH,) * 26)
+BANDS = Bands(OPEN_TS // DAY, (USUAL,) * 26, (LOW,) * 26, (HIGH,) * 26)
 # A hundred an hour's quarter, from the open on, over the whole day.
 EVEN = Schedule((OPEN_TS, OPEN_TS + 26 * BIN), (0, 2_600))
 BANDED = policy_loaded(algo=msgspec.structs.replace(ALGO, is_banded=True))
@@ -80,22 +80,22 @@ def test_a_pace_beyond_the_bands_is_not_believed(volume: int, believed: int):
     assert pace(BANDS, _market(0), OPEN_TS - 1, volume, MINUTE) == volume
 
 
-def _day(is_banded: bool, strategy: int = Strategy.VWAP, **params: int) -> Day:
-    day = Day(BANDED if is_banded else policy_loaded(), now=OPEN_TS - MINUTE)
-    day.feed(SessionUp(session="XLIT1.md"))
-    day.feed(_forecast())
-    day.quote()
-    day.parent("P1", 26_000, strategy, minutes=391, **params)
-    day.wait(OPEN_TS - day.now)
-    return day
-
-
 def _forecast(now_bin: int = 0, **changes: object) -> ForecastReady:
     known = {
         "symbol": "AAPL", "date": DATE, "model": "m1", "curve": FLAT_26, "trained_through": "2019-06-27", "now_bin": now_bin,
         "volume": BANDS.volume, "volume_p10": BANDS.low, "volume_p90": BANDS.high,
     }  # fmt: skip
     return ForecastReady(**{**known, **changes})
+
+
+def _day(is_banded: bool, strategy: int = Strategy.VWAP, forecast: ForecastReady | None = None, **params: int) -> Day:
+    day = Day(BANDED if is_banded else policy_loaded(), now=OPEN_TS - MINUTE)
+    day.feed(SessionUp(session="XLIT1.md"))
+    day.feed(forecast or _forecast())
+    day.quote()
+    day.parent("P1", 26_000, strategy, minutes=391, **params)
+    day.wait(OPEN_TS - day.now)
+    return day
 
 
 def _run(day: Day, volume: int) -> int:
@@ -124,12 +124,37 @@ def test_a_newer_forecast_brings_its_own_bands():
         work = day.state.works[day.order().parent_id]
         assert work.bands == BANDS
         day.feed(_forecast(1, volume_p90=(2 * HIGH,) * 26))
-        assert work.bands == bands_of(day.state.forecasts["AAPL"], DATE) != BANDS
-    assert day.state.works[day.order().parent_id].bands == Bands(BANDS.volume, BANDS.low, (2 * HIGH,) * 26)
+        assert work.bands == bands_of(day.state.forecasts["AAPL"], OPEN_TS) != BANDS
+    assert work.bands == msgspec.structs.replace(BANDS, high=(2 * HIGH,) * 26)
+
+
+@pytest.mark.parametrize(
+    "forecast", [_forecast(volume_p10=()), _forecast(trained_through="2019-06-01"), _forecast(curve=()), _forecast(date="2019-06-27")]
+)
+def test_a_plan_by_no_such_forecast_has_no_bands_until_it_is_by_one(forecast: ForecastReady):
+    """Without bands, of a model too old to plan by, without a curve, not of the day: until the next bin's, or until a halt has it plan anew."""
+    day, halted = _day(True, forecast=forecast), _day(True, forecast=forecast)
+    works = [d.state.works[d.order().parent_id] for d in (day, halted)]
+    assert [w.bands for w in works] == [None, None]
+    day.feed(_forecast(1))
+    halted.halt()
+    halted.wait(2 * SECOND)
+    halted.feed(_forecast())
+    assert works[1].bands is None
+    halted.halt(is_halted=False)
+    halted.wait(2 * SECOND)
+    assert [w.bands for w in works] == [BANDS, BANDS]
+    day.feed(_forecast(2, volume_p10=()))
+    assert works[0].bands is None
 
 
 def test_who_does_not_follow_the_volume_has_no_bands_and_nobody_has_another_day_s():
-    assert bands_of(_forecast(), "2019-06-27") is bands_of(None, DATE) is bands_of(_forecast(volume_p10=()), DATE) is None
+    begin = OPEN_TS + DAY + 3 * BIN
+    market, ts = msgspec.structs.replace(_market(HIGH), bin_day=BANDS.day + 1, bin_end_ts=begin + BIN), begin + 5 * MINUTE
+    days = Schedule((OPEN_TS, OPEN_TS + 2 * DAY), (0, 5_200))
+    own = msgspec.structs.replace(BANDS, day=BANDS.day + 1)
+    assert followed(days, BANDS, market, ts, ts) == planned(days, ts) != followed(days, own, market, ts, ts)
+    assert pace(BANDS, market, ts, 10**9, MINUTE) == 10**9
     for strategy in (Strategy.TWAP, Strategy.IS):
         day = _day(True, strategy)
         assert day.state.works[day.order().parent_id].bands is None

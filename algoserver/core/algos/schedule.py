@@ -55,8 +55,9 @@ class Schedule(msgspec.Struct, frozen=True, gc=False):
 
 
 class Bands(msgspec.Struct, frozen=True, gc=False):
-    """Units per bin of a session by one forecast: its median, P10 and P90."""
+    """Units per bin of a day's session by one forecast: its median, P10 and P90. day: since 1970; a plan may outlive it."""
 
+    day: int
     volume: tuple[int, ...]
     low: tuple[int, ...]
     high: tuple[int, ...]
