@@ -160,9 +160,12 @@ def plan(state: State, parent: ParentOrder, window: Window, forgiven: int = 0) -
 
 def bands(state: State, setup: PolicyLoaded, parent: ParentOrder, ts: int) -> Bands | None:
     """Of the forecast that a plan for `ts` is by, for a parent that goes along with what trades; None where that is the static curve."""
-    if not (setup.algo.is_banded and parent.strategy in GO_ALONG) or day_curve(state, setup, parent.symbol, ts)[2] == STATIC:
+    if not setup.algo.is_banded or parent.strategy not in GO_ALONG:
         return None
-    return bands_of(state.forecasts[parent.symbol], ts)
+    # What a quiet bin held back is behind the clock when it ends: VWAP without CatchUp would give it up. POV is late only for the volume that was.
+    if parent.strategy == Strategy.VWAP and not parent.params.catch_up:
+        return None
+    return None if day_curve(state, setup, parent.symbol, ts)[2] == STATIC else bands_of(state.forecasts[parent.symbol], ts)
 
 
 def haste(state: State, parent: ParentOrder, window: Window) -> int:

@@ -98,9 +98,9 @@ def _day(is_banded: bool, strategy: int = Strategy.VWAP, forecast: ForecastReady
     return day
 
 
-def _run(day: Day, volume: int) -> int:
-    """A first bin in which the forecast comes true, then seven minutes with `volume` each; what is done of P1 by then. Whatever is sent trades."""
-    for minute in range(22):
+def _run(day: Day, volume: int, minutes: int = 7) -> int:
+    """A first bin in which the forecast comes true, then so many minutes with `volume` each; what is done of P1 by then. Whatever is sent trades."""
+    for minute in range(15 + minutes):
         day.quote()
         day.trade(USUAL // 15 if minute < 15 else volume)
         for _ in range(6):
@@ -116,6 +116,14 @@ def test_a_vwap_goes_along_with_a_busy_bin_and_only_where_the_desk_wants_that():
     the bin, a fifth of it as P10's, which is half."""
     busy, quiet, plain = _run(_day(True), USUAL // 5), _run(_day(True), USUAL // 75), _run(_day(False), USUAL // 5)
     assert (quiet, plain, busy) == (1_200, 1_500, 1_900)
+
+
+def test_without_catch_up_a_quiet_bin_s_quantity_is_not_given_up():
+    """By the clock the plan held nothing back: what it was late with at the end of the quiet bin would be forgiven, and the order never done."""
+    days = [_day(is_banded, catch_up=False) for is_banded in (True, False)]
+    done = [_run(day, USUAL // 30, minutes=17) for day in days]
+    banded, plain = (day.state.works[day.order().parent_id].forgiven for day in days)
+    assert (banded, done[0]) == (plain, done[1])
 
 
 def test_a_newer_forecast_brings_its_own_bands():
