@@ -42,6 +42,14 @@ def test_what_is_due_lies_between_p10_s_and_p90_s_share_of_the_bin(traded: int, 
     assert least - 1 <= due - behind <= most + 1
 
 
+@given(st.integers(0, HIGH), st.integers(1, 899), st.integers(0, 1_800))
+def test_no_more_is_due_than_the_plan_has(traded: int, passed_s: int, ahead_s: int):
+    """Where nearly all of it belongs to one bin: the rest is an auction's, or was given up."""
+    late = Schedule((OPEN_TS, OPEN_TS + 3 * BIN, OPEN_TS + 4 * BIN, OPEN_TS + 5 * BIN), (0, 100, 900, 1_000))
+    begin = OPEN_TS + 3 * BIN
+    assert followed(late, BANDS, _market(traded), begin + passed_s * SECOND, begin + ahead_s * SECOND) <= 1_000
+
+
 @given(st.integers(1, 899), st.integers(0, 899))
 def test_a_bin_as_it_was_forecast_is_worked_by_the_clock(passed_s: int, at_s: int):
     begin = OPEN_TS + 3 * BIN

@@ -31,7 +31,8 @@ def followed(schedule: Schedule, bands: Bands, market: Market, ts: int, at_ts: i
     volume = traded * inside_ns // passed_ns if at_ts <= ts else traded + usual * (inside_ns - passed_ns) // market.bin_ns
     volume = _between(bands, at, volume, inside_ns, market.bin_ns)
     before, after = planned(schedule, begin_ts), planned(schedule, end_ts)
-    return before + (after - before) * volume // usual + (by_clock - after if at_ts > end_ts else 0)
+    due = before + (after - before) * volume // usual + (by_clock - after if at_ts > end_ts else 0)
+    return min(schedule.totals[-1], due)
 
 
 def pace(bands: Bands, market: Market, ts: int, volume: int, span_ns: int) -> int:
