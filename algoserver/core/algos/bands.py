@@ -2,7 +2,8 @@
 
 Rule 1: what a plan wants of a bin belongs to the bin's volume: more of that, more of it; less, less. What goes beyond P90 or stays below P10 is
 not followed before the next forecast believes it, at the bin's end.
-Rule 2: whole bins of the forecast's day only. In the bin in which a plan begins or ends, and where a print was missed, the plan goes by the clock.
+Rule 2: whole bins of the forecast's day only. In the bin in which a plan begins or ends, and where a print was missed since the open, the plan
+goes by the clock: no forecast of the rest comes then (core/forecasts), and each bin's end would take back what the bin had shifted.
 """
 
 from algoserver.core.algos.schedule import Bands, Schedule, planned
@@ -24,7 +25,7 @@ def followed(schedule: Schedule, bands: Bands, market: Market, ts: int, at_ts: i
     if market.bin_day != bands.day or at < 0 or at >= len(bands.volume) or not bands.volume[at] or not schedule.moments:
         return by_clock
     begin_ts = end_ts - market.bin_ns
-    is_whole = schedule.moments[0] <= begin_ts and end_ts < schedule.moments[-1] and market.counted_ts <= begin_ts
+    is_whole = schedule.moments[0] <= begin_ts and end_ts < schedule.moments[-1] and market.counted_ts <= bands.day * DAY + market.open_ns
     if not is_whole or not begin_ts < ts < end_ts or at_ts < begin_ts:
         return by_clock
     traded, usual, inside_ns, passed_ns = market.bins[at], bands.volume[at], min(at_ts, end_ts) - begin_ts, ts - begin_ts
