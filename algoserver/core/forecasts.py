@@ -49,8 +49,8 @@ def ask_day(state: State, setup: PolicyLoaded, symbol: str, ts: int, out: list[C
 
 
 def ask_rest(state: State, setup: PolicyLoaded, parent: ParentOrder, ts: int, out: list[Command]) -> None:
-    """At the beginning of a slice: ask for the rest of the day once a bin, where a plan would follow it."""
-    if parent.strategy not in FOLLOWS:
+    """At the beginning of a slice: ask for the rest of the day once a bin, where a plan would follow it, or has bands."""
+    if parent.strategy not in FOLLOWS and state.works[parent.parent_id].bands is None:
         return
     symbol, asked = parent.symbol, state.forecasts_asked.get(parent.symbol)
     if setup.algo.is_optimised and parent.strategy == Strategy.IS and _is_surprised(state, parent, ts):

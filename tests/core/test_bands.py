@@ -11,6 +11,7 @@ from algoserver.core.engine import step
 from algoserver.core.market import Market
 from algoserver.core.orders import is_open
 from algoserver.core.state import State, dump
+from algoserver.domain.commands import RequestForecast
 from algoserver.domain.events import ForecastReady, SessionUp
 from algoserver.domain.types import DAY, MINUTE, SECOND, Strategy
 from tests.core.day import ALGO, FLAT_26, OPEN_TS, Day, policy_loaded
@@ -142,6 +143,15 @@ def test_a_newer_forecast_brings_its_own_bands():
         day.feed(_forecast(1, volume_p90=(2 * HIGH,) * 26))
         assert work.bands == bands_of(day.state.forecasts["AAPL"], OPEN_TS) != BANDS
     assert work.bands == msgspec.structs.replace(BANDS, high=(2 * HIGH,) * 26)
+
+
+def test_a_pov_alone_in_its_symbol_asks_for_the_next_bin_s():
+    """Else it would believe the morning's bands all day."""
+    days = [_day(is_banded, Strategy.POV, target_pct_vol=100_000) for is_banded in (True, False)]
+    for day in days:
+        _run(day, USUAL // 15)
+    asked = [[len(c.today) for c in day.commands if isinstance(c, RequestForecast)] for day in days]
+    assert asked == [[0, 1], [0]]
 
 
 @pytest.mark.parametrize(
