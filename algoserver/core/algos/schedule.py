@@ -209,7 +209,7 @@ def expected_volumes(window: Window, volumes: tuple[tuple[int, ...], ...]) -> li
             head, tail = ((first + 1) * width - since, until - last * width) if first < last else (until - since, 0)
             of_day = []
             for of in volumes:
-                of_day.append(sum(of[first + 1 : last]) + (of[first] * head + of[last] * tail) // width)
+                of_day.append(sum(of[first + 1 : last]) + of[first] * head // width + of[last] * tail // width)
             units = [known + more for known, more in zip(units, of_day, strict=True)] if units else of_day
         open_ts += DAY
     return units or [0] * len(volumes)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algoserver.core.algos.schedule import SLICE_NS_MIN, Window, band, by_curve, in_lots, planned, slice_length
+from algoserver.core.algos.schedule import SLICE_NS_MIN, Window, band, by_curve, expected_volumes, in_lots, planned, slice_length
 from algoserver.core.algos.twap import plan as twap
 from algoserver.core.orders import leaves_qty
 from algoserver.domain import commands
@@ -217,3 +217,11 @@ def test_a_turn_asks_to_be_looked_at_again_later_and_not_at_once():
     before = len(day.fed)
     day.wait(10 * SECOND)
     assert len(day.fed) - before < 30
+
+
+def test_the_volume_at_each_edge_of_a_window_is_rounded_down_by_itself():
+    """Half of three units at either edge is one, and one; a part of one bin is a part."""
+    volumes = ((3, 100, 3), (4, 7, 1))
+    third = (HOURS.close_ns - HOURS.open_ns) // 3
+    assert expected_volumes(Window(OPEN_TS + third // 2, OPEN_TS + 5 * third // 2, (), HOURS), volumes) == [102, 9]
+    assert expected_volumes(Window(OPEN_TS, OPEN_TS + third // 2, (), HOURS), volumes) == [1, 2]
