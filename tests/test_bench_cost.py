@@ -36,7 +36,7 @@ def test_each_seed_draws_an_order_that_fits_its_day(bench):
 
 
 def test_a_short_order_is_costed_in_every_arm_and_not_run_twice(bench, tmp_path, monkeypatch, capsys):
-    """The real market for a few minutes; the second run finds its line and runs nothing."""
+    """The real market for a few minutes; the second run finds its line and runs nothing, one with another arm runs that."""
     order = bench.Order(bench.Side.BUY, 60_000, bench.OPEN_TS + 60 * 10**9, bench.OPEN_TS + 240 * 10**9)
     monkeypatch.setattr(bench, "order_of", lambda setup, seed, sizes: order)
     out = tmp_path / "bench.jsonl"
@@ -53,6 +53,13 @@ def test_a_short_order_is_costed_in_every_arm_and_not_run_twice(bench, tmp_path,
     monkeypatch.setattr(bench, "run_seed", None)
     assert bench.main() == 0
     assert "trend: 1 orders" in capsys.readouterr().out
+    asked = []
+    monkeypatch.setattr(bench, "run_seed", lambda seed, setting, arms: asked.append(arms) or {**row, "arms": {"static": row["arms"]["twap"]}})
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--arm", "static"])
+    for _ in range(2):
+        assert bench.main() == 0
+        assert "trend: 1 orders" in capsys.readouterr().out
+    assert asked == [("static",)]
 
 
 def test_the_figures_are_those_of_the_rows(bench):

@@ -7,7 +7,7 @@ reference did between arrival and each fill, which the simulator knows and no re
 away, and most of the noise.
 
 Cases: usual; trend (the reference goes two sigmas of the window against the order); shock (half of the volume that is expected); half (the market
-closes at 17:00 UTC). A study that was stopped goes on where it was: --out keeps a line a seed.
+closes at 17:00 UTC). A study that was stopped goes on where it was, and one that gets another arm runs that alone: --out keeps what was run.
 """
 
 import argparse
@@ -199,32 +199,41 @@ def main() -> int:
     parser.add_argument("--model", default="", help="directory written by `algoserver train impact` (default: the published one)")
     parser.add_argument("--hybrid", default="", help="directory written by `algoctl model train` (default: the median)")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--out", type=Path, default=Path("state/bench-cost.jsonl"), help="a line a seed; what is there is not run again")
+    parser.add_argument("--out", type=Path, default=Path("state/bench-cost.jsonl"), help="a line a seed; arms that are there are not run again")
     parser.add_argument("--quick", action="store_true", help="three small orders: whether it runs")
     parser.add_argument("--json", action="store_true", help="print the figures as one JSON object, on the last line")
     args = parser.parse_args()
     first, last = (1001, 1004) if args.quick else map(int, args.seeds.split(":"))
     cases, arms = tuple(args.case or ("usual",)), tuple(args.arm or ARMS)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    rows = [json.loads(line) for line in args.out.read_text().splitlines()] if args.out.exists() else []
-    done = {(row["case"], row["seed"]) for row in rows}
-    sizes = SIZES_QUICK if args.quick else SIZES
-    wanted = [(case, seed) for case in cases for seed in range(first, last) if (case, seed) not in done]
-    missing = [(seed, Setting(args.model, args.hybrid, case, sizes), arms) for case, seed in wanted]
+    rows: dict[tuple[str, int], dict[str, Any]] = {}
+    for line in args.out.read_text().splitlines() if args.out.exists() else ():
+        _add(rows, json.loads(line))
+    missing = []
+    for case, seed in ((case, seed) for case in cases for seed in range(first, last)):
+        known = rows.get((case, seed), {"arms": {}})["arms"]
+        if left := tuple(arm for arm in arms if arm not in known):
+            missing.append((seed, Setting(args.model, args.hybrid, case, SIZES_QUICK if args.quick else SIZES), left))
     began = time.monotonic()
     with args.out.open("a") as file:
         for row in _each(missing, args.jobs):
-            rows.append(row)
+            _add(rows, row)
             file.write(json.dumps(row) + "\n")
             file.flush()
             told = f"{row['case']} {row['seed']}: {row['size']} in {row['minutes']} min"
             print(f"{time.monotonic() - began:6.0f} s  {told}", file=sys.stderr, flush=True)
-    figures = {case: summary([r for r in rows if r["case"] == case and first <= r["seed"] < last], arms) for case in cases}
+    figures = {case: summary([r for (of, seed), r in rows.items() if of == case and first <= seed < last], arms) for case in cases}
     for case, of in figures.items():
         print(f"\n{case}: {of['orders']} orders\n{table(of)}")
     if args.json:
         print(json.dumps(figures))
     return 0
+
+
+def _add(rows: dict[tuple[str, int], dict[str, Any]], row: dict[str, Any]) -> None:
+    """A seed's arms join those that it has: an arm is a day of its own."""
+    known = rows.setdefault((row["case"], row["seed"]), row)
+    known["arms"] = known["arms"] | row["arms"]
 
 
 def _each(missing: list[tuple[int, Setting, tuple[str, ...]]], jobs: int) -> Iterator[dict[str, Any]]:
