@@ -25,20 +25,32 @@ def bench():
 
 def test_each_seed_draws_an_order_that_fits_its_day(bench):
     """1 to 20 % of the average day's volume, 15 to 30 % of what its window expects, between the open and the close."""
-    for case in ("usual", "half"):
-        setup = bench.scene(case)[0]
+    for case in ("usual", "recorded", "half"):
+        day = bench.day_of(case, 1)
+        setup, open_ts = bench.scene(case, day)[0], bench.open_of(day)
         adv = setup.instruments[0].instrument.adv
-        close_ts = bench.OPEN_TS + setup.hours.close_ns - setup.hours.open_ns
-        orders = [bench.order_of(setup, seed) for seed in range(40)]
+        close_ts = open_ts + setup.hours.close_ns - setup.hours.open_ns
+        orders = [bench.order_of(setup, day, seed) for seed in range(40)]
         assert all(0.009 * adv <= o.qty <= 0.201 * adv for o in orders)
-        assert all(bench.OPEN_TS < o.start_ts < o.end_ts < close_ts for o in orders)
+        assert all(open_ts < o.start_ts < o.end_ts < close_ts for o in orders)
         assert {o.side.name for o in orders} == {"BUY", "SELL"}
+
+
+def test_a_recorded_day_is_known_to_the_market_and_not_to_the_desk(bench):
+    """24 days in turn; of each the market has the volumes, and the desk those of the days before."""
+    days = [bench.day_of("recorded", seed) for seed in range(48)]
+    assert (days[:24], len(set(days)), min(days), max(days)) == (days[24:], 24, "2019-05-28", "2019-06-28")
+    for day in days[:24:8]:
+        setup, scenario = bench.scene("recorded", day)
+        assert scenario.instruments[0].reacting.day == day
+        assert (max(setup.instruments[0].history_dates) < day, len(setup.instruments[0].history)) == (True, len(setup.instruments[0].history_dates))
+    assert {bench.day_of(case, 5) for case in bench.CASES if case != "recorded"} == {bench.DATE}
 
 
 def test_a_short_order_is_costed_in_every_arm_and_not_run_twice(bench, tmp_path, monkeypatch, capsys):
     """The real market for a few minutes; the second run finds its line and runs nothing, one with another arm runs that."""
-    order = bench.Order(bench.Side.BUY, 60_000, bench.OPEN_TS + 60 * 10**9, bench.OPEN_TS + 240 * 10**9)
-    monkeypatch.setattr(bench, "order_of", lambda setup, seed, sizes: order)
+    order = bench.Order(bench.Side.BUY, 60_000, bench.open_of(bench.DATE) + 60 * 10**9, bench.open_of(bench.DATE) + 240 * 10**9)
+    monkeypatch.setattr(bench, "order_of", lambda setup, day, seed, sizes: order)
     out = tmp_path / "bench.jsonl"
     monkeypatch.setattr(sys, "argv", ["bench_cost", "--seeds", "1:2", "--arm", "optimal", "--arm", "twap", "--case", "trend", "--out", str(out)])
     assert bench.main() == 0

@@ -6,8 +6,10 @@ the hybrid's curve, the same with its bands, VWAP on the static curve, TWAP. Cos
 reference did between arrival and each fill, which the simulator knows and no real desk does: drawn before anybody trades, it takes no impact
 away, and most of the noise.
 
-Cases: usual; trend (the reference goes two sigmas of the window against the order); shock (half of the volume that is expected); half (the market
-closes at 17:00 UTC). A study that was stopped goes on where it was, and one that gets another arm runs that alone: --out keeps what was run.
+Cases: usual, days of the recorded days' mean shape; recorded, each seed one of the recording's last 24 days, bin by bin, of which the desk knows
+those before alone (take a --hybrid that has learnt no later ones: `algoctl model train --through 2019-05-24`); trend (the reference goes two
+sigmas of the window against the order); shock (half of the volume that is expected); half (the market closes at 17:00 UTC). A study that was
+stopped goes on where it was, and one that gets another arm runs that alone: --out keeps what was run.
 """
 
 import argparse
@@ -30,25 +32,27 @@ from algoserver.backtest import Backtest
 from algoserver.config import load
 from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.policy import SessionHours
-from algoserver.domain.types import MINUTE, SECOND, Side, Strategy, utc
+from algoserver.domain.types import DAY, MINUTE, SECOND, Side, Strategy, utc
 from algoserver.learn.cost import PUBLISHED_MODEL, CostModel
 from algoserver.learn.cost_fit import load_impact
 from algoserver.learn.predict import Asked, CurveModel, Forecast, HybridModel, MedianModel
 from algoserver.learn.terms import Scene, Wanted, terms_of, window_volume
+from algoserver.learn.volumes import read_volumes
 from algoserver.policies import load_policy
+from algoserver.recorded import VOLUME_DIR
 from algoserver.settings import time_of_day
-from algoserver.sim.config import Scenario
+from algoserver.sim.config import ReactingConfig, Scenario
 from algoserver.sim.config import load as load_scenario
 from algoserver.sim.flow_kernel import GRID_NS, STEPS
 
 ROOT = Path(__file__).resolve().parents[1]
-SYMBOL, DATE = "AAPL", "20190628"
-OPEN_TS = utc(f"{DATE}-13:30:00")
+SYMBOL, DATE = "AAPL", "2019-06-28"
+RECORDED_DAYS = 24  # the last of the recording, which the volume model's figures are of; all are of New York's summer
 CAP = 350_000  # MaxPctVol, ppm: wide enough that the plan decides and not the cap
 AVERSIONS = (0, 100, 100, 100, 100)  # of Urgency 1 and 2; 1e-9 per unit of money
 ARMS = ("optimal", "averse", "vwap", "banded", "static", "twap")
 SIZES, SIZES_QUICK = (0.01, 0.2), (0.0005, 0.001)
-CASES = ("usual", "trend", "shock", "half")
+CASES = ("usual", "recorded", "trend", "shock", "half")
 TREND_SIGMAS = 2.0
 
 
@@ -80,7 +84,14 @@ class Setting(NamedTuple):
     sizes: tuple[float, float] = SIZES
 
 
-def scene(case: str) -> tuple[PolicyLoaded, Scenario]:
+def day_of(case: str, seed: int) -> str:
+    """The market's day, YYYY-MM-DD."""
+    if case != "recorded":
+        return DATE
+    return read_volumes(VOLUME_DIR)[0].dates[-RECORDED_DAYS:][seed % RECORDED_DAYS].isoformat()
+
+
+def scene(case: str, day: str = DATE) -> tuple[PolicyLoaded, Scenario]:
     """The shipped configuration, limits of a study, and what the case changes."""
     scenario = load_scenario(ROOT / "cfg" / "sim-reacting.toml")
     session = msgspec.structs.replace(scenario.session, close="17:00") if case == "half" else scenario.session
@@ -94,35 +105,43 @@ def scene(case: str) -> tuple[PolicyLoaded, Scenario]:
     if case == "shock":  # half of what is expected: the desk believes in days of twice the volume
         twice = tuple(tuple(2 * units for units in day) for day in one.history)
         one = msgspec.structs.replace(one, history=twice, instrument=msgspec.structs.replace(one.instrument, adv=2 * one.instrument.adv))
+    if case == "recorded":
+        crowd = cast(ReactingConfig, scenario.instruments[0].reacting)
+        shown = msgspec.structs.replace(scenario.instruments[0], reacting=msgspec.structs.replace(crowd, day=day))
+        scenario = msgspec.structs.replace(scenario, instruments=[shown])
+        known = sum(date < day for date in one.history_dates)
+        one = msgspec.structs.replace(one, history_dates=one.history_dates[:known], history=one.history[:known])
+        algo = msgspec.structs.replace(algo, forecast_age_ns_max=RECORDED_DAYS * 2 * DAY)  # one model for all of them
     policy = load_policy(ROOT / "cfg" / "policy-study.toml")[0]
     return msgspec.structs.replace(setup, hours=hours, algo=algo, instruments=(one,), policy=policy), scenario
 
 
-def order_of(setup: PolicyLoaded, seed: int, sizes: tuple[float, float] = SIZES) -> Order:
+def order_of(setup: PolicyLoaded, day: str, seed: int, sizes: tuple[float, float] = SIZES) -> Order:
     """A seed's order: its size, the share of the volume, then the window that this takes, somewhere in the day."""
     chance = random.Random(f"{seed}/bench_cost")
     size, share = (math.exp(chance.uniform(math.log(a), math.log(b))) for a, b in (sizes, (0.15, 0.3)))
     at, side = chance.random(), chance.choice((Side.BUY, Side.SELL))
     known = next(i.instrument for i in setup.instruments)
-    day = Scene(known, setup.algo, setup.hours, setup.algo.static_curve, 1, 0)
-    first, last = OPEN_TS + 5 * MINUTE, OPEN_TS + (setup.hours.close_ns - setup.hours.open_ns) - 10 * MINUTE
-    expected = window_volume(day, first, last) * 0.95
+    curve = Scene(known, setup.algo, setup.hours, setup.algo.static_curve, 1, 0)
+    first, last = open_of(day) + 5 * MINUTE, open_of(day) + (setup.hours.close_ns - setup.hours.open_ns) - 10 * MINUTE
+    expected = window_volume(curve, first, last) * 0.95
     qty = min(size * known.adv, share * expected)
     need = qty / share
     starts = range(first, last, 5 * MINUTE)
-    fitting = [ts for ts in starts if window_volume(day, ts, last) >= need] or [first]
+    fitting = [ts for ts in starts if window_volume(curve, ts, last) >= need] or [first]
     start_ts = fitting[int(at * len(fitting))]
     ends = range(start_ts + 10 * MINUTE, last + 1, MINUTE)
-    end_ts = next((ts for ts in ends if window_volume(day, start_ts, ts) >= need), last)
+    end_ts = next((ts for ts in ends if window_volume(curve, start_ts, ts) >= need), last)
     return Order(side, max(100, round(qty / 100) * 100), start_ts, end_ts)
 
 
 def run_arm(arm: str, order: Order, seed: int, setting: Setting, costs: CostModel, hybrid: CurveModel) -> dict[str, float]:
     """One order, one day. Costs in bp against arrival, of what was filled; tracking: distance to the market's VWAP of the window."""
-    setup, scenario = scene(setting.case)
+    day = day_of(setting.case, seed)
+    setup, scenario = scene(setting.case, day)
     setup = msgspec.structs.replace(setup, algo=msgspec.structs.replace(setup.algo, is_banded=arm == "banded"))
     model: CurveModel = Static() if arm in ("static", "twap") else hybrid
-    bt = Backtest(setup, scenario, OPEN_TS - MINUTE, seed, model=model, sums_trades=True, costs=costs)
+    bt = Backtest(setup, scenario, open_of(day) - MINUTE, seed, model=model, sums_trades=True, costs=costs)
     bt.run(order.start_ts - 1)
     mid, spread = _touch(bt)
     strategy = {"vwap": Strategy.VWAP, "banded": Strategy.VWAP, "static": Strategy.VWAP, "twap": Strategy.TWAP}.get(arm, Strategy.IS)
@@ -133,7 +152,12 @@ def run_arm(arm: str, order: Order, seed: int, setting: Setting, costs: CostMode
             bt.run(ts)
             cast(Any, bt.exchange.source(SYMBOL)).shift(factor)
     bt.run(order.end_ts + MINUTE)
-    return _figures(bt, order, mid, spread, setup, costs, strategy, urgency)
+    return _figures(bt, order, open_of(day), mid, spread, setup, costs, strategy, urgency)
+
+
+def open_of(day: str) -> int:
+    """When the market opens on a day of summer."""
+    return utc(f"{day.replace('-', '')}-13:30:00")
 
 
 def _against(order: Order, setup: PolicyLoaded) -> Iterator[tuple[int, float]]:
@@ -152,7 +176,7 @@ def _touch(bt: Backtest) -> tuple[int, int]:
 
 
 def _figures(
-    bt: Backtest, order: Order, mid: int, spread: int, setup: PolicyLoaded, costs: CostModel, strategy: Strategy, urgency: int
+    bt: Backtest, order: Order, open_ts: int, mid: int, spread: int, setup: PolicyLoaded, costs: CostModel, strategy: Strategy, urgency: int
 ) -> dict[str, float]:
     fills = [f for f in bt.fills if f.ts <= order.end_ts]
     qty = sum(f.last_qty for f in fills)
@@ -164,7 +188,7 @@ def _figures(
     steps, tick = int(source.k[STEPS]), bt.exchange.instruments[SYMBOL].tick
 
     def own(ts: int) -> float:
-        return float(source.weather[steps + min(steps - 1, max(0, (ts - OPEN_TS) // GRID_NS))]) * tick
+        return float(source.weather[steps + min(steps - 1, max(0, (ts - open_ts) // GRID_NS))]) * tick
 
     drift = sum((own(f.ts) - own(order.start_ts)) * f.last_qty for f in fills) / qty
     market = bt.prints[SYMBOL].at(order.end_ts) - bt.prints[SYMBOL].at(order.start_ts)
@@ -184,7 +208,8 @@ def run_seed(seed: int, setting: Setting, arms: tuple[str, ...]) -> dict[str, An
     """All arms of a seed."""
     costs = load_impact(Path(setting.model)) if setting.model else PUBLISHED_MODEL
     hybrid = HybridModel.load(Path(setting.hybrid)) if setting.hybrid else MedianModel()
-    order = order_of(scene(setting.case)[0], seed, setting.sizes)
+    day = day_of(setting.case, seed)
+    order = order_of(scene(setting.case, day)[0], day, seed, setting.sizes)
     found: dict[str, Any] = {"seed": seed, "case": setting.case, "size": order.qty, "minutes": (order.end_ts - order.start_ts) // MINUTE}
     found["arms"] = {arm: run_arm(arm, order, seed, setting, costs, hybrid) for arm in arms}
     return found
