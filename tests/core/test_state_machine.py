@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
+from hypothesis.internal.conjecture.providers import HypothesisProvider
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from algoserver.core.alerts import live
@@ -289,8 +290,13 @@ class Street(Books):
         if kind == "again":
             if ref_id not in c.order.fills and ref_id not in c.order.seen:
                 return  # a correction of what was taken back: as a trade it would be a new one
+            parent = self.state.parents[c.parent_id]
+            done = parent.order.cum_qty
             out = self.tell(events.ChildFilled(**common, exec_id=ref_id, last_px=c.price, last_qty=quantity))
-            assert not [r for r in out if isinstance(r, commands.ReportParent) and r.exec_type is ExecType.TRADE], "a trade twice"
+            # The moment may have come to tell of fills that were collected before.
+            told = [r for r in out if isinstance(r, commands.ReportParent) and r.order_id == c.parent_id and r.exec_type is ExecType.TRADE]
+            assert parent.order.cum_qty == done, "a trade twice"
+            assert all(r.cum_qty <= done for r in told), "a trade told twice"
         elif kind == "correct":
             self.strange.add(c.parent_id)
             self.tell(events.FillCorrected(**common, exec_id=exec_id, exec_ref_id=ref_id, last_px=c.price + 1, last_qty=quantity))
@@ -398,7 +404,7 @@ class Street(Books):
         self.day.state = load(dump(self.state))
         self.tell(msgspec.structs.replace(self.state.setup))
         for name in (*LIT, DARK, *CLIENTS):
-            if self.state.sessions.get(name):
+            if self.state.sessions.get(name) or name in self.state.venues_up:  # as opening.first_events: of a venue that was gone before as well
                 self.tell(events.SessionDown(session=name, reason="restart", is_restart=True))
         asked = []
         for name in (*LIT, DARK):
@@ -636,8 +642,10 @@ COMMANDS = [kind.__name__ for kind in get_args(commands.ANY) if kind is not comm
 
 
 @pytest.mark.timeout(0 if HUNT else 600)  # a failing street is made shorter for up to five minutes
-def test_whatever_the_street_does_the_books_hold():
+def test_whatever_the_street_does_the_books_hold(monkeypatch):
     """At least 20,000 steps, in which everything that can happen has happened."""
+    if not HUNT:  # else hypothesis draws numbers of the modules that are loaded too: other streets with other tests before this one
+        monkeypatch.setattr(HypothesisProvider, "_maybe_draw_constant", lambda self, choice_type, constraints, **chance: None)
     began = time.monotonic()
     run_state_machine_as_test(
         Street,
