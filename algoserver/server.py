@@ -205,8 +205,7 @@ class Server:
             else:
                 for event in self._events(item):
                     self._apply(event, decided)
-            if not self._urgent.empty():
-                self._kill_first(decided, answers)
+            self._kill_first(decided, answers)
             if time.monotonic() - begun > TURN_S_MAX:
                 self._left = items[number:]
                 break

@@ -232,23 +232,20 @@ def _set_leaves(books: Books, parent: GatedParent, child: GatedChild, leaves: in
         return
     opened, more, value = (leaves > 0) - (child.leaves > 0), leaves - child.leaves, leaves * child.price // parent.one
     worth, is_buy, day, known = value - child.value, parent.side is BUY, ts // DAY, books.usage
-    # _usages() and what is done with them in one loop, and one loop a side: all that the gate does for a child is in its time.
-    if is_buy:
-        for key in _keys(parent, child):
-            used = known.get(key)
-            if used is None or used.day != day:
-                used = usage(books, key, ts)
-            used.children_open += opened
+    for key in _keys(parent, child):  # _usages() and what is done with them in one loop, for all that the gate does for a child is in its time
+        used = known.get(key)
+        if used is None or used.day != day:
+            used = usage(books, key, ts)
+        used.children_open += opened
+        if is_buy:
             used.buys_open += worth
-        known[parent.keys[SYMBOL]].buy_qty_open += more
-    else:
-        for key in _keys(parent, child):
-            used = known.get(key)
-            if used is None or used.day != day:
-                used = usage(books, key, ts)
-            used.children_open += opened
+        else:
             used.sells_open += worth
-        known[parent.keys[SYMBOL]].sell_qty_open += more
+    of_symbol = known[parent.keys[SYMBOL]]
+    if is_buy:
+        of_symbol.buy_qty_open += more
+    else:
+        of_symbol.sell_qty_open += more
     if child.is_shown:
         books.shown[parent.symbol] = books.shown.get(parent.symbol, 0) + more
     parent.open += more

@@ -54,6 +54,7 @@ def ask_rest(state: State, setup: PolicyLoaded, parent: ParentOrder, ts: int, ou
         return
     symbol, asked = parent.symbol, state.forecasts_asked.get(parent.symbol)
     if setup.algo.is_optimised and parent.strategy == Strategy.IS and _is_surprised(state, parent, ts):
+        state.works[parent.parent_id].surprise_ts = state.markets[symbol].bin_end_ts
         _follow(state, parent)
         plans.ask(state, parent, out)
     bins = markets.bins_over(state.markets[symbol], ts)
@@ -67,16 +68,13 @@ def ask_rest(state: State, setup: PolicyLoaded, parent: ParentOrder, ts: int, ou
 
 
 def _is_surprised(state: State, parent: ParentOrder, ts: int) -> bool:
-    """Whether more has traded in the running bin already than its P90, said once a bin: a market that trades so much has more to give now than
-    the plan has taken. That a bin stays below its P10 is known at its end, when the next forecast knows it too."""
+    """Whether more has traded in the running bin already than its P90, and no plan was made anew for that: a market that trades so much has more
+    to give now than the plan has taken. That a bin stays below its P10 is known at its end, when the next forecast knows it too."""
     market, forecast, work = state.markets[parent.symbol], state.forecasts.get(parent.symbol), state.works[parent.parent_id]
     at = market.bin_at
     if forecast is None or forecast.date != date_text(ts) or not 0 <= at < len(forecast.volume_p90) or ts >= market.bin_end_ts:
         return False
-    if market.bins[at] <= forecast.volume_p90[at] or work.surprise_ts == market.bin_end_ts:
-        return False
-    work.surprise_ts = market.bin_end_ts
-    return True
+    return market.bins[at] > forecast.volume_p90[at] and work.surprise_ts != market.bin_end_ts
 
 
 def ready(state: State, event: ForecastReady, out: list[Command]) -> None:

@@ -181,7 +181,7 @@ def _stand(resting: list[ChildOrder]) -> tuple[list[ChildOrder], list[ChildOrder
     lit_qty = hidden_qty = stuck_qty = away_qty = 0
     for child in resting:
         leaves = orders.leaves_qty(child.order)
-        if child.time_in_force is not FOR_THE_DAY and auction.waits(child):
+        if auction.waits(child):
             away_qty += leaves
         elif child.is_dark:
             hidden.append(child)
