@@ -22,7 +22,7 @@ import structlog
 from algoserver.core.models import FALLBACK, SUBJECT
 from algoserver.domain.commands import ActivateModel, RequestForecast
 from algoserver.domain.events import ForecastReady, MachineWarned, ModelActivated, ModelRefused
-from algoserver.domain.models import CostTable
+from algoserver.domain.model_events import CostTable
 
 if TYPE_CHECKING:
     from algoserver.learn.predict import CurveModel

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from algoserver.domain.commands import RequestPlan
-from algoserver.domain.models import PlanReady
+from algoserver.domain.model_events import PlanReady
 
 if TYPE_CHECKING:
     from algoserver.learn.cost import CostModel

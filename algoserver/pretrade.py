@@ -18,7 +18,7 @@ from algoserver.core.algos.schedule import Window
 from algoserver.core.planning import day_curve, refusal, window
 from algoserver.core.state import State
 from algoserver.domain.events import ParentRequested, PolicyLoaded
-from algoserver.domain.models import CostTable
+from algoserver.domain.model_events import CostTable
 from algoserver.domain.params import BY_NAME, USES, AlgoParams, parse
 from algoserver.domain.types import DAY, MINUTE, PPM_ONE, Denied, OrdType, Side, Strategy, TimeInForce, px_text, qty, qty_text, utc_text
 from algoserver.door import error

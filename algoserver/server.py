@@ -32,7 +32,7 @@ from algoserver.health import check_recovered, check_start, running, watch_disk
 from algoserver.house import House
 from algoserver.journal import Journal, write_snapshot
 from algoserver.killed import Remembered
-from algoserver.models import Models
+from algoserver.model_threads import Models
 from algoserver.opening import first_events, in_force
 from algoserver.operators import Operators, load_operators
 from algoserver.outside import Outside

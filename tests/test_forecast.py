@@ -10,7 +10,7 @@ import pytest
 
 from algoserver.domain.commands import ActivateModel, RequestForecast
 from algoserver.domain.events import ForecastReady, MachineWarned, ModelActivated, ModelRefused
-from algoserver.domain.models import CostTable
+from algoserver.domain.model_events import CostTable
 from algoserver.domain.types import PPM_ONE
 from algoserver.forecast import Forecaster, predict
 from algoserver.learn.predict import Asked, Forecast, HybridModel, MedianModel

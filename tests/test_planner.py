@@ -7,7 +7,7 @@ import msgspec
 
 from algoserver.dispatch import Dispatcher
 from algoserver.domain.commands import RequestPlan
-from algoserver.domain.models import PlanReady
+from algoserver.domain.model_events import PlanReady
 from algoserver.learn.cost import PUBLISHED_MODEL
 from algoserver.planner import Planner, plan
 

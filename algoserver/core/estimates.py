@@ -15,7 +15,7 @@ from algoserver.core.market import Market, best
 from algoserver.core.orders import ParentOrder, leaves_qty
 from algoserver.core.planning import day_curve
 from algoserver.core.state import State
-from algoserver.domain.models import CostTable, ForecastReady
+from algoserver.domain.model_events import CostTable, ForecastReady
 from algoserver.domain.types import PPM_ONE, Strategy, date_text
 
 IS = Strategy.IS  # to ask the enum takes ten times as long in Python 3.11

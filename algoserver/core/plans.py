@@ -12,7 +12,7 @@ from algoserver.core.orders import ParentOrder, is_open
 from algoserver.core.planning import day_curve
 from algoserver.core.state import State, touch
 from algoserver.domain.commands import Command, RequestPlan
-from algoserver.domain.models import PlanReady
+from algoserver.domain.model_events import PlanReady
 from algoserver.domain.types import Strategy, TimeInForce
 
 STEPS = 30

@@ -10,10 +10,10 @@ from algoserver.domain.commanded import OperatorAmended as OperatorAmended
 from algoserver.domain.commanded import OperatorCommanded as OperatorCommanded
 from algoserver.domain.event import Event as Event
 from algoserver.domain.event import Message as Message
-from algoserver.domain.models import ForecastReady as ForecastReady
-from algoserver.domain.models import ModelActivated as ModelActivated
-from algoserver.domain.models import ModelRefused as ModelRefused
-from algoserver.domain.models import PlanReady as PlanReady
+from algoserver.domain.model_events import ForecastReady as ForecastReady
+from algoserver.domain.model_events import ModelActivated as ModelActivated
+from algoserver.domain.model_events import ModelRefused as ModelRefused
+from algoserver.domain.model_events import PlanReady as PlanReady
 from algoserver.domain.params import NO_PARAMS, AlgoParams
 from algoserver.domain.policy import AlgoDefaults, ClientProfile, DropCopy, InstrumentSetup, RiskPolicy, SessionHours, Venue
 from algoserver.domain.types import SECOND, OnHalt, OrdStatus, OrdType, Side, TimeInForce

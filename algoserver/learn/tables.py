@@ -1,4 +1,4 @@
-"""A cost model as whole numbers: the table that travels to the core with a day's forecast (domain.models.CostTable).
+"""A cost model as whole numbers: the table that travels to the core with a day's forecast (domain.model_events.CostTable).
 
 Nodes are a factor of two apart: between two of them a straight line is within 6 % of the model.
 """
@@ -6,7 +6,7 @@ Nodes are a factor of two apart: between two of them a straight line is within 6
 import numpy as np
 
 from algoserver.core.algos.shortfall import E12, holdings
-from algoserver.domain.models import CostTable
+from algoserver.domain.model_events import CostTable
 from algoserver.domain.types import PPM_ONE
 from algoserver.learn.cost import CostModel, Terms, factors, features, loads, spread_of
 from algoserver.learn.terms import STEPS

@@ -8,7 +8,7 @@ goes by the clock: no forecast of the rest comes then (core/forecasts), and each
 
 from algoserver.core.algos.schedule import Bands, Schedule, planned
 from algoserver.core.market import Market
-from algoserver.domain.models import ForecastReady
+from algoserver.domain.model_events import ForecastReady
 from algoserver.domain.types import DAY, date_text
 
 
