@@ -20,7 +20,7 @@ def reconciled(state: State) -> Answer:
 
 def _venue(state: State, name: str) -> Answer:
     """bought, sold: today's value; by_copy: the same with what the copy alone has, without what it lacks. waiting: within the tolerance."""
-    used = exposure.total(state.gate, (f"venue:{name}",), state.ts)
+    used = exposure.total(state.gate, (f"venue:{name}",))
     count = state.copied.get(name)
     own = [one for one in state.half_told.values() if one.venue == name]
     by_copy = [used.bought, used.sold]

@@ -185,7 +185,7 @@ class Dispatcher:
         body = venue_codec.encode_child(child, self._decimals(child.symbol), ts)
         letter = Letter(seq, body, "D", child.child_id, is_grouped=bool(child.client))
         now, most = self._now(), self._orders_per_second_max
-        at_venue, token = rate(self._rates, child.venue, now), token_ns(most)
+        at_venue, token = rate(self._rates, child.venue), token_ns(most)
         if child.venue in self._on_unsent and not has_room(at_venue, token, now):
             self._on_unsent[child.venue](child.venue, letter, f"more than {most} orders in a second of wall time to {child.venue}")
             return

@@ -22,7 +22,7 @@ from algoserver.domain.changes import ALLOWED, FIRM_ALONE, TRADED_FREE, value_te
 from algoserver.domain.events import PolicyLoaded
 from algoserver.domain.limits import BY_FIELD, LIMITS, UNSET, Limit
 from algoserver.domain.policy import Layer, Permits
-from algoserver.domain.types import DAY, PPM_ONE, SECOND, Instrument, Strategy, ppm_text, px_text, qty_text, utc_text
+from algoserver.domain.types import PPM_ONE, SECOND, Instrument, Strategy, ppm_text, px_text, qty_text, utc_text
 from algoserver.door import error
 from algoserver.policies import KNOWN
 
@@ -98,7 +98,7 @@ def usage(state: State, scope: str) -> Answer:
         layer = setup.policy.layer(name)
         own = setup.policy if name == FIRM else layer.limits if layer else None
         summed = summed_of(name, own, stops.keys_of(setup.policy, name)) if own is not None else None
-        used = exposure.total(state.gate, stops.keys_of(setup.policy, name), state.ts)
+        used = exposure.total(state.gate, stops.keys_of(setup.policy, name))
         kind, _, of = name.partition(":")
         instrument = state.instruments.get(of if kind == "symbol" else "")
         of_scope = list(_summed_rows(state, summed, instrument)) if summed else []
@@ -163,7 +163,7 @@ def _messages(asked: Asked, key: str) -> Iterator[tuple[str, str, str]]:
         if key == "venue_messages_per_second_max":
             most, used = held.venue_messages_per_second_max, _in_bucket(state, scope, held.venue_messages_per_second_max)
         elif key == "venue_messages_per_day_max":
-            most, used = held.venue_messages_per_day_max, seen.sent_today if seen and state.ts < seen.day_end_ts else 0
+            most, used = held.venue_messages_per_day_max, seen.sent_today if seen else 0
         else:
             return
         yield scope, str(used), ppm_text(used * PPM_ONE // most) if most else ""
@@ -190,7 +190,7 @@ def _row(limit: Limit, value: int, layer: str, of: str, used: int | None, instru
 
 
 def _summed_rows(state: State, layer: Summed, instrument: Instrument | None) -> Iterator[Answer]:
-    used = exposure.total(state.gate, layer.keys, state.ts)
+    used = exposure.total(state.gate, layer.keys)
     for field, measure in SUMS.items():
         value = getattr(layer.limits, field)
         if value != UNSET:
@@ -300,7 +300,7 @@ def _traffic(state: State, scope: str, field: str) -> int:
         return 0
     if field == "rejects_max":
         return seen.refused
-    return seen.messages // max(1, seen.fills) if seen.day == state.ts // DAY else 0
+    return seen.messages // max(1, seen.fills)
 
 
 def _in_bucket(state: State, key: str, per_second_max: int) -> int:

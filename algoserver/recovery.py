@@ -46,7 +46,12 @@ def recover(directory: Path, sent_seq: int, through_seq: int) -> Recovered:
     Raises Diverged, or JournalCorrupt.
     """
     snapshot = latest_snapshot(directory, through_seq)
-    state = load(snapshot[1]) if snapshot else State()
+    try:
+        state = load(snapshot[1]) if snapshot else State()
+    except msgspec.ValidationError as wrong:
+        raise Diverged(
+            f"the snapshot in {directory} was written by another version ({wrong}); start the version that wrote it, or name an empty state directory"
+        ) from wrong
     begin = state.seq
     unsent: list[tuple[int, int, Command]] = []
 

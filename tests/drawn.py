@@ -9,7 +9,7 @@ import msgspec
 from algoserver.core import admission, exposure, risk
 from algoserver.core import market as markets
 from algoserver.core.bounds import algo_name, bounds, keys_of
-from algoserver.core.market import Market
+from algoserver.core.market import Market, Quote
 from algoserver.core.rates import count, note, rate, spend, token_ns
 from algoserver.core.risk import Gate, Override
 from algoserver.domain.changes import ALLOWED, FIRM_ALONE, MODES
@@ -159,7 +159,7 @@ def drawn_books(rng: random.Random) -> tuple[Gate, Market, int]:
     gate, market, ts = Gate(), Market("AAPL"), OPEN_TS
     for _ in range(rng.randint(0, 12)):
         ts += rng.choice((SECOND // 10, SECOND, 4 * SECOND))
-        markets.on_quote(market, "XLIT1", MID - CENT, 100, MID + CENT, 100, ts)
+        markets.on_quote(market, "XLIT1", Quote(MID - CENT, 100, MID + CENT, 100, ts))
         if rng.random() < 0.5:
             markets.on_trade(market, MID, rng.choice((100, 1_000)), ts)
         parent_id = f"P{rng.randint(1, 3)}"
@@ -168,17 +168,17 @@ def drawn_books(rng: random.Random) -> tuple[Gate, Market, int]:
             admission.note_parent(gate, keys_of(order.session, order.symbol, algo_name(order.strategy)), parent_id, order, MID, 1)
         parent = gate.parents[parent_id]
         child_id, venue, price = f"{parent_id}.{ts}", rng.choice(NAMES.venues), MID - rng.choice((0, 2, -2)) * CENT
-        exposure.on_sent(gate, parent_id, child(child_id, venue, parent.side, rng.choice((100, 300)), price), ts)
+        exposure.on_sent(gate, parent_id, child(child_id, venue, parent.side, rng.choice((100, 300)), price))
         if rng.random() < 0.5:
             exposure.on_fill(gate, parent_id, child_id, 100, price, ts)
-        spend(rate(gate.rates, f"venue:{venue}", ts), token_ns(5), ts)
-        spend(rate(gate.rates, f"parents:{parent.client}", ts), token_ns(3), ts)
+        spend(rate(gate.rates, f"venue:{venue}"), token_ns(5), ts)
+        spend(rate(gate.rates, f"parents:{parent.client}"), token_ns(3), ts)
         for key in parent.keys:
-            spend(rate(gate.rates, f"children:{key}", ts), token_ns(3), ts)
-        note(count(gate.counts, parent.keys[4], 10 * SECOND, ts), ts)
+            spend(rate(gate.rates, f"children:{key}"), token_ns(3), ts)
+        note(count(gate.counts, parent.keys[4], 10 * SECOND, ts))
     ts += rng.choice((1, SECOND, 20 * SECOND))
     if rng.random() < 0.8:
-        markets.on_quote(market, "XLIT1", MID - CENT, 100, MID + CENT, 100, ts)
+        markets.on_quote(market, "XLIT1", Quote(MID - CENT, 100, MID + CENT, 100, ts))
     if rng.random() < 0.3:
         gate.soft[admission._look(drawn_order(rng, ts))] = ts - rng.choice((1, 10)) * SECOND
     if rng.random() < 0.3:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from algoserver.core import admission, exposure
 from algoserver.core import market as markets
 from algoserver.core.bounds import keys_of
-from algoserver.core.market import Market
+from algoserver.core.market import Market, Quote
 from algoserver.core.rates import count, note
 from algoserver.core.risk import Gate
 from algoserver.core.tally import Tally
@@ -170,7 +170,7 @@ def _looked_at(text: str, gate: Gate, market: Market, ts: int) -> str:
 def _working(ts: int) -> tuple[Gate, Market]:
     """An order for 5,000 of each client, P1 of CLIENT1."""
     gate, market = Gate(), Market("AAPL")
-    markets.on_quote(market, "XLIT1", drawn.MID - drawn.CENT, 100, drawn.MID + drawn.CENT, 100, ts)
+    markets.on_quote(market, "XLIT1", Quote(drawn.MID - drawn.CENT, 100, drawn.MID + drawn.CENT, 100, ts))
     for number, (client, side) in enumerate((("CLIENT1", Side.BUY), ("CLIENT2", Side.SELL)), 1):
         order = drawn_order(random.Random(1), ts)
         order = msgspec.structs.replace(order, session=client, side=side, order_qty=5_000, price=0, strategy=1001)
@@ -191,7 +191,7 @@ def test_a_windows_change_is_a_raise_either_way():
     text = FREE.replace("repeats_max = 3_000", "repeats_max = 2")
     gate, market = _working(now)
     for _ in range(2):
-        note(count(gate.counts, "algo:TWAP@AAPL", 15 * SECOND, OPEN_TS), OPEN_TS)
+        note(count(gate.counts, "algo:TWAP@AAPL", 15 * SECOND, OPEN_TS))
     assert [_looked_at(text.replace("repeats_window_s = 60", f"repeats_window_s = {s}"), gate, market, now) for s in (10, 15)] == ["", "repeats_max"]
     for key, seconds in (("traded_window_s", 300), ("repeats_window_s", 60)):
         short, long = (parse_policy(FILE.replace(f"{key} = {seconds}", f"{key} = {s}").encode(), "policy.toml") for s in (10, 15))
@@ -202,7 +202,7 @@ def test_a_windows_change_is_a_raise_either_way():
 def test_who_joins_a_desk_may_let_it_buy_more():
     """His sales count against its net; so a desk that there is does not get or lose a client by one person. A new one may have any."""
     gate, market = _working(OPEN_TS)
-    exposure.on_sent(gate, "P2", drawn.child("P2.1", "XDARK1", Side.SELL, 1_000, drawn.MID), OPEN_TS)
+    exposure.on_sent(gate, "P2", drawn.child("P2.1", "XDARK1", Side.SELL, 1_000, drawn.MID))
     exposure.on_fill(gate, "P2", "P2.1", 1_000, drawn.MID, OPEN_TS)
     desk = '[[desks]]\nname = "cash"\nnet_value_max = 10_000\nclients = [{}]\n'
     alone, joined = FREE + desk.format('"CLIENT1"'), FREE + desk.format('"CLIENT1", "CLIENT2"')

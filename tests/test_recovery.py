@@ -1,9 +1,12 @@
 """What a restart must not change under orders that are open."""
 
 import msgspec
+import pytest
 
+from algoserver.core.state import dump
 from algoserver.domain.policy import InstrumentSetup, Venue
-from algoserver.recovery import unfit
+from algoserver.journal import Journal, write_snapshot
+from algoserver.recovery import Diverged, recover, unfit
 from tests.core.books import COIN
 from tests.core.day import AAPL, Day, policy_loaded
 
@@ -28,3 +31,17 @@ def test_open_orders_keep_their_venue_client_and_units():
     day.cancel()
     day.canceled(child)
     assert [unfit(day.state, setup, clients) for setup, clients, _ in cases] == [""] * len(cases)
+
+
+def test_a_snapshot_of_another_version_is_refused_in_words(tmp_path):
+    """It lacks what this one's state has: whoever starts is told what to do, and nothing is written."""
+    day = Day()
+    day.resting(100)
+    with Journal(tmp_path) as journal:
+        for event in day.fed:
+            journal.append_input(event)
+    write_snapshot(tmp_path, day.state.seq, dump(day.state).replace(b'"key":"venue:', b'"at":"venue:'))
+    before = sorted((p.name, p.read_bytes()) for p in tmp_path.iterdir())
+    with pytest.raises(Diverged, match=r"another version .*an empty state directory"):
+        recover(tmp_path, 0, day.state.seq)
+    assert sorted((p.name, p.read_bytes()) for p in tmp_path.iterdir()) == before

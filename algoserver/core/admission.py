@@ -33,7 +33,7 @@ from algoserver.core.risk import (
 from algoserver.domain.events import ParentRequested
 from algoserver.domain.limits import UNSET
 from algoserver.domain.policy import RiskPolicy
-from algoserver.domain.types import DAY, PPM_ONE, SECOND, Denied, Instrument, Side, px_text
+from algoserver.domain.types import PPM_ONE, SECOND, Denied, Instrument, Side, px_text
 
 # What two persons may let pass for one order. The rest is the market's, the law's or the firm's standing.
 OVERRIDABLE = ("parent_qty_max", "parent_value_max", "parent_value_soft_max", "parent_adv_max", "participation_max", "price_collar")
@@ -89,7 +89,7 @@ def admit_amended(
     if is_less or denied is not None:
         if denied is None:
             # It always may, but others wait for it: a flood of replaces that change nothing is a flood.
-            spend(rate(gate.rates, f"parents:{event.session}", event.ts), bounds.parent_token_ns, event.ts)
+            spend(rate(gate.rates, f"parents:{event.session}"), bounds.parent_token_ns, event.ts)
         return denied
     what, _ = stopped(gate, bounds.scopes) if gate.stops else ("", "")
     if what:
@@ -116,7 +116,7 @@ def note_parent(gate: Gate, keys: tuple[str, ...], parent_id: str, event: Parent
         event.session, event.symbol, event.side, event.order_qty, event.price, event.strategy, keys, one, px,
         event.time_in_force is FOR_THE_DAY,
     )  # fmt: skip
-    exposure.on_admitted(gate, parent_id, parent, event.ts)
+    exposure.on_admitted(gate, parent_id, parent)
 
 
 def _permitted(bounds: Bounds, event: ParentRequested) -> Denied | None:
@@ -189,11 +189,8 @@ def _credit(
 ) -> Denied | None:
     """What the order would make of each layer's gross value, if all of it is done. known: the order that it amends."""
     value = max(0, event.order_qty - (known.filled if known else 0)) * px // 10**instrument.qty_decimals
-    day = event.ts // DAY
     for layer in bounds.summed:
-        used = gate.usage.get(layer.key)
-        if used is None or used.day != day:
-            used = exposure.total(gate, layer.keys, event.ts)
+        used = exposure.total(gate, layer.keys)
         gross = used.bought + used.sold + used.working + value
         if known is not None:
             gross -= known.working
@@ -221,7 +218,7 @@ def _look(event: ParentRequested) -> str:
 
 def _take_token(gate: Gate, bounds: Bounds, event: ParentRequested) -> Denied | None:
     key = f"parents:{event.session}"
-    found = rate(gate.rates, key, event.ts)
+    found = rate(gate.rates, key)
     if not has_room(found, bounds.parent_token_ns, event.ts):
         return too_fast(key, bounds.parents_per_second_max)
     spend(found, bounds.parent_token_ns, event.ts)

@@ -118,7 +118,7 @@ def complete(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> 
         return
     parent.amendment = None
     orders.on_replaced(order, wanted.order_qty)
-    exposure.on_amended(state.gate, parent.parent_id, order.order_qty, wanted.price, ts)
+    exposure.on_amended(state.gate, parent.parent_id, order.order_qty, wanted.price)
     is_asked = wanted.exec_restatement_reason < 0
     if is_asked:
         parent.orig_cl_ord_id, parent.cl_ord_id = parent.cl_ord_id, wanted.cl_ord_id

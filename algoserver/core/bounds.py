@@ -4,6 +4,7 @@ Rule 1: the tightest wins, whatever its layer. A layer can only tighten: the fil
 Rule 2: what is summed (open children, value, rate) is counted by each layer that limits it; a desk's count is its clients' together.
 """
 
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -25,24 +26,22 @@ MEMO_MAX = 10_000  # combinations of client, symbol and algo that are kept resol
 class Summed(msgspec.Struct, frozen=True):
     """A layer that counts: its scope, its limits, and under which names the gate's books have its parts.
 
-    children to position: its limits, where it sets none BEYOND, so that each child compares once. key: the only one of keys, "" of several.
-    least: the tightest of open_value, gross and net. Open value and net are parts of gross: within the tightest, it is within all three.
+    children to net: its limits, where it sets none BEYOND. least: the tightest of open_value, gross and net. Open value and net are parts of
+    gross: within the tightest, it is within all three.
     """
 
     scope: str
     limits: Limits
     keys: tuple[str, ...]
-    key: str
     children: int
     open_value: int
     gross: int
     net: int
-    position: int
     least: int
 
 
 class Bucket(msgspec.Struct, frozen=True):
-    """A rate of children: its key, whose it is, how many a second, and how much of a full bucket one takes."""
+    """A rate of messages: its key, whose it is, how many a second, and how much of a full bucket one takes."""
 
     key: str
     scope: str
@@ -53,24 +52,24 @@ class Bucket(msgspec.Struct, frozen=True):
 class Bounds(RiskPolicy, frozen=True, kw_only=True):
     """A policy as one order meets it. scopes: names of what a stop may hit it by. tight: limit -> the scope that sets it, but for the firm's.
 
-    summed: layers that count its children; buckets: those that count them in time. open_to: venues that its children may go to, by policy and by
+    summed: layers that count its children; sums_digest: of them, for who was looked at by others must be looked at again. buckets: by venue that
+    is open, what counts its messages in time, the venue's own first. open_to: venues that its children may go to, by policy and by
     what the client has agreed to; open_names: theirs. desk: whose client's it is; "" without one. algo: its algo's name.
-    keys: under which names the gate's books count it. parent_token_ns, venue_token_ns: how much
-    of a second one parent takes, one message to a venue.
+    keys: under which names the gate's books count it. parent_token_ns: how much of a second one parent takes.
     refused: why such an order may not be at all; "" if it may.
     """
 
     scopes: tuple[str, ...]
     tight: dict[str, str]
     summed: tuple[Summed, ...]
-    buckets: tuple[Bucket, ...]
+    sums_digest: str
+    buckets: dict[str, tuple[Bucket, ...]]
     open_to: tuple[Venue, ...]
     open_names: tuple[str, ...]
     desk: str
     algo: str
     keys: tuple[str, ...]
     parent_token_ns: int
-    venue_token_ns: int
     refused: str
     ord_types: tuple[str, ...]
     short_sale: str
@@ -159,22 +158,23 @@ def _resolve(setup: PolicyLoaded, client: str, symbol: str, algo: str) -> Bounds
     if not refused and not open_to:
         refused = "venues_denied: no venue is open to such an order"
     own = {f: getattr(policy, f) for f in RiskPolicy.__struct_fields__ if f not in Limits.__struct_fields__}
+    counted = tuple(s for s in summed if any(getattr(s.limits, f) != UNSET for f in SUMMED))
+    rates = [(s.scope, s.limits.children_per_second_max) for s in summed]
+    by_layer = [_bucket(f"children:{scope}", scope, most) for scope, most in rates if most != UNSET]
     return Bounds(
         **{**own, "layers": ()},
         **values,
         scopes=scopes,
         tight=tight,
-        summed=tuple(s for s in summed if any(getattr(s.limits, f) != UNSET for f in SUMMED)),
-        buckets=tuple(
-            Bucket(f"children:{s.scope}", s.scope, most, token_ns(most)) for s in summed if (most := s.limits.children_per_second_max) != UNSET
-        ),
+        summed=counted,
+        sums_digest=blake2b(msgspec.json.encode([(s.keys, s.limits) for s in counted]), digest_size=8).hexdigest(),
+        buckets={v.name: (_bucket(f"venue:{v.name}", f"venue:{v.name}", policy.venue_messages_per_second_max), *by_layer) for v in open_to},
         open_to=open_to,
         open_names=tuple(v.name for v in open_to),
         desk=next((x.name for x in layers if x.kind == "desk"), ""),
         algo=algo,
         keys=keys_of(client, symbol, algo),
         parent_token_ns=token_ns(values["parents_per_second_max"]),
-        venue_token_ns=token_ns(policy.venue_messages_per_second_max),
         refused=refused,
         ord_types=ord_types,
         short_sale=max((p.short_sale for p in permits), key=("", "allowed", "locate", "refused").index),
@@ -184,10 +184,13 @@ def _resolve(setup: PolicyLoaded, client: str, symbol: str, algo: str) -> Bounds
 
 def summed_of(scope: str, limits: Limits, keys: tuple[str, ...]) -> Summed:
     """A layer that counts. keys: under which names the gate's books have its parts."""
-    every = (limits.children_open_max, limits.open_value_max, limits.gross_value_max, limits.net_value_max, limits.position_max)
-    children, open_value, gross, net, position = (BEYOND if v == UNSET else v for v in every)
-    key = keys[0] if len(keys) == 1 else ""
-    return Summed(scope, limits, keys, key, children, open_value, gross, net, position, least=min(open_value, gross, net))
+    every = (limits.children_open_max, limits.open_value_max, limits.gross_value_max, limits.net_value_max)
+    children, open_value, gross, net = (BEYOND if v == UNSET else v for v in every)
+    return Summed(scope, limits, keys, children, open_value, gross, net, least=min(open_value, gross, net))
+
+
+def _bucket(key: str, scope: str, per_second_max: int) -> Bucket:
+    return Bucket(key, scope, per_second_max, token_ns(per_second_max))
 
 
 def _refused(layers: list[Layer], symbol: str, algo: str) -> str:

@@ -11,23 +11,22 @@ from algoserver.core.state import State
 from algoserver.domain.commands import Command
 from algoserver.domain.limits import UNSET
 from algoserver.domain.policy import RiskPolicy
-from algoserver.domain.types import DAY
 
 
-def on_message(state: State, algo: str, venue: str, ts: int, out: list[Command]) -> None:
+def on_message(state: State, algo: str, venue: str, out: list[Command]) -> None:
     """An order or a cancel leaves."""
     policy = state.setup.policy if state.setup else None
     for scope in (algo, f"venue:{venue}"):
-        seen = _traffic(state, scope, ts)
+        seen = _traffic(state, scope)
         seen.messages += 1
         if policy is not None and seen.messages > policy.order_to_trade_min:
             _judge(state, policy, scope, seen, out)
 
 
-def on_fill(state: State, algo: str, venue: str, ts: int) -> None:
+def on_fill(state: State, algo: str, venue: str) -> None:
     """A child traded."""
     for scope in (algo, f"venue:{venue}"):
-        seen = _traffic(state, scope, ts)
+        seen = _traffic(state, scope)
         seen.fills += 1
         seen.refused = 0
 
@@ -40,11 +39,11 @@ def on_accepted(state: State, algo: str, venue: str) -> None:
             seen.refused = 0
 
 
-def on_refused(state: State, scopes: tuple[str, ...], text: str, ts: int, out: list[Command]) -> None:
+def on_refused(state: State, scopes: tuple[str, ...], text: str, out: list[Command]) -> None:
     """The gate (of an algo) or a venue (of both) refused a child."""
     policy = state.setup.policy if state.setup else None
     for scope in scopes:
-        seen = _traffic(state, scope, ts)
+        seen = _traffic(state, scope)
         seen.refused += 1
         most = _limit(policy, scope, "rejects_max") if policy else UNSET
         if most != UNSET and seen.refused >= most:
@@ -80,8 +79,8 @@ def _limit(policy: RiskPolicy, scope: str, field: str) -> int:
     return found
 
 
-def _traffic(state: State, scope: str, ts: int) -> Traffic:
+def _traffic(state: State, scope: str) -> Traffic:
     known = state.gate.traffic.get(scope)
-    if known is None or known.day != ts // DAY:
-        known = state.gate.traffic[scope] = Traffic(day=ts // DAY, refused=known.refused if known else 0)
+    if known is None:
+        known = state.gate.traffic[scope] = Traffic()
     return known

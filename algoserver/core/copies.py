@@ -15,7 +15,7 @@ def copy_child(
 ) -> None:  # fmt: skip
     """Report a child as it is now. exec_id, exec_ref_id: the venue's, of a trade, its bust or correction; last: its price and quantity."""
     parent = state.parents[child.parent_id]
-    if state.setup is None or not any(d.wants(parent.session, is_child=True) for d in state.setup.drop_copies):
+    if state.setup is None or not state.setup.drop_copies or not any(d.wants(parent.session, is_child=True) for d in state.setup.drop_copies):
         return
     child.copies += not exec_id
     report = ReportParent(

@@ -25,6 +25,7 @@ from algoserver.core import (
     proposals,
     reconcile,
     requests,
+    risk,
     stops,
 )
 from algoserver.core.rates import NEVER
@@ -43,12 +44,15 @@ def step(state: State, event: events.Event) -> list[Command]:
     assert ts > state.ts, f"event {seq} at {ts} is not after {state.ts}"
     state.seq, state.ts = seq, ts
     book, note, is_only_seen = ROOMS[type(event)]
+    out: list[Command] = []
+    if is_only_seen and ts < state.look_ts and ts < state.gate.day_end_ts:
+        book(state, event, out)
+        return out  # most of a day's events end here
+    if ts >= state.gate.day_end_ts:  # by a quote too: who asks just after midnight asks of the new day
+        risk.turn_day(state.gate, ts)
     if note is not None:
         note(state, event)
-    out: list[Command] = []
     book(state, event, out)
-    if is_only_seen and ts < state.look_ts:
-        return out  # most of a day's events end here
     if state.awaited and state.awaited_ts <= ts:
         links.miss(state, out)
     if state.copies_due_ts and state.copies_due_ts <= ts:
@@ -107,13 +111,13 @@ def _quote(state: State, event: events.QuoteUpdated, out: list[Command]) -> None
     known = state.markets.get(event.symbol)
     if known is None:
         return
-    bid_px, ask_px, at = event.bid_px, event.ask_px, state.gate.resting.get(event.symbol)
+    quote = market.Quote(event.bid_px, event.bid_qty, event.ask_px, event.ask_qty, event.ts)
+    at = state.gate.resting.get(event.symbol)
     ours = at.get(event.venue) if at else None
     if ours is None:
-        market.on_quote(known, event.venue, bid_px, event.bid_qty, ask_px, event.ask_qty, event.ts)
+        market.on_quote(known, event.venue, quote)
     else:
-        own_bid_qty, own_ask_qty = ours.buys.get(bid_px, 0), ours.sells.get(ask_px, 0)
-        market.on_quote(known, event.venue, bid_px, event.bid_qty, ask_px, event.ask_qty, event.ts, own_bid_qty, own_ask_qty)
+        market.on_quote(known, event.venue, quote, ours.buys.get(quote.bid_px, 0), ours.sells.get(quote.ask_px, 0))
 
 
 def _trade(state: State, event: events.TradePrinted, out: list[Command]) -> None:

@@ -70,7 +70,7 @@ def child_filled(state: State, event: ChildFilled, out: list[Command]) -> None:
     exec_id = child.reported[event.exec_id] = next_exec_id(parent)
     orders.on_fill(parent.order, exec_id, event.last_px, event.last_qty)
     _book_at_gate(state, parent, child, event.last_qty, event.last_px, event.ts)
-    breakers.on_fill(state, algo_scope(parent), child.venue, event.ts)
+    breakers.on_fill(state, algo_scope(parent), child.venue)
     last_mkt = event.last_mkt or child.venue
     if fills_ns:
         bundles.hold(state, parent, Held(exec_id, last_mkt, event.last_liquidity_ind, event.last_capacity), event.ts + fills_ns)
@@ -189,7 +189,7 @@ def child_replaced(state: State, event: ChildReplaced, out: list[Command]) -> No
         alert(out, "unsolicited_decrease", child.child_id, text)
     orders.on_replaced(child.order, event.order_qty)
     copy_child(state, out, child, ExecType.RESTATED, event.ts)
-    exposure.on_resized(state.gate, child.child_id, orders.leaves_qty(child.order), event.ts)
+    exposure.on_resized(state.gate, child.child_id, orders.leaves_qty(child.order))
     _settle(state, state.parents[child.parent_id], child)
 
 
@@ -229,7 +229,9 @@ def child_status_reported(state: State, event: ChildStatusReported, out: list[Co
         return
     parent = state.parents[child.parent_id]
     child.is_unknown, child.asks = False, 0
-    if event.cum_qty != child.order.cum_qty:
+    # A venue forgets overnight what is over: it has no quantity then that could differ from ours.
+    is_forgotten = not event.is_known and not orders.is_open(child.order)
+    if event.cum_qty != child.order.cum_qty and not is_forgotten:
         text = f"{child.venue} has {event.cum_qty} done of {child.child_id}, we have {child.order.cum_qty}: compare executions, then resume"
         pause(out, parent, "unequal_books", text)
     if event.is_known and event.ord_status not in orders.FINAL:
@@ -276,7 +278,7 @@ def _refused(state: State, parent: ParentOrder, child: ChildOrder, text: str, ou
     work = state.works.get(parent.parent_id)
     if child.time_in_force is not TimeInForce.AT_OPEN:
         count_refusal(state, parent, text, out)
-        breakers.on_refused(state, (algo_scope(parent), f"venue:{child.venue}"), text, state.ts, out)
+        breakers.on_refused(state, (algo_scope(parent), f"venue:{child.venue}"), text, out)
     elif work is not None and not work.is_opening_missed:
         work.is_opening_missed = True
         alert(out, "auction_missed", parent.parent_id, f"{text}; what does not get into the opening auction returns to the plan")
@@ -311,7 +313,7 @@ def _settle(state: State, parent: ParentOrder, child: ChildOrder) -> None:
 def _settle_anew(state: State, parent: ParentOrder, child: ChildOrder) -> None:
     """After a bust or correction: what it gave back may trade again (J.1.a), in a child that was filled too. The venue is asked."""
     if orders.is_open(child.order):
-        exposure.on_resized(state.gate, child.child_id, orders.leaves_qty(child.order), state.ts)
+        exposure.on_resized(state.gate, child.child_id, orders.leaves_qty(child.order))
         if child.child_id not in parent.open_children:
             parent.open_children[child.child_id] = None
             child.is_unknown = True
@@ -325,7 +327,7 @@ def _open_again(state: State, child: ChildOrder, ts: int, out: list[Command]) ->
     parent = state.parents[child.parent_id]
     parent.open_children[child.child_id] = None
     child.is_unknown = True
-    exposure.on_resized(state.gate, child.child_id, orders.leaves_qty(child.order), ts)
+    exposure.on_resized(state.gate, child.child_id, orders.leaves_qty(child.order))
     copy_child(state, out, child, ExecType.RESTATED, ts, "it is there after all")
     pause(out, parent, "not_over", f"{child.venue} has {child.child_id}, which was over: its quantity may be out twice; resume when it is back")
     touch(state, parent.parent_id)
@@ -337,7 +339,7 @@ def close(state: State, child: ChildOrder) -> None:
     parent.open_children.pop(child.child_id, None)
     child.is_unknown, child.asks, child.is_left_over = False, 0, False
     state.stale.pop(child.child_id, None)
-    exposure.on_resized(state.gate, child.child_id, 0, state.ts)
+    exposure.on_resized(state.gate, child.child_id, 0)
     _stop_waiting(state, parent)
 
 

@@ -55,30 +55,28 @@ class Market(msgspec.Struct):
     counted_ts: int = 0
 
 
-def on_quote(
-    market: Market, venue: str, bid_px: int, bid_qty: int, ask_px: int, ask_qty: int, ts: int, own_bid_qty: int = 0, own_ask_qty: int = 0
-) -> None:  # fmt: skip
+def on_quote(market: Market, venue: str, quote: Quote, own_bid_qty: int = 0, own_ask_qty: int = 0) -> None:
     """Remember a venue's best prices. own_bid_qty, own_ask_qty: how much of them is ours.
 
     A side that is ours alone hides what is behind it: what others showed last stays theirs, unless that would stand before ours. Then they have
     gone and the side is empty, for the reference must not follow our own quotes.
     """
-    others = None
-    if (own_bid_qty and own_bid_qty >= bid_qty) or (own_ask_qty and own_ask_qty >= ask_qty):
+    is_bid_ours, is_ask_ours = own_bid_qty and own_bid_qty >= quote.bid_qty, own_ask_qty and own_ask_qty >= quote.ask_qty
+    if is_bid_ours or is_ask_ours:
         known = market.quotes.get(venue, NO_QUOTE)
         theirs = known.others or known
         others_ts = theirs.ts if known.others or known.bid_px or known.ask_px else 0
-        others_bid_px, others_ask_px = bid_px, ask_px
-        if own_bid_qty and own_bid_qty >= bid_qty:
-            others_bid_px = theirs.bid_px if theirs.bid_px <= bid_px else 0
+        bid_px, ask_px = quote.bid_px, quote.ask_px
+        if is_bid_ours:
+            bid_px = theirs.bid_px if theirs.bid_px <= bid_px else 0
         elif bid_px:
-            others_ts = ts
-        if own_ask_qty and own_ask_qty >= ask_qty:
-            others_ask_px = theirs.ask_px if theirs.ask_px >= ask_px else 0
+            others_ts = quote.ts
+        if is_ask_ours:
+            ask_px = theirs.ask_px if theirs.ask_px >= ask_px else 0
         elif ask_px:
-            others_ts = ts
-        others = Others(others_bid_px, others_ask_px, others_ts)
-    market.quotes[venue] = Quote(bid_px, bid_qty, ask_px, ask_qty, ts, others)
+            others_ts = quote.ts
+        quote.others = Others(bid_px, ask_px, others_ts)
+    market.quotes[venue] = quote
 
 
 def on_trade(market: Market, last_px: int, last_qty: int, ts: int) -> None:

@@ -5,7 +5,7 @@ Rule: room is asked for first and spent only when everything else allows the mes
 
 import msgspec
 
-from algoserver.domain.types import DAY, SECOND
+from algoserver.domain.types import SECOND
 
 SLOTS = 60  # of a window that slides: a minute slides by a second
 
@@ -15,34 +15,31 @@ NEVER = 1 << 62
 
 
 class Rate(msgspec.Struct, gc=False):
-    """A bucket that holds one second's messages. full_ts: market time at which it is full again. And a count, until the UTC day ends."""
+    """A bucket that holds one second's messages. full_ts: market time at which it is full again. sent_today: how many, until its owner's day ends."""
 
     full_ts: int = 0
-    day_end_ts: int = 0
     sent_today: int = 0
 
 
 class Count(msgspec.Struct, gc=False):
-    """How often something happened in a window that slides by width_ns: in each of its slots, by their numbers, oldest first. times: in all."""
+    """How often something happened in a window that slides by width_ns: in each of its slots, by their numbers, oldest first. times: in all.
+
+    end_ts: when the last slot ends. Before that nothing leaves the window.
+    """
 
     width_ns: int
     times: int = 0
     slots: list[int] = []
     parts: list[int] = []
+    end_ts: int = 0
 
 
-def rate(rates: dict[str, Rate], key: str, ts: int) -> Rate:
-    """A bucket as of now."""
+def rate(rates: dict[str, Rate], key: str) -> Rate:
+    """A bucket; a full one if nobody has taken from it yet."""
     found = rates.get(key)
     if found is None:
-        found = rates[key] = Rate(day_end_ts=_day_end(ts))
-    elif ts >= found.day_end_ts:
-        found.day_end_ts, found.sent_today = _day_end(ts), 0
+        found = rates[key] = Rate()
     return found
-
-
-def _day_end(ts: int) -> int:
-    return (ts // DAY + 1) * DAY
 
 
 def token_ns(per_second_max: int) -> int:
@@ -68,23 +65,27 @@ def count(counts: dict[str, Count], key: str, window_ns: int, ts: int) -> Count:
         found = counts[key] = Count(width_ns)
     elif found.width_ns != width_ns:
         # When in its slot it was is not known: all of it counts as of the end of the last.
-        ended_ts = min(ts, (found.slots[-1] + 1) * found.width_ns - 1) if found.slots else ts
-        found.width_ns, found.slots, found.parts = width_ns, [ended_ts // width_ns], [found.times]
-    gone = _gone(found, window_ns, ts)
-    if gone:
-        found.times -= sum(found.parts[:gone])
-        del found.slots[:gone], found.parts[:gone]
+        ended_ts = min(ts, found.end_ts - 1)
+        found.width_ns, found.slots, found.parts, found.end_ts = width_ns, [ended_ts // width_ns], [found.times], 0
+    if ts >= found.end_ts:
+        _slide(found, window_ns, ts)
     return found
 
 
-def note(found: Count, ts: int) -> None:
-    """Once more."""
-    slot = ts // found.width_ns
-    if found.slots and found.slots[-1] == slot:
-        found.parts[-1] += 1
-    else:
+def _slide(found: Count, window_ns: int, ts: int) -> None:
+    gone, slot = _gone(found, window_ns, ts), ts // found.width_ns
+    if gone:
+        found.times -= sum(found.parts[:gone])
+        del found.slots[:gone], found.parts[:gone]
+    if not found.slots or found.slots[-1] != slot:
         found.slots.append(slot)
-        found.parts.append(1)
+        found.parts.append(0)
+    found.end_ts = (slot + 1) * found.width_ns
+
+
+def note(found: Count) -> None:
+    """Once more, in the slot of the moment that count() was asked for."""
+    found.parts[-1] += 1
     found.times += 1
 
 
@@ -94,8 +95,8 @@ def recent(found: Count, window_ns: int, ts: int) -> int:
 
 
 def _gone(found: Count, window_ns: int, ts: int) -> int:
-    """How many slots are before the window."""
-    first, gone = (ts - window_ns) // found.width_ns, 0
+    """How many slots are before the window, which begins with a slot: it is longer than it was asked for rather than shorter."""
+    first, gone = ts // found.width_ns - -(-window_ns // found.width_ns), 0
     while gone < len(found.slots) and found.slots[gone] < first:
         gone += 1
     return gone

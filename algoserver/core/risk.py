@@ -13,7 +13,7 @@ import msgspec
 from algoserver.core import exposure
 from algoserver.core import market as markets
 from algoserver.core.bounds import BEYOND, Bounds, Summed
-from algoserver.core.exposure import Books, GatedParent, Usage
+from algoserver.core.exposure import SYMBOL, Books, GatedParent, Usage
 from algoserver.core.market import Market
 from algoserver.core.rates import Count, Rate, count, note, rate, spend, token_ns
 from algoserver.domain.commands import SendChild
@@ -61,9 +61,8 @@ class Override(msgspec.Struct, frozen=True):
 
 
 class Traffic(msgspec.Struct, gc=False):
-    """Messages and fills of an algo or at a venue on one day. refused: in a row. is_told: that there are too many messages."""
+    """Messages and fills of an algo or at a venue on one UTC day. refused: in a row. is_told: that there are too many messages."""
 
-    day: int = 0
     messages: int = 0
     fills: int = 0
     refused: int = 0
@@ -97,6 +96,14 @@ class Gate(Books):
         """Children that may trade, anywhere."""
         firm = self.usage.get(FIRM)
         return firm.children_open if firm else 0
+
+
+def turn_day(gate: Gate, ts: int) -> None:
+    """A UTC day begins, for all that is counted by days. Limits that were reached yesterday hold until somebody releases what they stopped."""
+    exposure.turn_day(gate, ts)
+    for bucket in gate.rates.values():
+        bucket.sent_today = 0
+    gate.traffic = {scope: Traffic(refused=seen.refused) for scope, seen in gate.traffic.items() if seen.refused}
 
 
 def stopped(gate: Gate, scopes: tuple[str, ...]) -> tuple[str, str]:
@@ -157,17 +164,18 @@ def check(
     denied = (
         steps(instrument, child.order_qty, child.price, child.ord_type, "child quantity")
         or _child_limits(gate, bounds, instrument, parent, market, child, ts, stand_in_px if child.time_in_force is AT_OPEN else 0)
-        or _sums(gate, bounds, instrument, parent, child, ts)
+        or _sums(gate, bounds, parent, child)
+        or (_position(gate, bounds, instrument, parent, child) if bounds.position_max != UNSET else None)
         or _take_child_tokens(gate, bounds, parent, child, ts)
     )
     if denied is None:
-        exposure.on_sent(gate, parent_id, child, ts)
+        exposure.on_sent(gate, parent_id, child)
     return denied
 
 
 def count_message(gate: Gate, policy: RiskPolicy, venue: str, ts: int) -> None:
     """A message that always passes (cancel, status) uses the venue's rate all the same: orders wait for it."""
-    spend(rate(gate.rates, f"venue:{venue}", ts), token_ns(policy.venue_messages_per_second_max), ts)
+    spend(rate(gate.rates, f"venue:{venue}"), token_ns(policy.venue_messages_per_second_max), ts)
 
 
 def refused(bounds: Bounds) -> Denied:
@@ -227,23 +235,40 @@ def _share(gate: Gate, bounds: Bounds, instrument: Instrument, market: Market, c
     return no("traded_max", f"{text} {bounds.where('traded_ppm_max')}", EXCEEDS_LIMIT, most, ours)
 
 
-def _sums(gate: Gate, bounds: Bounds, instrument: Instrument, parent: GatedParent, child: SendChild, ts: int) -> Denied | None:
-    """What each layer counts, with this child."""
-    value, usage, day = child.price * child.order_qty // parent.one, gate.usage, ts // DAY
+def _sums(gate: Gate, bounds: Bounds, parent: GatedParent, child: SendChild) -> Denied | None:
+    """What each layer counts, with this child. While all that was added to the books since they were last looked at, with this child, is no more
+    than what the tightest of them had left then, none can be beyond its limits and none is looked at."""
+    value = child.price * child.order_qty // parent.one
+    if parent.seen_by == bounds.sums_digest and gate.added + value <= parent.added_max and gate.begun < parent.begun_max:
+        return None
+    left = slots_left = BEYOND
     for layer in bounds.summed:
-        used = usage.get(layer.key)
-        if used is None or used.day != day:
-            used = exposure.total(gate, layer.keys, ts)
-        gross = used.bought + used.sold + used.buys_open + used.sells_open + value
-        # One question for a child that passes, as almost all do; which limit it was is asked after.
-        if gross > layer.least or used.children_open >= layer.children or layer.position != BEYOND:
-            denied = _sum_denied(layer, used, value, instrument, parent, child)
-            if denied is not None:
-                return denied
+        used = exposure.total(gate, layer.keys)
+        room, slots = layer.least - used.bought - used.sold - used.buys_open - used.sells_open, layer.children - used.children_open
+        # One question for a layer that has room, as almost all have; which limit it was is asked after.
+        denied = _sum_denied(layer, used, value, child) if room < value or slots <= 0 else None
+        if denied is not None:
+            return denied
+        if room < left:
+            left = room
+        if slots < slots_left:
+            slots_left = slots
+    parent.seen_by, parent.added_max, parent.begun_max = bounds.sums_digest, gate.added + left, gate.begun + slots_left
     return None
 
 
-def _sum_denied(layer: Summed, used: Usage, value: int, instrument: Instrument, parent: GatedParent, child: SendChild) -> Denied | None:
+def _position(gate: Gate, bounds: Bounds, instrument: Instrument, parent: GatedParent, child: SendChild) -> Denied | None:
+    used = gate.usage[parent.keys[SYMBOL]]
+    position = used.position + used.buy_qty_open if child.side is BUY else used.sell_qty_open - used.position
+    after, most = position + child.order_qty, bounds.position_max * parent.one
+    if after <= most:
+        return None
+    d = instrument.qty_decimals
+    text = f"a net position of {qty_text(after, d)} exceeds position_max {qty_text(most, d)} {bounds.where('position_max')}"
+    return no("position_max", text, EXCEEDS_LIMIT, most, after)
+
+
+def _sum_denied(layer: Summed, used: Usage, value: int, child: SendChild) -> Denied | None:
     open_value, traded = used.buys_open + used.sells_open + value, used.bought - used.sold
     net = traded + used.buys_open + value if child.side is BUY else used.sells_open - traded + value
     if used.children_open >= layer.children:
@@ -256,40 +281,31 @@ def _sum_denied(layer: Summed, used: Usage, value: int, instrument: Instrument, 
         return _sum_over("gross_value_max", "bought, sold and open today", layer, gross, layer.gross, layer.scope)
     if net > layer.net:
         return _sum_over("net_value_max", "net", layer, net, layer.net, layer.scope)
-    position = used.position + used.buy_qty_open if child.side is BUY else used.sell_qty_open - used.position
-    after, most = position + child.order_qty, layer.position * parent.one
-    if layer.position != BEYOND and after > most:
-        d = instrument.qty_decimals
-        text = f"a net position of {qty_text(after, d)} exceeds position_max {qty_text(most, d)} of {of_layer(layer)}"
-        return no("position_max", text, EXCEEDS_LIMIT, most, after)
     return None
 
 
 def _take_child_tokens(gate: Gate, bounds: Bounds, parent: GatedParent, child: SendChild, ts: int) -> Denied | None:
-    key, rates, full_ts_max = f"venue:{child.venue}", gate.rates, ts + SECOND
-    at_venue = rate(rates, key, ts)
-    if at_venue.full_ts + bounds.venue_token_ns > full_ts_max:  # has_room(), here and for each layer
-        return too_fast(key, bounds.venue_messages_per_second_max)
-    if at_venue.sent_today >= bounds.venue_messages_per_day_max >= 0:
-        text = f"{bounds.venue_messages_per_day_max} messages today on {key} are used up"
-        return no("message_count", text, EXCEEDS_LIMIT, bounds.venue_messages_per_day_max, at_venue.sent_today)
-    taken = []
-    for bucket in bounds.buckets:
-        found = rates.get(bucket.key) or rate(rates, bucket.key, ts)
+    rates, full_ts_max, taken = gate.rates, ts + SECOND, []
+    for bucket in bounds.buckets[child.venue]:
+        found = rates.get(bucket.key) or rate(rates, bucket.key)
         full_ts = (found.full_ts if found.full_ts > ts else ts) + bucket.token_ns
-        if full_ts > full_ts_max:
+        if full_ts > full_ts_max:  # has_room(), of what spend() would do
             return too_fast(bucket.scope, bucket.per_second_max)
         taken.append((found, full_ts))
+    at_venue = taken[0][0]
+    if at_venue.sent_today >= bounds.venue_messages_per_day_max >= 0:
+        text = f"{bounds.venue_messages_per_day_max} messages today on venue:{child.venue} are used up"
+        return no("message_count", text, EXCEEDS_LIMIT, bounds.venue_messages_per_day_max, at_venue.sent_today)
     if bounds.repeats_max != UNSET:
         pair = parent.keys[4]
         repeats = count(gate.counts, pair, bounds.repeats_window_ns, ts)
         if repeats.times >= bounds.repeats_max:
             text = f"{repeats.times} children of {pair.removeprefix('algo:')} in {bounds.repeats_window_ns // SECOND} s: repeats_max"
             return no("repeats_max", f"{text} {bounds.where('repeats_max')}", EXCEEDS_LIMIT, bounds.repeats_max, repeats.times + 1, pair)
-        note(repeats, ts)
-    spend(at_venue, bounds.venue_token_ns, ts)
+        note(repeats)
     for found, full_ts in taken:
-        found.full_ts = full_ts  # spend(); only a venue's day is counted
+        found.full_ts = full_ts
+    at_venue.sent_today += 1  # only a venue's day is counted
     return None
 
 

@@ -54,7 +54,7 @@ def verify(state: State, out: list[Command]) -> None:
 def children_open(state: State, scope: str) -> int:
     """Children that may trade in a scope."""
     policy = state.setup.policy if state.setup else None
-    return exposure.total(state.gate, keys_of(policy, scope), state.ts).children_open if policy else 0
+    return exposure.total(state.gate, keys_of(policy, scope)).children_open if policy else 0
 
 
 def keys_of(policy: RiskPolicy, scope: str) -> tuple[str, ...]:

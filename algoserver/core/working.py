@@ -36,6 +36,7 @@ from algoserver.core.state import State, open_children, wake
 from algoserver.domain.alerts import Ending
 from algoserver.domain.commands import CancelChild, Command, SendChild
 from algoserver.domain.events import PolicyLoaded
+from algoserver.domain.policy import Venue
 from algoserver.domain.types import DAY, MID_PEG, PPM_ONE, Instrument, OnHalt, OrdStatus, OrdType, TimeInForce
 
 FOR_THE_DAY = TimeInForce.DAY  # to ask the enum takes ten times as long in Python 3.11
@@ -57,7 +58,7 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
     if own is None:  # a bust has opened it again
         window = Window(ts, max(parent.end_ts, ts + 1), (), setup.hours)
         own = state.works[parent.parent_id] = planning.plan(state, parent, window)
-        exposure.on_amended(state.gate, parent.parent_id, parent.order.order_qty, parent.price, ts)
+        exposure.on_amended(state.gate, parent.parent_id, parent.order.order_qty, parent.price)
     _ask_unknown(state, resting, ts, out)
     if parent.symbol not in state.instruments and not parent.paused_by:
         pause(out, parent, "symbol_removed", f"{parent.symbol} is not in the instruments any more; resume when it is back")
@@ -204,12 +205,11 @@ def _demand(
         own.forgiven += max(0, missed)
     floor = own.base_qty + parent.params.min_pct_vol * market_volume(own, market) // PPM_ONE if parent.params.min_pct_vol else 0
     most_due = parent.order.order_qty - own.auction_qty
-    start_qty, now_qty, end_qty = [
-        min(most_due, max(algo.target(parent, own, market, ts, moment) - own.forgiven, floor)) for moment in (start, ts, end)
-    ]
+    moments = (ts, end, start) if is_new_slice else (ts, end)
+    due = [min(most_due, max(algo.target(parent, own, market, ts, moment) - own.forgiven, floor)) for moment in moments]
     if is_new_slice:
-        own.slice_start_ts, own.slice_due, own.slice_cum = start, start_qty, parent.order.cum_qty
-    start_qty = 0 if algo.is_patient else own.slice_due
+        own.slice_start_ts, own.slice_due, own.slice_cum = start, due[2], parent.order.cum_qty
+    start_qty, now_qty, end_qty = 0 if algo.is_patient else own.slice_due, due[0], due[1]
     if ts >= parent.end_ts:
         # Past the end, by Completion: SOFT joins with all that is left, HARD crosses with it.
         whole = parent.order.order_qty
@@ -245,7 +245,7 @@ def _act(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, plac
         return
     instrument, market = state.instruments[parent.symbol], state.markets[parent.symbol]
     limits = _limits(setup, parent)
-    venues = [v for v in setup.venues if v.kind != dark.DARK and _takes_orders(state, limits, v.name, parent.symbol)]
+    venues = [v for v in _venues(state, limits, parent.symbol) if v.kind != dark.DARK]
     shown = 0 if placed.time_in_force.is_auction else parent.params.display_qty  # a call shows no order
     most = router.child_most(limits, instrument, placed.price, shown)
     if placed.time_in_force is FOR_THE_DAY:
@@ -268,7 +268,7 @@ def _hide(state: State, setup: PolicyLoaded, parent: ParentOrder, rest: dark.Res
     hidden_qty = placed_qty.dark
     free = min(orders.leaves_qty(parent.order) - hidden_qty - placed_qty.away, wanted.most - wanted.held) - placed_qty.lit
     limits = _limits(setup, parent)
-    venues = [v for v in setup.venues if v.kind == dark.DARK and _takes_orders(state, limits, v.name, parent.symbol)]
+    venues = [v for v in _venues(state, limits, parent.symbol) if v.kind == dark.DARK]
     for route, min_qty in dark.routes(rest, free, hidden_qty, parent, limits, venues, state.instruments[parent.symbol]):
         _send_next(state, parent, route, OrdType.PEGGED, TimeInForce.DAY, ts, out, MID_PEG, min_qty)
 
@@ -292,9 +292,12 @@ def _limits(setup: PolicyLoaded, parent: ParentOrder) -> Bounds:
     return bounds(setup, parent.session, parent.symbol, parent.strategy)
 
 
-def _takes_orders(state: State, limits: Bounds, venue: str, symbol: str) -> bool:
-    is_open = venue in limits.open_names and not stops.is_venue_stopped(state, venue)
-    return is_open and bool(state.venues_up.get(venue)) and not _shut(state, venue, symbol)
+def _venues(state: State, limits: Bounds, symbol: str) -> list[Venue]:
+    """Those that take orders in a symbol now."""
+    up = [v for v in limits.open_to if state.venues_up.get(v.name)]
+    if not (state.halts or state.foreign or state.gate.stops):  # on most days
+        return up
+    return [v for v in up if not stops.is_venue_stopped(state, v.name) and not _shut(state, v.name, symbol)]
 
 
 def _shut(state: State, venue: str, symbol: str) -> str:
@@ -314,7 +317,7 @@ def send_child(state: State, parent: ParentOrder, child: SendChild, ts: int, out
             stops.stop(state, denied.stops, denied.code, denied.text, out, is_automatic=True)
         elif denied.code not in risk.PASSING:
             count_refusal(state, parent, denied.text, out)
-            breakers.on_refused(state, (algo_scope(parent),), denied.text, ts, out)
+            breakers.on_refused(state, (algo_scope(parent),), denied.text, out)
         return
     state.children[child.child_id] = ChildOrder(
         child_id=child.child_id, parent_id=parent.parent_id, venue=child.venue, symbol=child.symbol, side=child.side,
@@ -330,7 +333,7 @@ def send_child(state: State, parent: ParentOrder, child: SendChild, ts: int, out
             desk=limits.desk if limits else "", algo=algo_name(parent.strategy), model=work.model if work else "",
         )  # fmt: skip
     )
-    breakers.on_message(state, algo_scope(parent), child.venue, ts, out)  # behind it: what stops by it stops what comes after
+    breakers.on_message(state, algo_scope(parent), child.venue, out)  # behind it: what stops by it stops what comes after
 
 
 def _cancel_child(state: State, setup: PolicyLoaded, child: ChildOrder, ts: int, out: list[Command]) -> None:
@@ -338,7 +341,7 @@ def _cancel_child(state: State, setup: PolicyLoaded, child: ChildOrder, ts: int,
     child.cancel_ts = ts
     orders.on_cancel_requested(child.order)
     risk.count_message(state.gate, setup.policy, child.venue, ts)
-    breakers.on_message(state, algo_scope(state.parents[child.parent_id]), child.venue, ts, out)
+    breakers.on_message(state, algo_scope(state.parents[child.parent_id]), child.venue, out)
     out.append(
         CancelChild(
             child_id=child.child_id, cancel_id=f"{child.child_id}.c{child.cancels}", venue=child.venue, symbol=child.symbol,
@@ -381,5 +384,5 @@ def _finish(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> N
         reject_cancel(out, parent.session, parent, cancel_id, parent.cl_ord_id, TOO_LATE, text, ts)
     state.works.pop(parent.parent_id, None)
     over_with(out, parent.parent_id, Ending.ORDER)
-    exposure.on_finished(state.gate, parent.parent_id, ts)
+    exposure.on_finished(state.gate, parent.parent_id)
 

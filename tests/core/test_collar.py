@@ -83,16 +83,16 @@ def test_control_1_the_reference_can_not_be_walked_step_by_step():
 def test_what_others_showed_last_stays_theirs_while_it_is_behind_ours():
     """Alone at the touch we hide what is behind us; a side that was never theirs is empty, and then the last trade counts."""
     market = markets.Market("AAPL")
-    markets.on_quote(market, "A", 100, 5, 110, 5, 1)
-    markets.on_quote(market, "A", 104, 3, 110, 5, 2, own_bid_qty=3)
+    markets.on_quote(market, "A", markets.Quote(100, 5, 110, 5, 1))
+    markets.on_quote(market, "A", markets.Quote(104, 3, 110, 5, 2), own_bid_qty=3)
     assert markets.reference(market) == (105, 2)
-    markets.on_quote(market, "A", 104, 3, 108, 2, 3, own_bid_qty=3, own_ask_qty=2)
+    markets.on_quote(market, "A", markets.Quote(104, 3, 108, 2, 3), own_bid_qty=3, own_ask_qty=2)
     assert markets.reference(market) == (105, 2)  # and nobody but us has confirmed it since
     markets.on_trade(market, 99, 5, 4)
-    markets.on_quote(market, "A", 98, 3, 110, 5, 5, own_bid_qty=3)  # what they had at 100 is gone
+    markets.on_quote(market, "A", markets.Quote(98, 3, 110, 5, 5), own_bid_qty=3)  # what they had at 100 is gone
     assert markets.reference(market) == (99, 4)
     alone = markets.Market("AAPL")
-    markets.on_quote(alone, "A", 100, 3, 300, 3, 1, own_ask_qty=3)
+    markets.on_quote(alone, "A", markets.Quote(100, 3, 300, 3, 1), own_ask_qty=3)
     assert markets.reference(alone) == (0, 0)
     markets.on_trade(alone, 101, 5, 2)
     assert markets.reference(alone) == (101, 2)

@@ -6,7 +6,7 @@ import pytest
 from algoserver.core import market as markets
 from algoserver.core import placement
 from algoserver.core.algos.schedule import Demand
-from algoserver.core.market import Market
+from algoserver.core.market import Market, Quote
 from algoserver.core.orders import ChildOrder, Order, ParentOrder, leaves_qty
 from algoserver.core.placement import ASKS_IN_VAIN, CANCEL_AGAIN_NS, CANCELS_AT_ONCE, Placement
 from algoserver.domain.params import AlgoParams
@@ -21,7 +21,7 @@ CROSS = Demand(join=300, cross=200, most=300, next_ts=0)
 
 def _market() -> Market:
     market = Market("AAPL")
-    markets.on_quote(market, "A", BID, 100, ASK, 100, NOW)
+    markets.on_quote(market, "A", Quote(BID, 100, ASK, 100, NOW))
     return market
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from algoserver.core import admission, exposure, risk
 from algoserver.core import market as markets
 from algoserver.core.bounds import Bounds, algo_name, bounds, keys_of
-from algoserver.core.market import Market
+from algoserver.core.market import Market, Quote
 from algoserver.core.risk import Gate, Stop
 from algoserver.domain.commands import SendChild
 from algoserver.domain.events import ParentRequested
@@ -27,7 +27,7 @@ VENUES = {"XLIT1": True, "XLIT2": False}
 
 def _market(symbol: str = "AAPL") -> Market:
     market = Market(symbol)
-    markets.on_quote(market, "XLIT1", MID - CENT, 100, MID + CENT, 100, OPEN_TS)
+    markets.on_quote(market, "XLIT1", Quote(MID - CENT, 100, MID + CENT, 100, OPEN_TS))
     return market
 
 
@@ -116,7 +116,7 @@ def test_control_1_a_fresh_one_sided_quote_does_not_refresh_an_old_trade():
     market = Market("AAPL")
     markets.on_trade(market, MID, 100, OPEN_TS)
     later = OPEN_TS + 3_600 * SECOND
-    markets.on_quote(market, "XLIT1", MID - CENT, 100, 0, 0, later)
+    markets.on_quote(market, "XLIT1", Quote(MID - CENT, 100, 0, 0, later))
     assert _check(_child(), market=market, ts=later) == "stale_reference"
 
 
@@ -203,7 +203,8 @@ def test_control_4_a_day_has_so_many_messages_and_the_next_begins_anew():
     day = 86_400 * SECOND
     market = _market()
     codes = [_check(_child(child_id=f"P1.{n}"), gate, venue_messages_per_day_max=2) for n in (1, 2, 3)]
-    markets.on_quote(market, "XLIT1", MID - CENT, 100, MID + CENT, 100, OPEN_TS + day)
+    markets.on_quote(market, "XLIT1", Quote(MID - CENT, 100, MID + CENT, 100, OPEN_TS + day))
+    risk.turn_day(gate, OPEN_TS + day)
     codes.append(_check(_child(child_id="P1.4"), gate, market, OPEN_TS + day, venue_messages_per_day_max=2))
     assert codes == ["", "", "message_count", ""]
 
@@ -252,7 +253,7 @@ def test_control_12_a_child_id_leaves_once():
     """A child that is sent again after a crash is a duplicate here, too."""
     gate = _gate()
     assert _check(_child(), gate) == ""
-    exposure.on_resized(gate, "P1.1", 0, OPEN_TS)
+    exposure.on_resized(gate, "P1.1", 0)
     assert _check(_child(), gate) == "duplicate_child"
 
 
@@ -373,9 +374,9 @@ def test_control_16_the_gates_books_hold_on_every_prefix(acts: list[tuple[str, i
                 if done:
                     exposure.on_fill(gate, "P1", child_id, -min(done, quantity), MID, OPEN_TS)
             elif act == "close":
-                exposure.on_resized(gate, child_id, 0, OPEN_TS)
+                exposure.on_resized(gate, child_id, 0)
             else:
-                exposure.on_resized(gate, child_id, quantity, OPEN_TS)
+                exposure.on_resized(gate, child_id, quantity)
         assert gate.parents["P1"].open == sum(c.leaves for c in gate.children.values())
         assert gate.open_children == sum(c.leaves > 0 for c in gate.children.values())
         for key in ("firm", "client:CLIENT1", "symbol:AAPL", "algo:VWAP"):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from algoserver.core import market as markets
 from algoserver.core import router
-from algoserver.core.market import Market
+from algoserver.core.market import Market, Quote
 from algoserver.core.router import Route
 from algoserver.domain.policy import Venue
 from algoserver.domain.types import PX_ONE, Instrument, Side
@@ -24,7 +24,7 @@ quotes = st.lists(st.tuples(st.sampled_from("ABC"), prices, sizes, prices, sizes
 def _market(rows: list[tuple[str, int, int, int, int]]) -> Market:
     market = Market("AAPL")
     for ts, (venue, bid, bid_qty, ask, ask_qty) in enumerate(rows, 1):
-        markets.on_quote(market, venue, bid, bid_qty, ask, ask_qty, ts)
+        markets.on_quote(market, venue, Quote(bid, bid_qty, ask, ask_qty, ts))
     return market
 
 

@@ -90,6 +90,25 @@ def test_a_child_that_the_venue_forgot_is_lost_and_said_so():
     assert not is_open(day.child(child).order)
 
 
+def test_a_child_that_is_over_may_be_forgotten_by_its_venue():
+    """Filled before, and asked for all the same: that the venue has none of it now is no difference between the books."""
+    day = Day()
+    child = day.resting()
+    day.fill(child, 1_000)
+    day.status_of(child, is_known=False)
+    assert (day.alerts(), day.order().paused_by, day.child(child).order.cum_qty) == ([], "", 1_000)
+
+
+def test_an_open_child_with_fills_that_its_venue_forgot_stops_the_parent():
+    """It is over here as well, but how much the venue has done nobody knows."""
+    day = Day()
+    child = day.resting()
+    day.fill(child, 300)
+    day.status_of(child, is_known=False)
+    assert not is_open(day.child(child).order)
+    assert (sorted(day.alerts()), day.order().paused_by) == (["lost_child", "unequal_books"], "unequal_books")
+
+
 def test_a_status_asked_before_a_cancel_does_not_cancel_twice():
     """The answer crosses our cancel: the cancel is still on its way."""
     day = Day()

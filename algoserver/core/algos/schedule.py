@@ -258,7 +258,10 @@ def demand(
         # down, a thin order would stay a lot behind and that may be more than a slice.
         late = due.at_end - parent.order.cum_qty if is_last else due.now - parent.order.cum_qty + round_lot // 2
         cross = min(late, whole - out.dark, allowed + open_qty, catch_up)
-    next_ts = min([ts + defaults.refresh_ns] + [moment for moment in (cross_ts, slice_end) if moment > ts])
+    next_ts = ts + defaults.refresh_ns
+    for moment in (cross_ts, slice_end):
+        if ts < moment < next_ts:
+            next_ts = moment
     # Lit comes first with what is due in this slice or rests already. Of the rest the dark keeps what it may or can't give back.
     lit = max(open_qty, due.at_end - parent.order.cum_qty)
     dark, dark_room = whole - lit - kept, capped - lit
