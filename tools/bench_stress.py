@@ -16,7 +16,6 @@ import itertools
 import json
 import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -25,7 +24,7 @@ import threading
 import time
 import urllib.request
 from bisect import bisect_left
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,206 +35,18 @@ from algoserver.domain.types import SECOND, ExecType
 from algoserver.door import call
 from algoserver.drills.report import Report, show
 from algoserver.journal import read
-from tools.bench_ack import ROOT, free_port, message, split, value
+from tools.bench_ack import ROOT, free_port
 from tools.bench_alert import Poller, Receiver, ask, book, logged, trade
+from tools.stress_ends import LIT, SYMBOLS, VENUES, Client, Venues
 
 CLIENTS = ("CLIENT1", "CLIENT2")
-VENUES = ("XLIT1", "XLIT2", "XDARK1")
-LIT = VENUES[:2]
-SYMBOLS = tuple(f"S{n:02d}" for n in range(30))
 INSTRUMENT = '[[instruments]]\nsymbol = "{}"\ntick = "0.01"\nlot = "1"\nround_lot = "100"\nqty_decimals = 0\nadv = 30_000_000\n'
 MARKET_DATA_PER_S = 1_000
 TICK_S = 0.02
 ALERT_EVERY = 10  # ticks
-TRADES_A_CHILD = 3
 ALERT_S_MAX = 5.0
 WATCH_S = 0.25
 PATIENCE_S = 300
-
-
-class End:
-    """One FIX connection, written by one thread at a time. gaps: times that MsgSeqNum did not go up by one."""
-
-    def __init__(self, connection: socket.socket, us: str, them: str) -> None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._connection, self._us, self._them = connection, us, them
-        self._lock = threading.Lock()
-        self._seq = self._heard = 0
-        self.gaps = 0
-
-    def send(self, *bodies: str) -> float:
-        """Write messages in one piece; when that began."""
-        with self._lock:
-            first, self._seq = self._seq + 1, self._seq + len(bodies)
-            text = b"".join(message(self._us, self._them, first + n, body) for n, body in enumerate(bodies))
-            begun = time.time()
-            self._connection.sendall(text)
-        return begun
-
-    def heard(self, text: bytes) -> None:
-        """Count a message that came."""
-        seq = int(value(text, 34))
-        self.gaps += seq != self._heard + 1
-        self._heard = seq
-
-
-class Child:
-    """A child at its venue. leaves: what may still trade."""
-
-    def __init__(self, text: bytes) -> None:
-        self.cl_ord_id, self.symbol, self.side, self.price = (value(text, tag) for tag in (11, 55, 54, 44))
-        self.parent = self.cl_ord_id.rpartition(".")[0]
-        self.order_qty = self.leaves = int(value(text, 38))
-
-
-class Venues(threading.Thread):
-    """Three venues on one port. sent: ClOrdIDs of orders that came; traded: ExecID -> quantity; at: (parent, CumQty) -> when that was written."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.orders: dict[str, End] = {}
-        self.feeds: dict[str, End] = {}
-        self.open: dict[str, dict[str, Child]] = {venue: {} for venue in VENUES}
-        self.sent: list[str] = []
-        self.canceled = 0
-        self.traded: dict[str, int] = {}
-        self.at: dict[tuple[str, int], float] = {}
-        self.reports = 0
-        self._turn: dict[str, deque[str]] = {venue: deque() for venue in VENUES}
-        self._cum: Counter[str] = Counter()
-        self._lock = threading.Lock()
-
-    def run(self) -> None:
-        while True:
-            connection, _ = self._listener.accept()
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def press(self, venue: str, count: int) -> list[str]:
-        """So many reports of a venue: trades, as long as something rests there, then states."""
-        bodies: list[str] = []
-        with self._lock:
-            turn, resting = self._turn[venue], self.open[venue]
-            while len(bodies) < count and turn:
-                child = resting.get(turn[0])
-                if child is None:
-                    turn.popleft()
-                    continue
-                qty = min(child.leaves, max(1, child.order_qty // TRADES_A_CHILD))
-                child.leaves -= qty
-                exec_id = f"T{len(self.traded) + 1}"
-                self.traded[exec_id] = qty
-                self._cum[child.parent] += qty
-                self.at[child.parent, self._cum[child.parent]] = time.time()
-                bodies.append(self._report(child, "F", "1" if child.leaves else "2", exec_id) + f"31={child.price}|32={qty}|")
-                turn.rotate(-1)
-                if not child.leaves:
-                    del resting[child.cl_ord_id]
-            some = next(iter(resting.values()), None)
-            if some is not None:
-                bodies += [self._report(some, "I", "1", "0") for _ in range(count - len(bodies))]
-            self.reports += len(bodies)
-            if bodies:
-                self.orders[venue].send(*bodies)  # under the lock: a cancel's answer must not overtake a trade
-        return bodies
-
-    def _report(self, child: Child, exec_type: str, status: str, exec_id: str) -> str:
-        ids = f"35=8|37=V{child.cl_ord_id}|11={child.cl_ord_id}|17={exec_id}|150={exec_type}|39={status}|"
-        done = child.order_qty - child.leaves
-        leaves = 0 if status in "48" else child.leaves
-        return f"{ids}55={child.symbol}|54={child.side}|38={child.order_qty}|14={done}|151={leaves}|6=0|"
-
-    def _serve(self, connection: socket.socket) -> None:
-        buffer, end, me, is_orders = b"", None, "", False
-        while data := connection.recv(262_144):
-            texts, buffer = split(buffer + data)
-            for text in texts:
-                msg_type = value(text, 35)
-                if msg_type == "A":
-                    me, peer = value(text, 56), value(text, 49)
-                    end, is_orders = End(connection, me, peer), peer == "ALGO"
-                    (self.orders if is_orders else self.feeds)[me] = end
-                    end.send(f"35=A|98=0|108={value(text, 108)}|{'141=Y|' if value(text, 141) == 'Y' else ''}")
-                assert end is not None
-                end.heard(text)
-                if msg_type == "1":
-                    end.send(f"35=0|112={value(text, 112)}|")
-                elif msg_type == "V" and me in LIT and value(text, 55) in SYMBOLS:
-                    end.send(book(value(text, 55)))
-                elif msg_type in "DF" and is_orders:
-                    self._answer(end, me, msg_type, text)
-
-    def _answer(self, end: End, me: str, msg_type: str, text: bytes) -> None:
-        with self._lock:
-            self.reports += 1
-            if msg_type == "D":
-                child = Child(text)
-                self.sent.append(child.cl_ord_id)
-                self.open[me][child.cl_ord_id] = child
-                self._turn[me].append(child.cl_ord_id)
-                end.send(self._report(child, "0", "0", f"N{child.cl_ord_id}"))
-                return
-            self.canceled += 1
-            known = self.open[me].pop(value(text, 41), None)
-            if known is not None:
-                end.send(self._report(known, "4", "4", f"C{known.cl_ord_id}"))
-            else:
-                end.send(f"35=9|37=V|11={value(text, 11)}|41={value(text, 41)}|39=2|434=1|102=0|")
-
-
-class Client:
-    """A client's session. asked: ClOrdID -> when it was sent. answers: ClOrdID -> seconds, first ExecType. filled: ExecID -> LastQty."""
-
-    def __init__(self, name: str, port: int, venues: Venues) -> None:
-        self.name, self._venues = name, venues
-        self._connection = socket.create_connection(("127.0.0.1", port), 60)
-        self._connection.settimeout(None)
-        self.end = End(self._connection, name, "ALGO")
-        self.asked: dict[str, float] = {}
-        self.answers: dict[str, tuple[float, str]] = {}
-        self.filled: dict[str, int] = {}
-        self.exec_ids: Counter[str] = Counter()
-        self.trade_s: list[float] = []
-        self._numbers = itertools.count(1)
-        self.end.send("35=A|98=0|108=3600|")
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def order(self, count: int) -> None:
-        """So many orders of a moment: an iceberg that shows itself all, at the far touch of its symbol, no two alike within seconds."""
-        now, end = (time.strftime("%Y%m%d-%H:%M:%S", time.gmtime(time.time() + s)) for s in (0, 3_600))
-        bodies, names = [], []
-        for n in itertools.islice(self._numbers, count):
-            qty = 100 + n % 900
-            names.append(f"{self.name}-{n}")
-            kind = f"40=2|44=200.0{n // 900 % 3}|59=0|60={now}|126={end}|847=1004|957=2|958=MaxPctVol|960=1|958=DisplayQty|960={qty}|"
-            bodies.append(f"35=D|11={names[-1]}|21=1|55={SYMBOLS[n % len(SYMBOLS)]}|54=1|38={qty}|{kind}")
-        if bodies:
-            begun = time.time()
-            self.asked.update(dict.fromkeys(names, begun))
-            self.end.send(*bodies)
-
-    def _read(self) -> None:
-        buffer = b""
-        while data := self._connection.recv(262_144):
-            texts, buffer = split(buffer + data)
-            now = time.time()
-            for text in texts:
-                self.end.heard(text)
-                msg_type = value(text, 35)
-                if msg_type == "1":
-                    self.end.send(f"35=0|112={value(text, 112)}|")
-                if msg_type != "8":
-                    continue
-                name, exec_type, exec_id = value(text, 11), value(text, 150), value(text, 17)
-                self.exec_ids[exec_id] += 1
-                if name not in self.answers:
-                    self.answers[name] = now - self.asked[name], exec_type
-                if exec_type == "F":
-                    self.filled[exec_id] = int(value(text, 32))
-                    written = self._venues.at.get((value(text, 37), int(value(text, 14))))
-                    if written is not None:
-                        self.trade_s.append(now - written)
 
 
 class Watch(threading.Thread):
