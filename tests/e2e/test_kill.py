@@ -12,7 +12,13 @@ from typer.testing import CliRunner
 
 from algoserver.ctl import app
 from algoserver.door import Unreachable, call
-from tests.e2e.street import Street, replay
+from tests.e2e.street import END, START, Street, replay
+
+# An iceberg at 195.00 where AAPL trades near 198: its child is open until it is canceled, however long a busy machine takes to get there.
+RESTING = (
+    f"35=D|11=K1|21=1|55=AAPL|54=1|60={START}|38=2000|40=2|44=195.00|59=0|847=1004|126={END}"
+    "|957=2|958=MaxPctVol|960=1|958=DisplayQty|960=200"
+)
 
 
 def until(state: Path, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
@@ -40,7 +46,8 @@ def test_a_kill_goes_around_a_stuck_core_and_holds_after_kill_9(tmp_path, monkey
     monkeypatch.setattr("algoserver.ctl.LOOK_AHEAD_S", 0.1)
     street = Street(tmp_path / "street", 15, server_module="tests.e2e.stuck")
     state = street.folder / "server"
-    street.order(200_000)
+    street.await_market()
+    street.client.send(RESTING)
     until(state, lambda status: status["children_open"] > 0)
     threading.Thread(target=block, args=(state,), daemon=True).start()
     assert street.server.process.stdout.readline() == "blocked\n"
