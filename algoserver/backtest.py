@@ -14,6 +14,7 @@ from heapq import heappop, heappush
 from typing import Any, get_args
 
 import msgspec
+from msgspec.structs import replace
 
 from algoserver.core.engine import next_wakeup, step
 from algoserver.core.orders import ParentOrder
@@ -29,14 +30,16 @@ from algoserver.learn.cost import PUBLISHED_MODEL, CostModel
 from algoserver.learn.predict import CurveModel, MedianModel
 from algoserver.planner import plan
 from algoserver.sim import reports as r
+from algoserver.sim.book import Top
 from algoserver.sim.codec import AGENT
 from algoserver.sim.config import Scenario
 from algoserver.sim.exchange import Exchange
+from algoserver.sim.reports import TradePrint
 
+NOTHING = 0, 0  # price and quantity of an empty side
 CLIENT = "CLIENT1"
 ALGO = "ALGO"  # who the venues think they trade with
 COMMIT_EVERY = 4_096  # a backtest that dies is run again: its journal need not be durable event by event
-Levels = tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]
 
 
 class Fill(msgspec.Struct, frozen=True):
@@ -71,17 +74,16 @@ class Curve:
 
     def __init__(self) -> None:
         self.moments: list[int] = []
-        self._totals: list[int] = []
+        self._totals = [0]
 
     def add(self, ts: int, quantity: int) -> None:
         """Count `quantity` at `ts`; times never go back."""
         self.moments.append(ts)
-        self._totals.append(quantity + (self._totals[-1] if self._totals else 0))
+        self._totals.append(self._totals[-1] + quantity)
 
     def at(self, ts: int) -> int:
         """The total at `ts`, what happens at `ts` included."""
-        index = bisect_right(self.moments, ts)
-        return self._totals[index - 1] if index else 0
+        return self._totals[bisect_right(self.moments, ts)]
 
 
 class Backtest:
@@ -105,7 +107,7 @@ class Backtest:
     ) -> None:
         assert latency_ns > 0, "an answer comes after its question"
         symbols = {i.symbol for i in scenario.instruments}
-        self.setup = msgspec.structs.replace(
+        self.setup = replace(
             setup, instruments=tuple(_as_of(i, date_text(start_ts)) for i in setup.instruments if i.instrument.symbol in symbols)
         )
         self.exchange = Exchange(scenario, seed)
@@ -123,10 +125,12 @@ class Backtest:
         self._journal = journal
         self._sums: dict[tuple[str, str], tuple[int, int]] = {}  # last price and quantity since the books were told
         # Whoever waits for a print waits for each; else only what is about our own orders, or a halt, is news at once.
-        self._news: frozenset[type] = frozenset((*get_args(r.AnyReport), r.SecurityStatus, *(() if sums_trades else (r.TradePrint,))))
+        self._sums_trades = sums_trades
+        self._news: frozenset[type] = frozenset((*get_args(r.AnyReport), r.SecurityStatus, *(() if sums_trades else (TradePrint,))))
+        self._living: set[str] = set()  # OrderIDs of ours that are not over
         self._interval_ns = scenario.book_interval_ms * 1_000_000
         self._book_ts = start_ts
-        self._told: dict[tuple[str, str], Levels] = {}
+        self._told: dict[tuple[str, str], Top | None] = {(v, s): None for v in self.exchange.venues for s in self.exchange.instruments}
         self._to_core: list[tuple[int, int, e.Event]] = []
         self._to_venue: list[tuple[int, int, r.Request]] = []
         self._sent = 0  # orders what is under way with equal times
@@ -172,7 +176,8 @@ class Backtest:
             elif self._book_ts <= due:
                 self._tell_books(due)
             elif self._to_core and self._to_core[0][0] <= due:
-                self._step(heappop(self._to_core)[2])
+                while self._to_core and self._to_core[0][0] <= due:  # nothing that a step sends is due as soon
+                    self._step(heappop(self._to_core)[2])
             else:
                 self._step(e.Wakeup())
         self.now = max(self.now, until_ts)
@@ -208,9 +213,12 @@ class Backtest:
 
     def _is_unseen(self, due: int, market_ts: int) -> bool:
         """Whether what is due outside the market is the core's alone, and comes before it can hear of what the market does next."""
-        if due >= market_ts + self._latency_ns or due >= self._book_ts:
+        if due >= self._book_ts or (self._to_venue and due >= self._to_venue[0][0]):
             return False
-        return not self._to_venue or due < self._to_venue[0][0]
+        if due < market_ts + self._latency_ns:
+            return True
+        # Where no order of ours lives, nothing but a halt can be news that we did not ask for.
+        return self._sums_trades and not self._living and due < self.exchange.status_ts()
 
     def _next_ts(self) -> int:
         """When something happens next outside the market."""
@@ -223,18 +231,18 @@ class Backtest:
         return due if wakeup is None or wakeup > due else wakeup
 
     def _step(self, event: e.Event) -> None:
-        state = self.state
-        event = msgspec.structs.replace(event, seq=state.seq + 1, ts=max(self.now, state.ts + 1))
-        if self._journal is not None:
-            self._journal.append_input(event)
+        state, journal = self.state, self._journal
+        event = replace(event, seq=state.seq + 1, ts=max(self.now, state.ts + 1))
+        if journal is not None:
+            journal.append_input(event)
         commands = step(state, event)
-        if self._journal is not None:
-            if commands:
-                self._journal.append_outputs(event.seq, commands)
-            if event.seq % COMMIT_EVERY == 0:
-                self._journal.commit()
-        for command in commands:
-            self._do(command, event.ts)
+        if commands:
+            if journal is not None:
+                journal.append_outputs(event.seq, commands)
+            for command in commands:
+                self._do(command, event.ts)
+        if journal is not None and event.seq % COMMIT_EVERY == 0:
+            journal.commit()
 
     def _do(self, command: c.Command, ts: int) -> None:
         if isinstance(command, c.SendChild | c.CancelChild | c.AskChildStatus):
@@ -254,21 +262,33 @@ class Backtest:
     def _hear(self, answers: list[r.Answer]) -> None:
         """Note what happened in the market and send word of it to the core."""
         # As the market's FIX face does: reports before the prints of the same moment.
-        for answer in sorted(answers, key=lambda a: (a.ts, isinstance(a, r.TradePrint))) if len(answers) > 1 else answers:
-            if isinstance(answer, r.TradePrint):
-                self.prints[answer.symbol].add(answer.ts, answer.qty)
-                self.values[answer.symbol].add(answer.ts, answer.px * answer.qty)
-                if r.TradePrint not in self._news:
-                    key = answer.venue, answer.symbol
-                    self._sums[key] = answer.px, self._sums.get(key, (0, 0))[1] + answer.qty
-                    continue
-            elif isinstance(answer, r.Trade):
+        for answer in [a for a in answers if not isinstance(a, TradePrint)]:
+            if isinstance(answer, r.Report):
                 self._note(answer)
-            event = _event(answer)
-            if event is not None:
-                self.feed(event, answer.ts + self._latency_ns)
+            self._tell(answer)
+        for one in [a for a in answers if isinstance(a, TradePrint)]:
+            self.prints[one.symbol].add(one.ts, one.qty)
+            self.values[one.symbol].add(one.ts, one.px * one.qty)
+            if self._sums_trades:
+                key = one.venue, one.symbol
+                self._sums[key] = one.px, self._sums.get(key, NOTHING)[1] + one.qty
+            else:
+                self._tell(one)
 
-    def _note(self, trade: r.Trade) -> None:
+    def _tell(self, answer: r.Answer) -> None:
+        event = _event(answer)
+        if event is not None:
+            self.feed(event, answer.ts + self._latency_ns)
+
+    def _note(self, report: r.Report) -> None:
+        if report.leaves_qty:
+            self._living.add(report.order_id)
+        else:
+            self._living.discard(report.order_id)
+        if isinstance(report, r.Trade):
+            self._note_trade(report)
+
+    def _note_trade(self, trade: r.Trade) -> None:
         parent_id = trade.cl_ord_id.rpartition(".")[0]
         self._done.setdefault(parent_id, Curve()).add(trade.ts, trade.last_qty)
         is_passive = trade.last_liquidity_ind == 1
@@ -280,13 +300,13 @@ class Backtest:
         for (venue, symbol), (last_px, qty) in self._sums.items():
             self.feed(e.TradePrinted(venue=venue, symbol=symbol, last_px=last_px, last_qty=qty), ts + self._latency_ns)
         self._sums.clear()
-        for venue in self.exchange.venues:
-            for symbol in self.exchange.instruments:
-                book = self.exchange.book(venue, symbol)
-                if book == self._told.get((venue, symbol)):
-                    continue
-                self._told[venue, symbol] = book
-                (bid_px, bid_qty), (ask_px, ask_qty) = (side[0] if side else (0, 0) for side in book)
+        for key, told in self._told.items():
+            venue, symbol = key
+            book = self.exchange.book(venue, symbol)
+            if book != told:
+                self._told[key] = book
+                bids, asks = book
+                (bid_px, bid_qty), (ask_px, ask_qty) = bids[0] if bids else NOTHING, asks[0] if asks else NOTHING
                 quote = e.QuoteUpdated(venue=venue, symbol=symbol, bid_px=bid_px, bid_qty=bid_qty, ask_px=ask_px, ask_qty=ask_qty)
                 self.feed(quote, ts + self._latency_ns)
 
@@ -294,7 +314,7 @@ class Backtest:
 def _as_of(setup: InstrumentSetup, date: str) -> InstrumentSetup:
     """The instrument with the recorded days before `date`."""
     known = sum(d < date for d in setup.history_dates)
-    return msgspec.structs.replace(setup, history_dates=setup.history_dates[:known], history=setup.history[:known])
+    return replace(setup, history_dates=setup.history_dates[:known], history=setup.history[:known])
 
 
 def _request(command: c.SendChild | c.CancelChild | c.AskChildStatus) -> r.Request:
@@ -311,7 +331,7 @@ def _request(command: c.SendChild | c.CancelChild | c.AskChildStatus) -> r.Reque
 
 def _event(answer: r.Answer) -> e.Event | None:
     """What the core hears of it: as the FIX codec would read it. None for an answer to what we never ask."""
-    if isinstance(answer, r.TradePrint):
+    if isinstance(answer, TradePrint):
         return e.TradePrinted(venue=answer.venue, symbol=answer.symbol, last_px=answer.px, last_qty=answer.qty)
     if isinstance(answer, r.Imbalance | r.MassCancelReport | r.Invitation) or (isinstance(answer, r.SecurityStatus) and answer.is_halted is None):
         return None

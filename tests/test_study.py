@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from algoserver.cli import app
 from algoserver.recovery import replay
 from algoserver.settings import BadConfig
+from algoserver.sim.config import HaltConfig
 from algoserver.study import load, one, run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,10 +37,16 @@ def written(folder: Path, old: str = "", new: str = "") -> Path:
     return path
 
 
-def test_what_the_core_does_unseen_could_as_well_have_been_seen(tmp_path, monkeypatch):
-    """The market need not have come where the core acts before it hears of it: one that is always brought there first gives the same bytes."""
-    study = load(written(tmp_path, "sums_trades = true", "sums_trades = false"))
+@pytest.mark.parametrize("told", ["sums_trades = false", "sums_trades = true\nbook_interval_ms = 3_000"])
+def test_what_the_core_does_unseen_could_as_well_have_been_seen(tmp_path, monkeypatch, told):
+    """The market need not have come where the core acts before it hears of it: one that is always brought there first gives the same bytes.
+
+    A halt comes between two books, when no order lives.
+    """
+    study = load(written(tmp_path, "sums_trades = true", told))
     study = study._replace(config=msgspec.structs.replace(study.config, begin="20190628-13:59:50", end="20190628-14:01:00"))
+    halts = [HaltConfig(symbol="AAPL", begin="14:00:27", seconds=10)]
+    study = study._replace(scenario=msgspec.structs.replace(study.scenario, halts=halts))
     found = one(study, 3, tmp_path / "unseen")
     monkeypatch.setattr("algoserver.backtest.Backtest._is_unseen", lambda *_: False)
     assert one(study, 3, tmp_path / "seen") == found

@@ -2,7 +2,8 @@
 
 Clients rest, take, replace and cancel, seeded, in every other market hour: what memory grows by in the hours without them is not theirs. What they
 are told is booked apart, from the reports alone; each market hour that is compared with what the venues' books hold: each order that lives by its
-reports stands there with what it has left, at its price, and nobody else's. Positions are compared with what was printed.
+reports stands there with what it has left, at its price, and nobody else's. With --days the hours of each day are compared with those of the day
+before: venues forget at midnight (days.py). With --fix the simulator is a process of its own (endurance_fix.py).
 """
 
 import argparse
@@ -18,6 +19,8 @@ from typing import Any
 
 import msgspec
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from algoserver.domain.types import SECOND, OrdStatus, Side, TimeInForce, utc
 from algoserver.sim.config import InstrumentConfig, ReactingConfig, Scenario, SessionHours, VenueConfig, load
 from algoserver.sim.exchange import Exchange
@@ -30,6 +33,7 @@ from algoserver.sim.reports import (
     Trade,
     TradePrint,
 )
+from tools import endurance_fix
 
 ROOT = Path(__file__).resolve().parents[1]
 HOUR = 3_600 * SECOND
@@ -145,6 +149,8 @@ class Clients:
         )  # fmt: skip
         answers = exchange.submit(ts, order)
         self._mine += [a.order_id for a in answers if isinstance(a, Report) and a.cl_ord_id == number][:1]
+        if len(self._mine) > 2 * len(self._told.live) + 100:  # what is over must not crowd out what lives, nor count as memory
+            self._mine = [i for i in self._mine if i in self._told.live]
         return answers
 
 
@@ -174,17 +180,20 @@ def run(crowd: str, hours: float, per_s: float, seed: int) -> dict[str, Any]:
         for text in found[:5]:
             print(f"hour {n + 1}: {text}", file=sys.stderr)
         hour = {"hour": n + 1, "rss_kb": rss_kb(), "orders": told.orders, "fills": told.fills, "live": len(told.live)}
-        table.append({**hour, "differences": len(found)})
+        table.append({**hour, "known": len(exchange.counter.blotter.every()), "differences": len(found)})
         print(f"{crowd} {json.dumps(table[-1])}", file=sys.stderr, flush=True)
     wall = time.perf_counter() - begin
-    # The last of 24 hours ends with the close, at which the next day is drawn.
-    rests = [b["rss_kb"] - a["rss_kb"] for a, b in pairwise(table[:-1] if hours >= 24 else table) if a["orders"] == b["orders"]]
-    works = [(b["rss_kb"] - a["rss_kb"], b["orders"] - a["orders"]) for a, b in pairwise(table) if a["orders"] < b["orders"]]
+    # At midnight the next day is drawn, and what is over is forgotten; its memory is kept for the next day's orders, whose hours tell nothing.
+    first = [row for row in table if row["hour"] < 24]
+    rests = [b["rss_kb"] - a["rss_kb"] for a, b in pairwise(first) if a["orders"] == b["orders"]]
+    works = [(b["rss_kb"] - a["rss_kb"], b["orders"] - a["orders"]) for a, b in pairwise(first) if a["orders"] < b["orders"]]
+    most = [max(row["rss_kb"] for row in table[n : n + 24]) for n in range(0, len(table), 24)]
     return {
         "crowd": crowd, "market_hours": hours, "wall_s": round(wall, 1), "market_s_per_wall_s": round(hours * 3_600 / wall), "orders": told.orders,
         "fills": told.fills, "rejected": told.rejected, "printed": sum(told.printed.values()), "net_bought": sum(told.bought.values()),
         "differences": differences, "kb_per_quiet_hour": round(sum(rests[1:]) / max(len(rests) - 1, 1), 1),
-        "bytes_per_request": round(1_024 * sum(kb for kb, _ in works) / max(sum(n for _, n in works), 1)), "hours": table,
+        "bytes_per_request": round(1_024 * sum(kb for kb, _ in works) / max(sum(n for _, n in works), 1)),
+        "rss_kb_max_of_each_day": most, "orders_known_after_each_midnight": [row["known"] for row in table[23::24]], "hours": table,
     }  # fmt: skip
 
 
@@ -192,12 +201,19 @@ def main() -> int:
     """Exit 1 if books and reports ever differed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--hours", type=float, default=24.0, help="of market time")
+    parser.add_argument("--days", type=int, help="instead of hours")
     parser.add_argument("--crowd", choices=("flow", "reacting"), default="flow")
     parser.add_argument("--requests-per-s", type=float, default=2.0, help="clients' requests per market second, in their hours")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--fix", action="store_true", help="over sockets: the simulator as a process of its own, with the crowd `flow`")
+    parser.add_argument("--speed", type=float, default=150.0, help="with --fix: market seconds per wall second")
     parser.add_argument("--json", action="store_true", help="print one JSON object, on the last line")
     args = parser.parse_args()
-    result = run(args.crowd, args.hours, args.requests_per_s, args.seed)
+    hours = 24.0 * args.days if args.days else args.hours
+    if args.fix:
+        result = endurance_fix.run(hours, args.requests_per_s, args.speed, args.seed)
+    else:
+        result = run(args.crowd, hours, args.requests_per_s, args.seed)
     print("\n".join(f"{name:20} {value}" for name, value in result.items() if name != "hours"))
     if args.json:
         print(json.dumps(result))

@@ -5,6 +5,7 @@ Rule 1: OrderIDs and ExecIDs are counted up behind `prefix`. A market that conti
 Rule 2: a rejected order consumes its ClOrdID; a refused cancel or replace does not.
 Rule 3: `rank` grows with every arrival in a queue: a market that continues another puts orders back in that order.
 Rule 4: a fill can be taken back or corrected whatever the order's state; a live order's quantity is open again, an ended one stays ended.
+Rule 5: what ended is kept until somebody says `forget` (days.py); the counts of rule 1 go on over that.
 """
 
 from collections.abc import Iterable, MutableSequence
@@ -51,7 +52,7 @@ E = TypeVar("E", Canceled, Expired)
 class ClientOrder(msgspec.Struct, kw_only=True, eq=False):
     """A client's order at a venue. resting: its entry in the book while it is live. notional: sum of px * qty filled.
 
-    is_triggered: its stop was met. ts: of its latest report before a restart.
+    is_triggered: its stop was met. ts: when something happened to it last.
     firm_until_ts: until when what firms up an indication rests, 0 for anything else. rank: see rule 3.
     """
 
@@ -95,7 +96,7 @@ class Blotter:
         self._order_count = self._exec_count = self._rank = 0
         self._orders: dict[tuple[str, str, str], ClientOrder] = {}
         self._by_id: dict[str, ClientOrder] = {}
-        self._fills: dict[str, Trade | TradeCorrect] = {}  # by ExecID, those that stand
+        self._fills: dict[str, tuple[ClientOrder, int, int]] = {}  # by ExecID, those that stand: order, quantity, price
 
     def find(self, venue: str, client: str, cl_ord_id: str) -> ClientOrder | None:
         return self._orders.get((venue, client, cl_ord_id))
@@ -143,6 +144,8 @@ class Blotter:
 
     def report(self, kind: type[R], order: ClientOrder, ts: int, **more: Any) -> R:
         """The order as it is now, as a report of this kind, with the next ExecID."""
+        if kind is not OrderStatus:
+            order.ts = ts
         return kind(
             venue=order.venue,
             client=order.client,
@@ -182,13 +185,12 @@ class Blotter:
             Trade, order, ts, last_qty=fill.qty, last_px=fill.px, last_liquidity_ind=last_liquidity_ind, fee=fee, last_capacity=last_capacity,
             orig_cl_ord_id=orig,
         )  # fmt: skip
-        self._fills[traded.exec_id] = traded
+        self._fills[traded.exec_id] = order, fill.qty, fill.px
         return traded
 
     def fill_of(self, exec_id: str) -> tuple[ClientOrder, int, int] | None:
         """Order, quantity and price of a fill that stands; None of one that never was or was taken back."""
-        traded = self._fills.get(exec_id)
-        return (self._by_id[traded.order_id], traded.last_qty, traded.last_px) if traded is not None else None
+        return self._fills.get(exec_id)
 
     def fills(self) -> list[str]:
         """ExecIDs of the fills that stand, the latest last."""
@@ -196,8 +198,7 @@ class Blotter:
 
     def bust(self, ts: int, exec_id: str) -> TradeCancel:
         """Take a fill back."""
-        traded = self._fills.pop(exec_id)
-        order, qty, px = self._by_id[traded.order_id], traded.last_qty, traded.last_px
+        order, qty, px = self._fills.pop(exec_id)
         order.cum_qty -= qty
         order.notional -= px * qty
         self._settle(order)
@@ -205,15 +206,14 @@ class Blotter:
 
     def correct(self, ts: int, exec_id: str, qty: int, px: int) -> TradeCorrect:
         """Change a fill's quantity and price."""
-        traded = self._fills.pop(exec_id)
-        order = self._by_id[traded.order_id]
-        order.cum_qty += qty - traded.last_qty
-        order.notional += px * qty - traded.last_px * traded.last_qty
+        order, was_qty, was_px = self._fills.pop(exec_id)
+        order.cum_qty += qty - was_qty
+        order.notional += px * qty - was_px * was_qty
         assert 0 <= order.cum_qty <= order.order_qty
         self._settle(order)
         orig = order.orig_cl_ord_id
         corrected = self.report(TradeCorrect, order, ts, exec_ref_id=exec_id, last_qty=qty, last_px=px, orig_cl_ord_id=orig)
-        self._fills[corrected.exec_id] = corrected
+        self._fills[corrected.exec_id] = order, qty, px
         return corrected
 
     def _settle(self, order: ClientOrder) -> None:
@@ -301,8 +301,29 @@ class Blotter:
             text=f"unknown order {request.cl_ord_id}",
         )
 
-    def restore(self, past: Iterable[AnyReport]) -> list[ClientOrder]:
-        """Take over the orders of a market that died, from its reports in order. Returns those that were live, by rank."""
+    def forget(self, before_ts: int) -> int:
+        """Forget orders that are over and to which nothing has happened since `before_ts`, with their ClOrdIDs and fills; returns how many."""
+        kept = {i: o for i, o in self._by_id.items() if o.status in LIVE or o.ts >= before_ts}
+        forgotten = [o for i, o in self._by_id.items() if i not in kept]
+        for order in forgotten:
+            order.resting = None  # which knows its owner: nobody searches this process for garbage
+        if forgotten:
+            self._by_id = kept
+            self._orders = {key: o for key, o in self._orders.items() if o.order_id in kept}
+            self._fills = {exec_id: fill for exec_id, fill in self._fills.items() if fill[0].order_id in kept}
+        return len(forgotten)
+
+    @property
+    def counted(self) -> tuple[int, int]:
+        """How many OrderIDs and ExecIDs there were."""
+        return self._order_count, self._exec_count
+
+    def restore(self, past: Iterable[AnyReport], counted: tuple[int, int] = (0, 0)) -> list[ClientOrder]:
+        """Take over the orders of a market that died, from its reports in order. Returns those that were live, by rank.
+
+        counted: at least so many OrderIDs and ExecIDs there were, of those too whom no report here names.
+        """
+        self._order_count, self._exec_count = counted
         by_id: dict[str, ClientOrder] = {}
         for report in past:
             if isinstance(report, CancelReject):
@@ -319,6 +340,7 @@ class Blotter:
                 order = by_id[report.order_id] = self._by_id[report.order_id] = _first_seen(report)
                 self.moved(order)
             elif isinstance(report, Rejected) and report.ord_rej_reason == DUPLICATE:
+                order.ts = report.ts
                 continue  # a duplicate of this order was refused: nothing happened to the order itself
             if isinstance(report, Replaced) and not keeps_place(order, report):
                 self.moved(order)
@@ -335,11 +357,11 @@ class Blotter:
     def _remember(self, order: ClientOrder, report: Report) -> None:
         """Its fills, one by one, and whether its stop was met."""
         if isinstance(report, TradeCancel | TradeCorrect):
-            traded = self._fills.pop(report.exec_ref_id)
-            order.notional -= traded.last_qty * traded.last_px
+            _, was_qty, was_px = self._fills.pop(report.exec_ref_id)
+            order.notional -= was_qty * was_px
         if isinstance(report, Trade | TradeCorrect):
             order.notional += report.last_qty * report.last_px
-            self._fills[report.exec_id] = report
+            self._fills[report.exec_id] = order, report.last_qty, report.last_px
         if isinstance(report, Replaced) and report.terms.stop_px != order.terms.stop_px:
             order.is_triggered = False
         order.is_triggered |= isinstance(report, Restated) and report.text == TRIGGERED

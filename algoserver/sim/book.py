@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, Protocol
 from algoserver.domain.types import TimeInForce
 
 COMPACT_DEAD = 16  # canceled orders a queue may carry before it is rebuilt; fewer are popped when they reach the front
+Top = tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]  # the best levels of (bids, asks), each (px, qty), the best first
 
 
 class Order:
@@ -312,8 +313,8 @@ class Book:
         order.px, order.leaves = px, leaves
         return self.enter(order, tif, is_market, screen)
 
-    def top(self, n: int = 5) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
-        """The best n levels of (bids, asks), each a tuple of (px, qty), best first."""
+    def top(self, n: int = 5) -> Top:
+        """The best n levels."""
         return self.bids.top(n), self.asks.top(n)
 
     def live(self) -> list[Order]:

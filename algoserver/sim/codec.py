@@ -75,7 +75,9 @@ def request(fields: Mapping[str, str], venue: str, client: str, instruments: Map
         return Garbled(0, f"Side {fields.get('54', '')!r} is not supported: 1, 2 and 5 are")
     if not fields.get("11") or not fields.get("55"):
         return Garbled(5, "ClOrdID (11) and Symbol (55) are required")
-    common: dict[str, Any] = {"venue": venue, "client": client, "cl_ord_id": fields["11"], "symbol": fields["55"], "side": side}
+    instrument = instruments.get(fields["55"])
+    symbol = instrument.symbol if instrument is not None else fields["55"]  # of a day's orders one text, not one each
+    common: dict[str, Any] = {"venue": venue, "client": client, "cl_ord_id": fields["11"], "symbol": symbol, "side": side}
     match fields["35"]:
         case "H":
             return OrderStatusRequest(**common, ord_status_req_id=fields.get("790", ""))
@@ -87,7 +89,7 @@ def request(fields: Mapping[str, str], venue: str, client: str, instruments: Map
     if is_new:
         common["is_poss_resend"] = fields.get("97") == "Y"
     kind = NewOrderSingle if is_new else OrderCancelReplaceRequest
-    terms = _wish(fields, instruments.get(fields["55"]))
+    terms = _wish(fields, instrument)
     if isinstance(terms, tuple):
         return Unreadable(kind(**common, order_qty=0), *terms)
     return kind(**common, **terms)

@@ -3,7 +3,9 @@
 Rule 1: one source. A kernel's function is plain Python over flat arrays, and means the same compiled and not: no integer
 beyond 64 bits, no power but by exp and log (the compiler has its own for whole exponents), numbers drawn outside.
 Rule 2: no kernel divides by zero: compiled, nothing looks for it (a fifth of its time), and not compiled it would raise.
-Rule 3: compiled code is kept in the user's cache, by a hash of the kernel's source: numba itself does not see that a
+Rule 3: no kernel makes an array. So nothing counts references to arrays (numba's `_nrt`, which its manual does not name): each call
+inside the kernel counted those that it was given, which took half of its time. A kernel that makes one does not compile.
+Rule 4: compiled code is kept in the user's cache, by a hash of the kernel's source: numba itself does not see that a
 function in another file has changed.
 NUMBA_DISABLE_JIT=1 is numba's own way to switch it off.
 """
@@ -41,9 +43,9 @@ if IS_COMPILED:
         folder = _cache()
         folder.mkdir(parents=True, exist_ok=True)
         numba.config.CACHE_DIR = str(folder)
-        _njit = numba.njit(cache=True, error_model="numpy")
+        _njit = numba.njit(cache=True, error_model="numpy", _nrt=False, forceinline=True)
     except OSError:  # no home to write to: it is compiled anew in each process
-        _njit = numba.njit(error_model="numpy")
+        _njit = numba.njit(error_model="numpy", _nrt=False, forceinline=True)
 
     def compiled(function: F) -> F:
         """The function, compiled when it is first called."""

@@ -9,7 +9,7 @@ GTD-1: an order good till a date (59=6, 126) lives over closes and auctions, and
 GTD-2: one good till cancel (59=1) lives until it is canceled. Neither trades while the market is closed.
 """
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from algoserver.domain.types import Instrument, OrdStatus, OrdType, Side
@@ -197,6 +197,12 @@ class Counter:
         while self.dealers.next_ts() <= ts:
             self._decide(ts, out)
 
+    def forget(self, before_ts: int) -> int:
+        """Forget what was over before; returns how many orders."""
+        self._expiring = [entry for entry in self._expiring if entry[2].status in LIVE]  # a date may be years off
+        heapify(self._expiring)
+        return self.blotter.forget(before_ts)
+
     def working(self, symbol: str) -> list[ClientOrder]:
         """Clients' live orders of an instrument, auctions' apart."""
         return self.lit.orders(symbol) + [hidden.owner for _, dark in self.dark.of(symbol) for hidden in dark.resting()]
@@ -249,10 +255,11 @@ class Counter:
         printed: dict[int, int] = {}
         for fill in match.fills:
             printed[fill.px] = printed.get(fill.px, 0) + fill.qty
-            if fill.order.owner is not None:
-                out.append(self.blotter.fill(fill.order.owner, ts, fill, last_liquidity_ind))
-                if fill.order.is_pegged and fill.order.owner.status not in LIVE:
-                    self.lit.forget(fill.order.owner)
+            owner = fill.order.owner
+            if owner is not None:
+                out.append(self.blotter.fill(owner, ts, fill, last_liquidity_ind))
+                if fill.order.is_pegged and owner.status not in LIVE:
+                    self.lit.forget(owner)
         side = Side.BUY if match.sign > 0 else Side.SELL
         for last_px, qty in printed.items():
             out.append(TradePrint(venue=match.venue, symbol=symbol, ts=ts, px=last_px, qty=qty, side=side))

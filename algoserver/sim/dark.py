@@ -21,7 +21,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from algoserver.domain.types import SECOND, Instrument, TimeInForce
-from algoserver.sim.book import Book, Fill, Level, Match, Order
+from algoserver.sim.book import Book, Fill, Level, Match, Order, Top
 from algoserver.sim.config import FlowConfig, ReactingConfig, Scenario, SessionHours, VenueConfig
 from algoserver.sim.source import FOREVER
 from algoserver.sim.volume import VolumePath, recorded_bins
@@ -114,7 +114,7 @@ class DarkBook:
             for order in [o for o in queue.orders if o.owner is None]:
                 self._take(order, order.leaves)
 
-    def top(self, n: int = 5) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
+    def top(self, n: int = 5) -> Top:
         """Nothing: what rests here is not shown."""
         return (), ()
 

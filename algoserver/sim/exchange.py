@@ -9,9 +9,11 @@ canceled by us (378=6), as the halt says. A halt that an operator ordered lasts 
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from algoserver.domain.types import Instrument, OrdStatus, TimeInForce
+from algoserver.domain.types import DAY, Instrument, OrdStatus, TimeInForce
+from algoserver.sim import days
 from algoserver.sim.auctions import Auctions
 from algoserver.sim.blotter import Change
+from algoserver.sim.book import Top
 from algoserver.sim.config import Scenario
 from algoserver.sim.counter import NOBODY, Counter
 from algoserver.sim.halts import Halts, Mark, Stop
@@ -43,7 +45,7 @@ PAUSE = "LULD pause"  # Text (58) of the status
 
 
 class Exchange:
-    """A market on a scenario.
+    """A market on a scenario. turned: whether a trading day began, with something forgotten (days.py); who wrote that down sets it back.
 
     seed: replaces the scenario's. prefix: of every OrderID and ExecID. sources: by symbol, replace what the scenario
     says about them. Raises UnknownRecording, BrokenTape.
@@ -54,6 +56,8 @@ class Exchange:
         self.instruments: dict[str, Instrument] = {i.symbol: i.instrument() for i in config.instruments}
         self.venues = [v.name for v in config.venues]
         self._ts: int | None = None
+        self._day_ts = 0  # when the next trading day begins
+        self.turned = False
         seed = config.seed if seed is None else seed
         self._sources = made(config, seed, sources or {})
         self._halts = Halts(config.halts)
@@ -125,10 +129,12 @@ class Exchange:
                 symbol, match = self.counter.dark.step()
                 self.counter.told(due, symbol, match, out)
                 out += self.counter.indications.invite(due, symbol)
-            if stops_on and len(out) > mark and any(type(answer) in stops_on for answer in out[mark:]):
+            if stops_on and any(kind in stops_on for kind in set(map(type, out[mark:]))):
                 ts = max(due, self._ts)
                 break
         self._ts = ts
+        if ts >= self._day_ts:
+            self._turn(ts)
         if self._may_overtake:
             out.sort(key=lambda answer: answer.ts)
         return out
@@ -137,8 +143,12 @@ class Exchange:
         """When the next event of the market is due; call `advance` then."""
         return min(self._halt_ts, *[clock() for clock in self._clocks])
 
-    def book(self, venue: str, symbol: str, levels: int = 5) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
-        """The best levels of (bids, asks), each (px, qty), best first; of a venue without a book none."""
+    def status_ts(self) -> int:
+        """Until when no word of a halt or a price band comes."""
+        return self.now() if self._luld else self._halt_ts
+
+    def book(self, venue: str, symbol: str, levels: int = 5) -> Top:
+        """The best levels; of a venue without a book none."""
         book = self._sources[symbol].books.get(venue)
         return book.top(levels) if book else ((), ())
 
@@ -167,15 +177,17 @@ class Exchange:
                 blotter.reject_change(ts, request, 99, text, out)
         return out
 
-    def restore(self, ts: int, past: Iterable[AnyReport], text: str = RESTARTED) -> list[Canceled | Expired]:
-        """Take over the orders of a market that died, from its reports. Before any other call.
+    def restore(
+        self, ts: int, past: Iterable[AnyReport], text: str = RESTARTED, counted: tuple[int, int] = (0, 0)
+    ) -> list[Canceled | Expired]:
+        """Take over the orders of a market that died, from its reports. Before any other call. counted: of `Blotter.counted`.
 
         The live ones stand again as they did, or are canceled, as `on_restart` says. Those of a day that is over are expired.
         """
         assert self._ts is None
         told: list[Canceled | Expired] = []
         kept = []
-        for order in self.counter.blotter.restore(past):
+        for order in self.counter.blotter.restore(past, counted):
             is_asked = order.status is OrdStatus.PENDING_NEW or order.terms.ioi_id  # of somebody who does not remember
             is_canceled = self.config.on_restart == "cancel" or self.config.client(order.venue, order.client).cancel_on_disconnect
             is_unlisted = order.symbol not in self._sources or order.venue not in self.venues or not self.counter.lit.shows(order)
@@ -276,6 +288,13 @@ class Exchange:
         luld.look(ts)
 
     # The course of a day.
+
+    def _turn(self, ts: int) -> None:
+        """A trading day has begun. It does not matter when somebody looks: what is over is looked up by requests alone."""
+        begins = days.began(self.config.session, ts)
+        forgot = self.counter.forget(begins - days.GRACE)
+        self.turned |= forgot > 0 or self._day_ts > 0
+        self._day_ts = begins + DAY
 
     def _step(self, ts: int, symbol: str, until_ts: int, stops_on: Collection[type], out: list[Answer]) -> int:
         """The crowd's next event, and those after it that it may run alone; how far it came. The day opens and closes by it."""

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from msgspec import json
+from msgspec import DecodeError, json
 
 from algoserver.clock import Clock
 from algoserver.door import Caller, Door, error
@@ -65,6 +65,7 @@ ASK_S_MAX = 5.0
 Inbox = queue.SimpleQueue[tuple[str, str, str]]
 STOP = ("stop", "", "")
 MARK_S = 10.0  # wall time between two notes of where prices are
+LEDGER_MIN = 1 << 20  # bytes: a ledger below that is left as it is at the turn of a day
 GROUPED = ("35=W", "35=X", "35=R", "35=AG")  # bodies with groups
 THROTTLED = "throttled: more than {} messages a second"
 
@@ -79,6 +80,8 @@ class Face:
         self._endpoint = endpoint
         self._clock = clock
         self._inbox = inbox
+        # One text for all orders of a session: venue and client by its name.
+        self._parties = {name: (venue, client) for name in endpoint.sessions for venue, _, client in [name.partition(":")[2].partition("->")]}
         self._copies = {c.session: c.client for c in exchange.config.drop_copies}  # session's CompID -> whose reports
         self._now = 0
         self._owed: dict[str, list[str]] = {}  # by session: bodies to send at its first logon after a restart
@@ -97,7 +100,7 @@ class Face:
         ledger = self._ledger
         if ledger.mark is not None:
             self._exchange.remember(ledger.mark, self._now)
-        ended = self._exchange.restore(self._now, ledger.reports)
+        ended = self._exchange.restore(self._now, ledger.reports, counted=ledger.counted)
         lines = [Line(reports=list(ended))] if ended else []
         if not ledger.is_new:
             for session in self._endpoint.sessions:
@@ -165,6 +168,8 @@ class Face:
         if paid:
             self._ledger.write(paid)
         self._act()
+        if self._exchange.turned:
+            self._forget()
         for number, answer in told:
             self._asking.pop(number).put(answer)
 
@@ -196,7 +201,7 @@ class Face:
     def _message(self, session: str, text: str, lines: list[Line], sends: list[tuple[str, str]]) -> None:
         pairs = codec.split(text)
         fields = dict(reversed(pairs))
-        venue, _, client = session.partition(":")[2].partition("->")
+        venue, client = self._parties[session]
         msg_type, is_poss_dup = fields["35"], fields.get("43") == "Y"
         if not text.isascii():
             sends.append((session, codec_reports.business_reject(fields, 0, "only ASCII is understood here")))
@@ -299,9 +304,21 @@ class Face:
 
     def _gone(self, session: str, lines: list[Line], sends: list[tuple[str, str]]) -> None:
         """A session is down."""
-        venue, _, client = session.partition(":")[2].partition("->")
+        venue, client = self._parties[session]
         if venue in self._exchange.venues and self._exchange.config.client(venue, client).cancel_on_disconnect:
             self._answer(self._exchange.end_client(self._now, venue, client, "cancel on disconnect"), "", 0, lines, sends)
+
+    def _forget(self) -> None:
+        """A day has begun, and all that was written has left: the ledger keeps what the market remembers (DAY-4)."""
+        self._exchange.turned = False
+        if self._ledger.size() < LEDGER_MIN:
+            return
+        blotter = self._exchange.counter.blotter
+        try:
+            self._ledger.shrink({order.order_id for order in blotter.every()}, blotter.counted)
+            self._log.info("ledger written anew", bytes=self._ledger.size())
+        except (OSError, DecodeError) as failed:  # the old one stands, and the next day asks again
+            self._log.error("ledger not written anew", error=str(failed))
 
     def _note(self, lines: list[Line]) -> None:
         """Where prices are and what is halted, for whoever goes on from here: at changes of the one, and now and then of the other."""

@@ -12,9 +12,11 @@ from collections.abc import Callable
 
 from algoserver.domain.types import TimeInForce
 from algoserver.sim import array_book as a
-from algoserver.sim.book import Book, Fill, Ladder, Level, Match, Order, Screen
+from algoserver.sim.book import Book, Fill, Ladder, Level, Match, Order, Screen, Top
 from algoserver.sim.compiled import ints
+from algoserver.sim.source import Moment
 
+SOMEBODY = Order(0, 0, 0)  # of the crowd, in its fills: an order that nobody looks at
 ANY = 1 << 60  # a limit in ticks that nobody reaches
 
 
@@ -43,7 +45,7 @@ class Shelf:
         self._orders: dict[int, Order] = {}
         self._numbers: dict[Order, int] = {}
         self._count = 0
-        self._seen = ints(20)  # where levels are copied to
+        self._seen = ints(22)  # where levels are copied to
 
     def has_clients(self) -> bool:
         """Whether an order of a client rests."""
@@ -88,12 +90,15 @@ class Shelf:
     def find(self, number: int) -> Order | None:
         return self._orders.get(number)
 
-    def top(self, side: int, n: int) -> list[int]:
-        """Key and quantity of the best `n` levels of a side, in turn, the best first."""
-        if len(self._seen) < 2 * n:
-            self._seen = ints(2 * n)
-        found = self._seen[: 2 * a.top(self.arrays, side, n, self._seen)]
-        return found if isinstance(found, list) else found.tolist()
+    def top(self, venue: int, n: int) -> Top:
+        """The best `n` levels of (bids, asks)."""
+        if len(self._seen) < 4 * n + 2:
+            self._seen = ints(4 * n + 2)
+        a.top(self.arrays, venue, n, self.tick, self._seen)
+        seen = self._seen if isinstance(self._seen, list) else self._seen.tolist()
+        bids, end = seen[0], 2 + 2 * (seen[0] + seen[1])
+        levels = tuple(zip(seen[2:end:2], seen[3:end:2], strict=True))
+        return levels[:bids], levels[bids:]
 
     def pegged(self, side: int) -> dict[int, int]:
         """What clients' pegged orders have on a side, by price."""
@@ -103,8 +108,8 @@ class Shelf:
                 found[order.px] = found.get(order.px, 0) + order.leaves
         return found
 
-    def heard(self) -> list[tuple[int, Match]]:
-        """What has been recorded, each match with its time; the records are over then."""
+    def heard(self) -> list[Moment]:
+        """What has been recorded, match by match; the records are over then."""
         b = self.arrays
         count = int(b[a.RECORDS])
         if not count:
@@ -116,16 +121,17 @@ class Shelf:
         else:
             columns = b[first : first + 6 * room].reshape(6, room)[:, :count].tolist()
         b[a.RECORDS] = 0
-        out: list[tuple[int, Match]] = []
+        out: list[Moment] = []
         last: tuple[int, int, int] | None = None
         fills: list[Fill] = []
         tick = self.tick
         for ts, venue, sign, ticks, qty, client in zip(*columns, strict=True):
-            if (ts, venue, sign) != last:
-                last, fills = (ts, venue, sign), []
-                out.append((ts, Match(self.venues[venue], sign, fills)))
-            px = ticks * tick
-            fills.append(Fill(self._filled(client, qty) if client else Order(-sign, px, 0), px, qty))
+            fill = Fill(self._filled(client, qty) if client else SOMEBODY, ticks * tick, qty)
+            if (ts, venue, sign) == last:
+                fills.append(fill)
+            else:
+                last, fills = (ts, venue, sign), [fill]
+                out.append((ts, [Match(self.venues[venue], sign, fills)]))
         return out
 
     def _filled(self, number: int, qty: int) -> Order:
@@ -189,9 +195,8 @@ class Side(Ladder):
         raise AssertionError("a level of the arrays leaves with its last order")
 
     def top(self, n: int) -> tuple[tuple[int, int], ...]:
-        unit = self.sign * self._shelf.tick
-        found = self._shelf.top(self._index, n)
-        return tuple([(found[i] * unit, found[i + 1]) for i in range(0, len(found), 2)])
+        bids, asks = self._shelf.top(self._venue, n)
+        return bids if self.sign > 0 else asks
 
     def shown(self) -> int | None:
         """The best price at which somebody stands without being pegged to it."""
@@ -237,7 +242,7 @@ class FastBook(Book):
         left = int(a.take(shelf.arrays, self._venue, sign, qty, self._ticks(sign, limit_px), 0))
         if left < qty:
             shelf.told(sign * (qty - left), False)
-        fills = [fill for _, match in shelf.heard() for fill in match.fills]
+        fills = [fill for _, [match] in shelf.heard() for fill in match.fills]
         for fill in fills:
             if fill.order.owner is not None:
                 shelf.told(-sign * fill.qty, True)
@@ -259,6 +264,9 @@ class FastBook(Book):
         if screen is not None:
             return super().can_fill(sign, qty, limit_px, screen)
         return bool(a.can_fill(self._shelf.arrays, self._venue, sign, qty, self._ticks(sign, limit_px)))
+
+    def top(self, n: int = 5) -> Top:
+        return self._shelf.top(self._venue, n)
 
     def best_px(self, sign: int) -> int | None:
         side = self.side(sign)

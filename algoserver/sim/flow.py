@@ -7,7 +7,8 @@ is drawn around what is missing from the path, so a bin ends within about two tr
 take is volume on top.
 Rule 3: quotes gather around a reference price that diffuses. It does not know the clients' orders: what they pay
 is spread and depth, which the crowd refills; a lasting impact is not shown here.
-Rule 4: the crowd never crosses or locks another venue's best price with a new quote; a stale quote may stand for a moment.
+Rule 4: the crowd never crosses or locks another venue's best price with a new quote; a stale quote may stand for a moment. What had to
+stand back from such a price is not heaped up there: a level takes no more of it than PILE times its usual depth.
 """
 
 import random
@@ -33,6 +34,7 @@ NEAR = 6  # levels of these that are missing are quoted first
 REQUOTE = 3  # missing levels one event may fill: a swept book takes a few events to come back
 STALE_TICKS = 15  # quotes further than this from the best price are withdrawn
 STALE_LOOK = 8  # levels beyond that, the nearest first, that are looked at where a client rests further away than all of them
+PILE = 3.0  # above what a level is ever wanted to show: 1.3 of the profile times 1.6 by chance
 SWEEP_TICKS = 3  # how far past the best price a background trade goes
 CATCH_UP_TRADES = 20  # a gap to the volume path is closed over about this many trades
 # Depth by distance from the best price: thin at the touch, as displayed books of liquid shares are.
@@ -247,8 +249,8 @@ class Flow(Crowd):
 
     def _join(self, name: str, book: Book, sign: int, ticks: int) -> list[Match]:
         """Add a limit order at `ticks`, or behind it if it would lock another venue. It may meet a client's better order."""
-        typical = self._depth * self._busy * self._config.depth_qty / 2 / self._quote_unit
-        qty = self._quote_unit * max(1, round(typical * self._rng.expovariate(1.0)))
+        usual = self._depth * self._busy * self._config.depth_qty
+        qty = self._quote_unit * max(1, round(usual / 2 / self._quote_unit * self._rng.expovariate(1.0)))
         price = ticks * self._tick
         for other in self._names:
             if other != name:
@@ -257,6 +259,9 @@ class Flow(Crowd):
                     price = opposite - sign * self._tick
         self._yield(book, sign, price)
         if price <= 0:
+            return []
+        level = book.side(sign).at(price) if price != ticks * self._tick else None
+        if level is not None and level.qty >= PILE * usual:
             return []
         fills = book.enter(Order(sign, price, qty), TimeInForce.DAY)
         return [Match(name, sign, fills)] if fills else []

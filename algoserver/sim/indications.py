@@ -52,7 +52,7 @@ class Indications:
 
     def stand(self, symbol: str = "") -> bool:
         """Whether somebody waits for an invitation, which a move of the price may bring; "": in any instrument."""
-        if not symbol:
+        if not self._standing or not symbol:
             return bool(self._standing)
         return any(s.indication.symbol == symbol for s in self._standing.values())
 

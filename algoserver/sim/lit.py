@@ -73,7 +73,7 @@ class Lit:
 
     def has_asleep(self, symbol: str) -> bool:
         """Whether a stop waits for a trade."""
-        return any(asleep and s == symbol for (_, s), asleep in self._asleep.items())
+        return bool(self._asleep) and any(asleep and s == symbol for (_, s), asleep in self._asleep.items())
 
     def printed(self, venue: str, symbol: str, px: int) -> None:
         """Note a trade: it wakes stops."""

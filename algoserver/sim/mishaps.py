@@ -16,6 +16,8 @@ from algoserver.sim.fees import ADDED
 from algoserver.sim.reports import Answer, TradePrint
 from algoserver.sim.source import Crowd
 
+FORGOTTEN = "what ended on an earlier day is forgotten"  # days.py
+
 
 class Impossible(Exception):
     """There is nothing that this fault could happen to; the text says what is missing."""
@@ -28,7 +30,8 @@ def late_fill(exchange: Exchange, ts: int, fault: Fault) -> list[Answer]:
     orders = [o for o in blotter.every() if o.status is OrdStatus.CANCELED and o.cum_qty < o.order_qty and _is_meant(fault, o)]
     orders = [o for o in orders if not fault.order or fault.order in (o.cl_ord_id, o.orig_cl_ord_id)]
     if not orders:
-        raise Impossible(f"no canceled order {fault.order} that was not filled" if fault.order else "no canceled order that was not filled")
+        none = "no canceled order that was not filled"
+        raise Impossible(f"no canceled order {fault.order} that was not filled; {FORGOTTEN}" if fault.order else none)
     order = orders[-1]
     last_px = _price(fault) or order.px or exchange.counter.lit.last_px(order.venue, order.symbol) or exchange.source(order.symbol).reference_px()
     quantity = min(_quantity(exchange, fault, order) or order.order_qty, order.order_qty - order.cum_qty)
@@ -106,7 +109,7 @@ def _fill(exchange: Exchange, fault: Fault) -> tuple[str, ClientOrder]:
         found = blotter.fill_of(exec_id)
         if found is not None and _is_meant(fault, found[0]):
             return exec_id, found[0]
-    raise Impossible(f"no fill {fault.exec_id} that stands" if fault.exec_id else "no fill that stands")
+    raise Impossible(f"no fill {fault.exec_id} that stands; {FORGOTTEN}" if fault.exec_id else "no fill that stands")
 
 
 def _is_meant(fault: Fault, order: ClientOrder) -> bool:

@@ -111,7 +111,7 @@ class Reacting(Crowd):
         until_ts = min(until_ts, self._close_ts - 1)
         while True:
             why = kernel.run(self.shelf.arrays, self.k, self.x, self.weather, self._chance, until_ts, watch)
-            moments += [(at, [match]) for at, match in self.shelf.heard()]
+            moments += self.shelf.heard()
             if why != kernel.NEEDS_ROOM:
                 break
             self._make_room()

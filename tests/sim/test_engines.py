@@ -67,6 +67,7 @@ class Trader(AsyncFIXClient):
     def __init__(self, port: int, venue: str) -> None:
         super().__init__(FIXProtocol44(), "ALGO", venue, Journaler(), "127.0.0.1", port, logger=logging.getLogger("asyncfix"))
         self.orders: dict[str, Termed] = {}
+        self.looked_away: set[str] = set()  # orders that a dealer refused at his last look
         self.news: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self.is_up = asyncio.Event()
 
@@ -83,6 +84,8 @@ class Trader(AsyncFIXClient):
         try:
             order = self.orders[root]
             is_report = msg.msg_type == FMsg.EXECUTIONREPORT
+            if "last look" in msg.get(FTag.Text, ""):
+                self.looked_away.add(root)
             if msg[FTag.OrdStatus] == order.status == "A":
                 await self.news.put((root, "A"))  # asyncfix calls it pending from the sending on, and knows no word of the venue for it
                 return
@@ -106,22 +109,25 @@ async def _trade(simulator: Simulator, venue: str, rows: list[tuple]) -> None:
     await trader.connect()
     await asyncio.wait_for(trader.is_up.wait(), PATIENCE_S)
     for n, (kind, side, qty, price, more, end) in enumerate(rows):
-        order = trader.orders[f"E{n}"] = Termed(f"E{n}", "AAPL", side, price, qty, ord_type=kind)
-        order.more = more
-        await trader.send_msg(order.new_req())
-        said = [await trader.hears(f"E{n}")]
-        while not order.is_finished() and "stands" not in end:
-            said.append(await trader.hears(f"E{n}"))
+        for name in (f"E{n}", f"E{n}b", f"E{n}c", f"E{n}d"):  # while a dealer looks the market may move: then he is asked again
+            order = trader.orders[name] = Termed(name, "AAPL", side, price, qty, ord_type=kind)
+            order.more = more
+            await trader.send_msg(order.new_req())
+            said = [await trader.hears(name)]
+            while not order.is_finished() and "stands" not in end:
+                said.append(await trader.hears(name))
+            if end != "trades" or name not in trader.looked_away:
+                break
         if not order.is_finished():
             assert "stands" in end, (venue, rows[n], said)
             assert order.leaves_qty + order.cum_qty == qty
             await trader.send_msg(order.replace_req(qty=qty - 10))
             while not {"5", "9"}.intersection(said):
-                said.append(await trader.hears(f"E{n}"))
+                said.append(await trader.hears(name))
             if not order.is_finished():
                 await trader.send_msg(order.cancel_req())
             while not order.is_finished():
-                said.append(await trader.hears(f"E{n}"))
+                said.append(await trader.hears(name))
         assert order.leaves_qty == 0, (rows[n], said)
         if end == "trades":
             assert (order.status, order.cum_qty) == ("2", qty), (venue, rows[n], said)

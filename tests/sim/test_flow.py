@@ -4,15 +4,17 @@ import msgspec
 import pytest
 
 from algoserver.domain.types import MINUTE, SECOND, Instrument, Side, px
-from algoserver.sim.config import SessionHours
+from algoserver.sim.config import SessionHours, VenueConfig
 from algoserver.sim.exchange import Exchange
 from algoserver.sim.flow import Flow
 from algoserver.sim.volume import UnknownRecording, VolumePath, recorded_bins
 from tests.sim.street import AAPL, ADBE, OPEN, T0, TWO, new, scenario
 
+THREE = [VenueConfig(name=name, share=share) for name, share in (("XLIT1", 0.5), ("XLIT2", 0.3), ("XLIT3", 0.2))]
 
-def flow(config, hours=OPEN, seed=7):
-    return Flow(Instrument(config.recorded, px("0.01"), 1, 100, 0, 0), config, hours, TWO, seed)
+
+def flow(config, hours=OPEN, seed=7, venues=TWO):
+    return Flow(Instrument(config.recorded, px("0.01"), 1, 100, 0, 0), config, hours, venues, seed)
 
 
 def test_seed_7_follows_the_recorded_day_bin_by_bin():
@@ -75,6 +77,19 @@ def test_always_open_repeats_the_day():
     while crowd.next_ts() < T0 - T0 % (86_400 * SECOND) + 86_401 * SECOND:
         crowd.step()
     assert crowd.is_open
+
+
+@pytest.mark.parametrize("venues", [TWO, THREE], ids=["two venues", "three"])
+def test_quotes_that_may_not_lock_are_not_heaped_up_behind(venues):
+    """Seed 7, ADBE, the first half hour: no level ever shows more than nine times what is usual at the moment; it was nineteen."""
+    crowd = flow(ADBE, venues=venues)
+    crowd.start(T0)
+    most = 0.0
+    while crowd.next_ts() < T0 + 30 * MINUTE:
+        crowd.step()
+        usual = crowd._busy * ADBE.depth_qty
+        most = max([most, *(level.qty / usual for b in crowd.books.values() for side in (b.bids, b.asks) for level in side.levels.values())])
+    assert 3 < most < 9
 
 
 def test_the_crowd_leaves_nothing_behind_where_clients_rest_far_away():
