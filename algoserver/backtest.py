@@ -262,11 +262,15 @@ class Backtest:
     def _hear(self, answers: list[r.Answer]) -> None:
         """Note what happened in the market and send word of it to the core."""
         # As the market's FIX face does: reports before the prints of the same moment.
-        for answer in [a for a in answers if not isinstance(a, TradePrint)]:
+        prints = []
+        for answer in answers:
+            if isinstance(answer, TradePrint):
+                prints.append(answer)
+                continue
             if isinstance(answer, r.Report):
                 self._note(answer)
             self._tell(answer)
-        for one in [a for a in answers if isinstance(a, TradePrint)]:
+        for one in prints:
             self.prints[one.symbol].add(one.ts, one.qty)
             self.values[one.symbol].add(one.ts, one.px * one.qty)
             if self._sums_trades:

@@ -7,7 +7,7 @@ Rule 4: in a trading halt nothing trades and nothing new is taken (103=2). What 
 canceled by us (378=6), as the halt says. A halt that an operator ordered lasts until he ends it, or as long as he said.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from algoserver.domain.types import DAY, Instrument, OrdStatus, TimeInForce
 from algoserver.sim import days
@@ -99,7 +99,7 @@ class Exchange:
         self.moved(ts, request.symbol, out, mark)
         return out
 
-    def advance(self, ts: int, stops_on: Collection[type] = ()) -> list[Answer]:
+    def advance(self, ts: int, stops_on: frozenset[type] = frozenset()) -> list[Answer]:
         """Run everything that is due up to and including `ts`. The first call starts the market at its `ts`.
 
         stops_on: kinds of answers that somebody waits for: the market stops at the first, and `now` is when.
@@ -129,7 +129,7 @@ class Exchange:
                 symbol, match = self.counter.dark.step()
                 self.counter.told(due, symbol, match, out)
                 out += self.counter.indications.invite(due, symbol)
-            if stops_on and any(kind in stops_on for kind in set(map(type, out[mark:]))):
+            if not stops_on.isdisjoint(map(type, out[mark:])):
                 ts = max(due, self._ts)
                 break
         self._ts = ts
@@ -296,7 +296,7 @@ class Exchange:
         self.turned |= forgot > 0 or self._day_ts > 0
         self._day_ts = begins + DAY
 
-    def _step(self, ts: int, symbol: str, until_ts: int, stops_on: Collection[type], out: list[Answer]) -> int:
+    def _step(self, ts: int, symbol: str, until_ts: int, stops_on: frozenset[type], out: list[Answer]) -> int:
         """The crowd's next event, and those after it that it may run alone; how far it came. The day opens and closes by it."""
         mark = len(out)
         source = self._sources[symbol]
@@ -317,7 +317,7 @@ class Exchange:
         self.moved(ts, symbol, out, mark)
         return ts
 
-    def _run(self, ts: int, symbol: str, until_ts: int, stops_on: Collection[type]) -> list[Moment]:
+    def _run(self, ts: int, symbol: str, until_ts: int, stops_on: frozenset[type]) -> list[Moment]:
         """Let a crowd run until somebody could see it: a client, or who waits for an answer."""
         watch = self.counter.watch(symbol)
         asks = TradePrint in stops_on

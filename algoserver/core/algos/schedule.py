@@ -319,10 +319,11 @@ def _allowed(parent: ParentOrder, work: Work, market: Market, round_lot: int, ts
         room = share * volume // PPM_ONE - ours
         if length <= LOTS_WITHIN:
             room += round_lot // 2
-        if length < CAP_WINDOWS[-1] and ours == 0:
+        if room < round_lot and ours == 0 and length < CAP_WINDOWS[-1]:
             # Where a minute's share is less than a lot, one lot may go all the same; the long window still holds.
-            room = max(room, round_lot)
-        allowed = min(allowed, room)
+            room = round_lot
+        if room < allowed:  # no min(): nine windows of every turn come by
+            allowed = room
     return allowed
 
 
