@@ -28,6 +28,7 @@ LOG_OUT_S_MAX = 5.0
 # How long a kill waits for the core, seconds: a batch takes milliseconds, a slow disk a second.
 KILL_S_MAX = 2.0
 LOOK_S = 0.05
+LOOKS = 5  # of the watchdog, of which none hears a beat, in stall_ms
 MARKER_S_MAX = 1.0
 REASON_MAX = 200
 
@@ -158,13 +159,15 @@ class Watchdog:
             thread.join(LOG_OUT_S_MAX)
 
     def _watch(self) -> None:
+        # Looks are counted, not seconds: a process that was stopped as a whole has not looked either, and its core comes as soon as we do.
+        heard, silent = self._beat, 0
         while not self._is_off:
-            time.sleep(self._stall_s / 5)
-            silent_s = time.monotonic() - self._beat
-            if silent_s > self._stall_s and not self._is_off:
+            time.sleep(self._stall_s / LOOKS)
+            heard, silent = self._beat, silent + 1 if self._beat == heard else 0
+            if silent >= LOOKS and not self._is_off:
                 self._dispatcher.shut()
                 canceled = self._dispatcher.cancel_all()
-                self._log.critical("the core stands still", silent_s=round(silent_s, 3), canceled=canceled)
+                self._log.critical("the core stands still", silent_s=round(time.monotonic() - heard, 3), canceled=canceled)
                 self._tell(f"the core stands still; {canceled} open children were canceled")
                 if self._pending:
                     self._remember(list(self._pending.values()))

@@ -3,6 +3,7 @@
 import os
 import queue
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -46,10 +47,18 @@ def server(tmp_path_factory):
     Remembered(state_dir).add([Kill("ann", "symbol:AAPL", "drill"), Kill("bob", "symbol:TYPO", "fast")])
     made = Server(load(ROOT / "cfg" / "server.toml"), state_dir)
     made._introduce()
+    made._models.stop()  # what they were asked at the start is answered now, and not in the midst of a test
     yield made
     made._journal.close()
     for endpoint in made._endpoints:
         endpoint._engine = None  # QuickFIX knows a session once in a process: another file's tests may need it
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A venue's thread and a disk have the time that a busy machine needs; who must not wait is told so by its test."""
+    for bound in ("dispatch.VENUE_S_MAX", "watchdog.MARKER_S_MAX", "porter.AUDIT_S_MAX"):
+        monkeypatch.setattr(f"algoserver.{bound}", 60.0)
 
 
 def silence() -> Reply:
@@ -123,7 +132,6 @@ def test_a_kill_that_comes_while_a_batch_is_worked_waits_for_one_event_of_it(ser
 
 def test_a_batch_that_takes_too_long_is_cut_and_its_rest_is_the_next_one(server, monkeypatch):
     """Many orders at work make each event dear: what was decided leaves, the core is heard of, and nothing is lost or overtaken."""
-    server._models.stop()  # what they were asked at the start is answered now, and not in between
     while not server._inbox.empty() or server._left:
         server._turn(server._drain())
     monkeypatch.setattr("algoserver.server.TURN_S_MAX", -1.0)  # every event is too long
@@ -172,6 +180,30 @@ def test_a_core_that_stays_silent_is_ended_and_a_kill_before_it_is_remembered(tm
     watchdog.start()
     assert ended.get(timeout=60) == 70
     assert (engine.sent, remembered.kills(), dispatcher._outboxes["XLIT1"]._is_shut) == (["35=F|p.1"], [kill], True)
+
+
+def test_a_process_that_was_stopped_as_a_whole_goes_on(tmp_path, monkeypatch):
+    """Twenty seconds are over at once, for the watchdog as for the core: nothing is taken back. A core that keeps silent then is ended."""
+    watchdog, _, _, engine = past_core(tmp_path, stall_ms=5_000)
+    now, ended = [0.0], []
+    looks = iter([(1.0, True), (20.0, False), (1.0, True), *[(1.0, False)] * 5])
+
+    def sleep(seconds: float) -> None:
+        assert (seconds, ended) == (1.0, [])
+        took, is_heard = next(looks)
+        now[0] += took
+        if is_heard:
+            watchdog.beat()
+
+    def end(status: int) -> None:
+        ended.append((status, engine.sent[:], next(looks, None)))
+        watchdog.stop()
+
+    monkeypatch.setattr("algoserver.watchdog.time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    monkeypatch.setattr("os._exit", end)
+    watchdog.beat()
+    watchdog._watch()
+    assert ended == [(70, ["35=F|p.1"], None)]
 
 
 def test_a_core_that_was_only_slow_takes_over(tmp_path):
