@@ -27,12 +27,13 @@ SPEED = 20.0
 EPOCH = "20190628-14:00:00"
 END = "20190628-23:00:00"
 AWAY = 0.02  # a share of the price, inside the collar: nothing trades there in a drill
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 MARK = "only-for-a-drill"
 """The file that makes a folder a drill's: a rogue refuses to run anywhere else."""
 VENUES = ("XLIT1", "XLIT2", "XDARK1")
 CLIENTS = ("CLIENT1", "CLIENT2")
 SYMBOLS = ("AAPL", "GE", "ADBE")
+QUESTIONS = ("status", "doctor", "venue.ls", "order.ls")  # what a drill asks that changes nothing
 # CLIENT2's children rest at XLIT2 alone, CLIENT1's elsewhere: so a drill knows where something rests.
 AGREED = """
 [[profiles]]
@@ -133,9 +134,12 @@ class Street:
             self.clients.stop()
 
     def ask(self, verb: str, **more: Any) -> Answer:
-        """The server's answer at its door. Raises Failed where it refuses or is not there."""
+        """The server's answer at its door; a question is asked again while a busy one does not answer. Raises Failed where it refuses or is not there."""
+        deadline = time.monotonic() + PATIENCE_S
         try:
-            answer = call(self.state_dir, {"verb": verb, **more})
+            while (answer := call(self.state_dir, {"verb": verb, **more})).get("error", {}).get("code") == "timeout" and verb in QUESTIONS:
+                if time.monotonic() > deadline:
+                    break
         except Unreachable as error:
             raise Failed(str(error)) from error
         if "error" in answer:
@@ -153,8 +157,8 @@ class Street:
                 self.order(client, "AAPL", 100, Strategy.ICEBERG, price=lit, MaxPctVol="1", DisplayQty="100")
             self.order("CLIENT1", "AAPL", 100, Strategy.LIQUIDITY, price=dark, MaxPctVol="1")
 
-    def work(self, qty: int = 80_000, minutes: int = 20) -> list[str]:
-        """Parents that trade all the time, one of each client; their ClOrdIDs."""
+    def work(self, qty: int = 960_000, minutes: int = 240) -> list[str]:
+        """Parents that trade all the time, one of each client, and for longer than any drill; their ClOrdIDs."""
         return [self.order(c, "AAPL", qty, Strategy.TWAP, minutes=minutes, MaxPctVol="0.4", Urgency="5") for c in CLIENTS]
 
     def order(self, client: str, symbol: str, qty: int, strategy: Strategy, price: str = "", minutes: int = 0, **params: str) -> str:
@@ -212,7 +216,7 @@ class Street:
     def await_agreement(self) -> tuple[int, int, int]:
         """The books when they have come to rest; equal, if they ever become so in time."""
         with contextlib.suppress(Failed):  # that they differ is what the drill reports
-            wait_for(lambda: len(set(self.books())) == 1, "the books do not agree", PATIENCE_S / 4)
+            wait_for(lambda: len(set(self.books())) == 1, "the books do not agree", PATIENCE_S)
         return self.books()
 
     def market_ts(self) -> int:
