@@ -58,7 +58,7 @@ def main() -> None:
     stores, dictionary = fix.FileStoreFactory(settings), fix.DataDictionary(str(DICTIONARY))
     engine = fix.ThreadedSocketInitiator(application, stores, settings)
     engine.start()
-    print("ready" if application.up.wait(20) else "no logon", flush=True)
+    print("ready" if application.up.wait(120) else "no logon", flush=True)
     application.is_said.set()
     session = fix.SessionID("FIX.4.4", compid, "ALGO")
     for line in sys.stdin:

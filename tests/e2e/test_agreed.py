@@ -169,7 +169,7 @@ def test_a_client_with_a_password_logs_on_by_it_alone(street, name: str):
     assert [refusal(street.port, name, *logon) for logon in WRONG[name]] == [SAID] * len(WRONG[name])
     client = RawClient(street.port, name, *RIGHT[name])
     client.peer.send("1", (112, "here?"))
-    assert client.heard.get(timeout=15)["112"] == "here?"
+    assert client.heard.get(timeout=MESSAGE_S_MAX)["112"] == "here?"
     client.close()
 
 
@@ -179,7 +179,7 @@ def test_certify_gets_in_by_the_password(street, name: str, fix: str):
     wanted = ["certify", "--port", str(street.port), "--sender", name, "--fix", fix, "--username", "desk", "--only", "S.1"]
     done = [
         subprocess.run(
-            [sys.executable, "-m", "algoserver", *wanted], cwd=ROOT, env={**os.environ, "ALGOSERVER_CERTIFY_PASSWORD": secret}, timeout=60,
+            [sys.executable, "-m", "algoserver", *wanted], cwd=ROOT, env={**os.environ, "ALGOSERVER_CERTIFY_PASSWORD": secret}, timeout=MESSAGE_S_MAX,
             capture_output=True,
         ) for secret in (PASSWORD, "guess")
     ]  # fmt: skip
@@ -290,7 +290,7 @@ def test_a_refused_logon_with_a_reset_has_reset_the_numbers(street):
     client = RawClient(street.port, "LOCKED", *RIGHT["LOCKED"])
     for _ in range(5):
         client.peer.send("1", (112, "here?"))
-        assert client.heard.get(timeout=15)["112"] == "here?"
+        assert client.heard.get(timeout=MESSAGE_S_MAX)["112"] == "here?"
     client.close()
     stored = street.state / "fix" / "FIX.4.4-ALGO-LOCKED.seqnums"
     before = [int(n) for n in stored.read_text().split(":")]

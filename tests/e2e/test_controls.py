@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from algoserver.door import call
+from tests.e2e.street import ask
 from tests.e2e.venue import RawClient, Scripted
 
 LAYERS = """
@@ -75,8 +76,8 @@ def test_a_rogue_algos_wrong_child_never_reaches_the_venue(street: Scripted, cli
     """Controls 1, 2, 3, 9, 13, 15, 16: twenty tries, no byte."""
     price = {"t40": 2, "t44": "200.01"} if crime == "limit" else {}
     assert commits(street, client, crime, 2_500, **price) == []
-    order_id = call(street.state, {"verb": "order.show", "target": crime})["order_id"]
-    said = {a["code"]: a["times"] for a in call(street.state, {"verb": "alert.ls"})["alerts"] if a["subject"] == order_id}
+    order_id = ask(street.state, {"verb": "order.show", "target": crime})["order_id"]
+    said = {a["code"]: a["times"] for a in ask(street.state, {"verb": "alert.ls"})["alerts"] if a["subject"] == order_id}
     assert {code: times for code, times in said.items() if code.startswith("gate_")} == {f"gate_{NOTHING[crime]}": 20}
 
 
@@ -146,7 +147,7 @@ def test_control_4_the_wall_clock_bounds_what_the_core_lets_out(stopping: Script
     client = stopping.client()
     sent = commits(stopping, client, "wall")
     assert len(sent) == 40
-    shown = call(stopping.state, {"verb": "order.show", "target": "wall"})
+    shown = ask(stopping.state, {"verb": "order.show", "target": "wall"})
     assert len(shown["children"]) == 40, shown
     client.close()
 

@@ -4,7 +4,7 @@ import time
 
 from algoserver.door import call
 from algoserver.journal import read
-from tests.e2e.street import replay
+from tests.e2e.street import ask, replay
 from tests.e2e.venue import MESSAGE_S_MAX, Scripted
 
 STRANGER = {"11": "WHO1", "55": "AAPL", "54": "1", "38": "500", "44": "199", "56": "XLIT1"}
@@ -15,8 +15,8 @@ def wait_for_foreign(scripted: Scripted, stopped: list[str], cum_qty: str) -> No
     """Until XLIT1 is up, has these symbols stopped, and so much of the stranger is done."""
     deadline = time.monotonic() + MESSAGE_S_MAX
     while True:
-        venue = next(v for v in call(scripted.state, {"verb": "venue.ls"})["venues"] if v["venue"] == "XLIT1")
-        done = [f["cum_qty"] for f in call(scripted.state, {"verb": "venue.foreign"})["foreign"]]
+        venue = next(v for v in ask(scripted.state, {"verb": "venue.ls"})["venues"] if v["venue"] == "XLIT1")
+        done = [f["cum_qty"] for f in ask(scripted.state, {"verb": "venue.foreign"})["foreign"]]
         if (venue["state"], venue["stopped"], done) == ("up", stopped, [cum_qty]):
             return
         assert time.monotonic() < deadline, (venue, done)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from algoserver.door import call
 from tests.e2e.rogue import KNIGHT, KNIGHT_PX, KNIGHT_QTY, KNIGHT_VENUES
-from tests.e2e.street import venues_of
+from tests.e2e.street import ask, venues_of
 from tests.e2e.venue import MESSAGE_S_MAX, RawClient, Scripted
 
 SYMBOLS = tuple(f"K{n:03d}" for n in range(150))
@@ -54,9 +54,9 @@ def test_knight_through_a_real_server_no_more_children_leave_than_the_policy_say
     await_children(street, children_max)
 
     settled(client)
-    stops = {s["scope"] for s in call(street.state, {"verb": "status"})["stops"]}
+    stops = {s["scope"] for s in ask(street.state, {"verb": "status"})["stops"]}
     assert stops == {"firm", *(f"algo:POV@{symbol}" for symbol in SYMBOLS)}
-    codes = Counter(a["code"] for a in call(street.state, {"verb": "alert.ls"})["alerts"])
+    codes = Counter(a["code"] for a in ask(street.state, {"verb": "alert.ls"})["alerts"])
     assert codes["stopped_by_limit"] == 1 + len(SYMBOLS)
     # Then nothing: not for a new order, a resumed one, a price that moves, or time.
     client.order(f"{KNIGHT} once more", t55=SYMBOLS[0])

@@ -4,6 +4,7 @@ What is agreed on a break differs by venue and by client. XLIT1 has a drop copy,
 """
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from algoserver.ctl import app
-from algoserver.door import call
 from algoserver.journal import read
-from tests.e2e.street import replay
+from tests.e2e.street import ask, replay
 from tests.e2e.venue import MESSAGE_S_MAX, RawClient, Scripted
 
 # CLIENT1's children rest at XLIT1, CLIENT2's at XLIT2, CLIENT42's at either.
@@ -58,13 +58,14 @@ def canceled(street: Scripted, child: dict[str, str]) -> None:
 
 def alerts(street: Scripted, code: str) -> list[str]:
     """Subjects of the alerts of a code."""
-    return [a["subject"] for a in call(street.state, {"verb": "alert.ls"})["alerts"] if a["code"] == code]
+    return [a["subject"] for a in ask(street.state, {"verb": "alert.ls"})["alerts"] if a["code"] == code]
 
 
 def standing(street: Scripted, cl_ord_id: str, wanted: str) -> None:
     """Until an order stands so."""
-    for _ in range(int(MESSAGE_S_MAX * 100)):
-        if (found := call(street.state, {"verb": "order.show", "target": cl_ord_id})["state"]) == wanted:
+    deadline = time.monotonic() + MESSAGE_S_MAX
+    while time.monotonic() < deadline:
+        if (found := ask(street.state, {"verb": "order.show", "target": cl_ord_id})["state"]) == wanted:
             return
         street.venue.trade(1, "200.01")  # each look is a question that the server answers, and time goes on
     raise AssertionError(f"{cl_ord_id} is {found}")
@@ -105,19 +106,20 @@ def test_control_28_a_client_breaks_and_his_orders_end_pause_or_go_on_as_his_lay
     standing(street, "CLIENT42 rests", "working")
     taken = {m["41"] for m in street.venue.received if m["35"] == "F"}
     assert children["CLIENT42"]["11"] not in taken
-    shown = call(street.state, {"verb": "order.show", "target": "CLIENT1 rests"})
+    shown = ask(street.state, {"verb": "order.show", "target": "CLIENT1 rests"})
     assert "CLIENT1 disconnected" in shown["text"]
 
 
 def shown(street: Scripted) -> tuple[dict[str, Any], list[str]]:
     """XLIT1's line of `algoctl risk reconcile`, and who told each discrepancy."""
-    said = call(street.state, {"verb": "risk.reconcile"})
+    said = ask(street.state, {"verb": "risk.reconcile"})
     return said["venues"][0], [d["told_by"] for d in said["discrepancies"]]
 
 
 def until(street: Scripted, key: str, value: int) -> dict[str, Any]:
     """XLIT1's line, once it says so. Each look is a question that the server answers, and time goes on."""
-    for _ in range(int(MESSAGE_S_MAX * 100)):
+    deadline = time.monotonic() + MESSAGE_S_MAX
+    while time.monotonic() < deadline:
         row, _ = shown(street)
         if row[key] == value:
             return row
@@ -126,7 +128,7 @@ def until(street: Scripted, key: str, value: int) -> dict[str, Any]:
 
 def codes(street: Scripted, state: str = "open") -> list[str]:
     """Alerts of the comparison that stand so."""
-    return [a["code"] for a in call(street.state, {"verb": "alert.ls"})["alerts"] if a["state"] == state and a["code"].startswith(("fill_", "copy_"))]
+    return [a["code"] for a in ask(street.state, {"verb": "alert.ls"})["alerts"] if a["state"] == state and a["code"].startswith(("fill_", "copy_"))]
 
 
 def test_control_30_a_fill_that_is_lost_on_the_order_session_is_found_by_the_venues_drop_copy(street: Scripted):
@@ -144,7 +146,7 @@ def test_control_30_a_fill_that_is_lost_on_the_order_session_is_found_by_the_ven
     row, told_by = shown(street)
     assert (row["not_heard"], row["bought"], row["bought_by_copy"], told_by) == (1, "20000", "40000", ["its drop copy"])
     assert codes(street) == ["fill_not_heard"]
-    assert call(street.state, {"verb": "order.show", "target": "lost"})["state"] == "paused"
+    assert ask(street.state, {"verb": "order.show", "target": "lost"})["state"] == "paused"
     venue.report(lost, "F", "2", 100, 0, 100, exec_id="X2")
     row = until(street, "matched", 2)
     assert (row["not_heard"], row["bought"], row["bought_by_copy"], codes(street)) == (0, "40000", "40000", [])
@@ -159,7 +161,7 @@ def test_control_30_a_fill_that_is_lost_on_the_order_session_is_found_by_the_ven
     until(street, "differing", 1)
     assert set(codes(street)) == {"fill_not_copied", "copy_differs"}
     done = CliRunner().invoke(app, ["--state", str(street.state), "risk", "reconcile"])
-    assert json.loads(done.stdout) == call(street.state, {"verb": "risk.reconcile"}), done.stderr
+    assert json.loads(done.stdout) == ask(street.state, {"verb": "risk.reconcile"}), done.stderr
     client.close()
 
 
@@ -169,7 +171,7 @@ def test_control_30_what_a_copy_told_before_a_kill_9_is_not_lost_and_not_told_tw
     late = resting(street, client, "late")
     street.venue.hang_up("XLIT1", is_copy=True)
     street.venue.report(late, "F", "2", 100, 0, 100, exec_id="X5")
-    while call(street.state, {"verb": "order.show", "target": "late"})["cum_qty"] != "100":
+    while ask(street.state, {"verb": "order.show", "target": "late"})["cum_qty"] != "100":
         street.venue.trade(1, "200.01")
     client.close()
     before, _ = shown(street)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from algoserver.door import call
+from tests.e2e.street import ask
 from tests.e2e.venue import RawClient, Scripted, now
 
 
@@ -49,4 +49,4 @@ def test_mass_status_mass_cancel_and_a_disputed_trade(street):
     client.peer.send("AF", (584, "S2"), (585, 7))
     nothing = client.next()
     assert (nothing["39"], nothing["37"], nothing["912"]) == ("8", "NONE", "Y")
-    assert call(scripted.state, {"verb": "status"})["alerts"] >= 1
+    assert ask(scripted.state, {"verb": "status"})["alerts"] >= 1

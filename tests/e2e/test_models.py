@@ -22,7 +22,7 @@ from algoserver.learn.registry import Registry
 from algoserver.learn.store import load_model, model_version, save_model
 from algoserver.learn.train import train_volume
 from algoserver.recorded import VOLUME_DIR
-from tests.e2e.street import ROOT, replay
+from tests.e2e.street import ROOT, ask, replay
 from tests.e2e.venue import MESSAGE_S_MAX, Scripted
 
 PATIENCE_S = 4 * MESSAGE_S_MAX  # a model is loaded in a second; with everything else at work in some
@@ -70,14 +70,14 @@ def ctl(scripted: Scripted, *arguments: str) -> tuple[int, str]:
 
 
 def history(scripted: Scripted) -> dict[str, Any]:
-    return call(scripted.state, {"verb": "model.history"})
+    return ask(scripted.state, {"verb": "model.history"})
 
 
 def forecast(scripted: Scripted, model: str) -> dict[str, Any]:
     """AAPL's forecast, once it is this model's."""
 
     def found() -> dict[str, Any] | None:
-        rows = call(scripted.state, {"verb": "status"})["forecasts"]
+        rows = ask(scripted.state, {"verb": "status"})["forecasts"]
         return next((f for f in rows if f["symbol"] == "AAPL" and f["model"] == model), None)
 
     return until(found, f"no forecast by {model} came")
@@ -85,7 +85,7 @@ def forecast(scripted: Scripted, model: str) -> dict[str, Any]:
 
 def alerts(scripted: Scripted, code: str) -> list[dict[str, Any]]:
     """Those of a code that are not over."""
-    return [a for a in call(scripted.state, {"verb": "alert.ls", "is_open": True})["alerts"] if a["code"] == code]
+    return [a for a in ask(scripted.state, {"verb": "alert.ls", "is_open": True})["alerts"] if a["code"] == code]
 
 
 def vwap(scripted: Scripted, cl_ord_id: str) -> str:

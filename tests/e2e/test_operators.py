@@ -13,6 +13,7 @@ from algoserver.credentials import new_token, token_hash
 from algoserver.ctl import app
 from algoserver.door import call
 from algoserver.operators import ROLES
+from tests.e2e.street import ask
 from tests.e2e.venue import MESSAGE_S_MAX, RawClient, Scripted
 
 TOKENS = {name: new_token() for name in ("ann", "bob", "eve")}
@@ -65,7 +66,7 @@ class Hostile:
 
     def proposal(self) -> str:
         """What waits for a second person since last."""
-        return call(self.street.state, {"verb": "approval.ls", "token": TOKENS["ann"]})["approvals"][-1]["id"]
+        return ask(self.street.state, {"verb": "approval.ls", "token": TOKENS["ann"]})["approvals"][-1]["id"]
 
     def order(self, **changes: object) -> str:
         """Text of the answer to an order of CLIENT1; "" if it was let in."""
@@ -128,7 +129,7 @@ def test_a_hostile_operator_gets_no_forbidden_order_out_and_every_try_is_audited
         assert (exit_code, "another person must approve" in said) == (0, True), (why, said)
         assert eve.ctl("approval", "approve", eve.proposal())[0] == 4
         eve.nothing_leaves(why)
-    first = call(street.state, {"verb": "policy.history", "token": TOKENS["ann"]})["policies"][0]["digest"]
+    first = ask(street.state, {"verb": "policy.history", "token": TOKENS["ann"]})["policies"][0]["digest"]
     file.write_text(policy.replace("child_qty_max = 2_000", "child_qty_max = 1_000"))  # she may tighten, and not go back
     assert '"is_applied": true' in eve.ctl("policy", "apply", str(file), "--reason", "mine", "--yes")[1]
     assert '"is_applied": false' in eve.ctl("policy", "rollback", first, "--reason", "mine", "--yes")[1]
@@ -138,7 +139,7 @@ def test_a_hostile_operator_gets_no_forbidden_order_out_and_every_try_is_audited
         assert eve.ctl("risk", "override", *terms)[0] == 0
         assert eve.ctl("approval", "approve", eve.proposal())[0] == 4
         eve.nothing_leaves(f"override {symbol}")
-    (working,) = [o["order_id"] for o in call(street.state, {"verb": "order.ls", "is_open": True, "token": TOKENS["ann"]})["orders"]]
+    (working,) = [o["order_id"] for o in ask(street.state, {"verb": "order.ls", "is_open": True, "token": TOKENS["ann"]})["orders"]]
     assert eve.ctl("order", "amend", working, "OrderQty=5000", "--yes", "--reason", "mine")[0] == 5
     assert eve.ctl("order", "amend", working, "Price=230", "--yes", "--reason", "mine")[0] == 5
     # What no algoctl says.
@@ -158,7 +159,7 @@ def test_a_hostile_operator_gets_no_forbidden_order_out_and_every_try_is_audited
     assert eve.children() == ["AAPL"]
 
     # Two persons open it: what has not left could have.
-    (proposal,) = [a["id"] for a in call(street.state, {"verb": "approval.ls", "token": TOKENS["ann"]})["approvals"] if a["target"] == "symbol:ADBE"]
+    (proposal,) = [a["id"] for a in ask(street.state, {"verb": "approval.ls", "token": TOKENS["ann"]})["approvals"] if a["target"] == "symbol:ADBE"]
     eve.say("ann", "approval.approve", target=proposal)
     assert eve.order(**NOW, **FORBIDDEN["killed"]) == ""
     assert street.venue.next("D")["55"] == "ADBE"
@@ -181,10 +182,10 @@ def winds_down(eve: Hostile) -> None:
     left = eve.children()
     street.server.process.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + MESSAGE_S_MAX
-    while "stopping" not in {a["code"] for a in call(street.state, {"verb": "alert.ls", "token": TOKENS["ann"]})["alerts"]}:
+    while "stopping" not in {a["code"] for a in ask(street.state, {"verb": "alert.ls", "token": TOKENS["ann"]})["alerts"]}:
         assert time.monotonic() < deadline, "the server does not stop"
     assert "error" not in eve.say("bob", "approval.approve", target=eve.proposal())
-    assert call(street.state, {"verb": "status", "token": TOKENS["ann"]})["killed"] == "server stopping"
+    assert ask(street.state, {"verb": "status", "token": TOKENS["ann"]})["killed"] == "server stopping"
     while not (said := eve.order(**NOW, t38=100)):
         pass
     assert said.startswith("killed: the firm is stopped")

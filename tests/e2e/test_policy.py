@@ -7,9 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from algoserver.door import call
 from algoserver.policies import digest_of
-from tests.e2e.street import ROOT, replay
+from tests.e2e.street import ROOT, ask, replay
 from tests.e2e.venue import MESSAGE_S_MAX, Scripted
 
 
@@ -26,7 +25,7 @@ def alerted(scripted: Scripted, code: str) -> list[dict[str, Any]]:
     deadline = time.monotonic() + MESSAGE_S_MAX
     found: list[dict[str, Any]] = []
     while not found and time.monotonic() < deadline:
-        found = [a for a in call(scripted.state, {"verb": "alert.ls"})["alerts"] if a["code"] == code]
+        found = [a for a in ask(scripted.state, {"verb": "alert.ls"})["alerts"] if a["code"] == code]
     return found
 
 
@@ -65,13 +64,13 @@ def test_a_lowered_limit_holds_on_the_wire_at_once_and_after_kill_9(tmp_path: Pa
     scripted.venue.await_feed()
     scripted.venue.quote("200.00", "200.02", 20_000)
     assert [a["text"] for a in alerted(scripted, "policy_file_differs") if digest_of(first.encode())[:12] in a["text"]]
-    rows = call(scripted.state, {"verb": "policy.history"})["policies"]
+    rows = ask(scripted.state, {"verb": "policy.history"})["policies"]
     assert [(r["digest"], r["is_in_force"]) for r in rows] == [(digest_of(first.encode()), False), (said["digest"], True)]
-    shown = [call(scripted.state, {"verb": "policy.show", "target": target})["text"] for target in (rows[0]["version"], "")]
+    shown = [ask(scripted.state, {"verb": "policy.show", "target": target})["text"] for target in (rows[0]["version"], "")]
     assert shown == [first, lower.read_text()]
     child = iceberg(scripted, "P2")
     assert int(child["38"]) <= 50
-    explained = call(scripted.state, {"verb": "policy.explain", "target": "P2"})
+    explained = ask(scripted.state, {"verb": "policy.explain", "target": "P2"})
     assert [r["value"] for r in explained["limits"] if r["limit"] == "child_qty_max"] == ["50"]
 
     file.write_text("no policy at all")
