@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from algoserver.door import call
-from tests.e2e.street import START, Street, replay
+from tests.e2e.street import START, Street, ask, replay
 
-SECONDS_MAX = 500
-QTY = 100_000
-LATER = "20190628-17:30:00"  # so that the chain is not over before the blows are, at the pace of the slowest machine
+SECONDS_MAX = 900
+QTY = 160_000
+LATER = "20190628-19:30:00"  # so that the chain is not over before the blows are, at the pace of the slowest machine
+REPLACED_MIN = 5
 
 
 class Chain:
@@ -56,9 +56,13 @@ class Chain:
         self._street.client.send(f"35=F|11=C1|41={self.id}|55=AAPL|54=1|60={START}|38={QTY}")
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("seed", "blows"), [(11, 25), (12, 25)], ids=["first-25-points", "second-25-points"])
 def test_amend_and_cancel_chains_survive(tmp_path, seed: int, blows: int):
-    """Server killed or both venue sessions cut at 25 random moments of a chain: client = venues = journal, and the quantities agree."""
+    """Server killed or both venue sessions cut at 25 random moments of a chain: client = venues = journal, and the quantities agree.
+
+    Where a machine is so slow that no amend is answered between two blows, a blow waits for one.
+    """
     rng = random.Random(seed)
     street = Street(tmp_path / "street", speed=10, is_cuttable=True)
     street.order(QTY)
@@ -69,12 +73,12 @@ def test_amend_and_cancel_chains_survive(tmp_path, seed: int, blows: int):
         chain.read()
         now = time.monotonic()
         if now >= next_ask and not chain.pending and not chain.cancel_id:
-            if struck >= blows:
+            if struck >= blows and chain.replaced >= REPLACED_MIN:
                 chain.cancel()
             else:
                 chain.amend()
             next_ask = now + rng.uniform(0.1, 1.0)
-        if struck < blows and now >= next_blow:
+        if struck < blows and now >= next_blow and chain.replaced >= struck * REPLACED_MIN // blows:
             struck += 1
             if rng.random() < 0.8:
                 street.server.kill()
@@ -85,10 +89,10 @@ def test_amend_and_cancel_chains_survive(tmp_path, seed: int, blows: int):
     final = street.client.final()
     street.client.read(1)
     assert final is not None, f"seed {seed}: the order did not end"
-    shown = call(street.folder / "server", {"verb": "order.show", "target": final["37"]})
+    shown = ask(street.folder / "server", {"verb": "order.show", "target": final["37"]})
     assert street.close() == [0, 0]
     assert struck == blows, f"seed {seed}: the order was over after {struck} blows"
-    assert chain.replaced >= 5, f"seed {seed}: only {chain.replaced} replaces took effect"
+    assert chain.replaced >= REPLACED_MIN, f"seed {seed}: only {chain.replaced} replaces took effect"
     assert street.client.told_twice == []
     assert int(final["14"]) == street.client.filled() == street.venue_filled() == street.journal_filled()
     assert (final["38"], final["11" if final["39"] == "2" else "41"]) == (str(chain.qty), chain.id)
