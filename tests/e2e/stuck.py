@@ -1,11 +1,12 @@
 """The server, but its core stands still for ever at a pause whose reason is "block". It says so on stdout when it does.
 
-Its watchdog is patient: how long a busy machine takes to answer a kill must not decide which of the two comes first.
+Its watchdog is patient: how long a busy machine takes to answer a kill must not decide which of the two comes first, nor whether a venue's
+thread or the disk was reached.
 """
 
 import threading
 
-from algoserver import cli, server
+from algoserver import cli, dispatch, server, watchdog
 from algoserver.core.engine import step
 from algoserver.core.state import State
 from algoserver.domain.commands import Command
@@ -23,5 +24,6 @@ def stuck_step(state: State, event: Event) -> list[Command]:
 
 if __name__ == "__main__":
     server.step = stuck_step
+    dispatch.VENUE_S_MAX = watchdog.MARKER_S_MAX = 5.0
     server.Watchdog = lambda stall_ms, *rest: Watchdog(60_000, *rest)
     cli.main()
