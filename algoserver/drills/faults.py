@@ -128,7 +128,8 @@ def runaway(folder: Path) -> Report:
         report.measured["flood_first_child_to_stop_s"] = round((stop_ts - first_ts) / SECOND / street.speed, 2)
         times = [street.tape.ts[s] for s, _ in flood]
         most = max(bisect_left(times, ts + REPEATS_WINDOW_S * SECOND) - n for n, ts in enumerate(times))
-        report.check(f"the flood is stopped by itself: no {REPEATS_WINDOW_S} market seconds have more than repeats_max {REPEATS_MAX} of it", most <= REPEATS_MAX, most)
+        bound = f"no {REPEATS_WINDOW_S} market seconds have more than repeats_max {REPEATS_MAX} of it"
+        report.check(f"the flood is stopped by itself: {bound}", most <= REPEATS_MAX, most)
         report.check("no child of it leaves after the stop", all(s < stopped[0] for s, _ in flood), stopped[1].text)
         exposed = _exposure_max(street, orders["D2"])
         report.measured["resent_children"] = sum(c.child_id.startswith(orders["D2"] + ".") for _, c in street.tape.sent)

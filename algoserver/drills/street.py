@@ -134,7 +134,7 @@ class Street:
             self.clients.stop()
 
     def ask(self, verb: str, **more: Any) -> Answer:
-        """The server's answer at its door; a question is asked again while a busy one does not answer. Raises Failed where it refuses or is not there."""
+        """The server's answer at its door; a question is asked again while a busy one has none. Raises Failed where it refuses or is not there."""
         deadline = time.monotonic() + PATIENCE_S
         try:
             while (answer := call(self.state_dir, {"verb": verb, **more})).get("error", {}).get("code") == "timeout" and verb in QUESTIONS:
