@@ -1,5 +1,6 @@
 """The certification script: against the real server, against an honest one, and against every lie that a check is there to find."""
 
+import contextlib
 import json
 import os
 import re
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,10 +18,10 @@ import pytest
 from algoserver.certify import play
 from algoserver.certify.dialect import DIALECTS
 from algoserver.certify.report import Report
-from algoserver.certify.run import CHAPTERS, Plan, certify, choose
+from algoserver.certify.run import CHAPTERS, NoSession, Plan, certify, choose
 from algoserver.certify.script import BadScript, scenarios
 from algoserver.certify.session import Message
-from tests.e2e.street import ROOT, Process, free_port, venues_of
+from tests.e2e.street import PATIENCE_S, ROOT, Process, free_port, venues_of
 from tests.honest import Fields, Honest, Lie
 
 # What the honest server of the tests is too small for.
@@ -33,7 +34,7 @@ def port(tmp_path_factory) -> Iterator[int]:
     folder, venue_port, client_port = tmp_path_factory.mktemp("certify"), free_port(), free_port()
     sim = Process("sim", "--state", str(folder / "sim"), "--port", str(venue_port))
     server = Process("serve", "--state", str(folder / "server"), "--port", str(client_port), "--venue-port", str(venue_port))
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_S
     while not (rows := venues_of(folder / "server")) or not all("AAPL" in str(v["quotes"]) for v in rows):
         assert time.monotonic() < deadline, "no market data came"
     yield client_port
@@ -42,7 +43,7 @@ def port(tmp_path_factory) -> Iterator[int]:
 
 def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """`algoserver certify` to its end."""
-    return subprocess.run([sys.executable, "-m", "algoserver", "certify", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=280)
+    return subprocess.run([sys.executable, "-m", "algoserver", "certify", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=560)
 
 
 def test_the_server_is_certified_in_every_version_at_once(port, tmp_path):
@@ -52,7 +53,7 @@ def test_the_server_is_certified_in_every_version_at_once(port, tmp_path):
         return tmp_path / fix / "report.json", tmp_path / fix / "report.html"
 
     def desk(sender: str, fix: str) -> "subprocess.CompletedProcess[str]":
-        wanted = ("--json", str(pages(fix)[0]), "--html", str(pages(fix)[1]), "--patience", "40")
+        wanted = ("--json", str(pages(fix)[0]), "--html", str(pages(fix)[1]), "--patience", "120")
         return command("--port", str(port), "--sender", sender, "--fix", fix, *wanted)
 
     with ThreadPoolExecutor() as desks:
@@ -117,12 +118,18 @@ def test_the_exit_status_says_how_it_went(port):
     assert (nobody.returncode, "127.0.0.1" in nobody.stderr) == (2, True)
     assert (command("--fix", "9").returncode, command("--only", "NOSUCH").returncode) == (2, 2)
     liar = Honest(lambda f: [{**f, "112": "SOMETHING"}] if f["35"] == "0" else [f])
-    lied = command("--port", str(liar.port), "--only", "S.4", "--patience", "0.5")
+    for patience_s in ("0.5", "60"):  # a busy machine may be later than that with the Logon
+        done = command("--port", str(liar.port), "--only", "S.4", "--patience", patience_s)
+        if done.returncode == 1:
+            break
     liar.close()
-    assert (lied.returncode, "112=ARE-YOU-THERE is due" in lied.stdout) == (1, True)
+    assert (done.returncode, "112=ARE-YOU-THERE is due" in done.stdout) == (1, True)
 
 
-def run(only: str, lie: Lie | None = None, patience_s: float = 0.4) -> Report:
+QUICK_S, PATIENT_S = 0.4, 60.0
+
+
+def run(only: str, lie: Lie | None = None, patience_s: float = PATIENT_S) -> Report:
     """One scenario against the server of the tests."""
     server = Honest(lie)
     try:
@@ -131,10 +138,26 @@ def run(only: str, lie: Lie | None = None, patience_s: float = 0.4) -> Report:
         server.close()
 
 
+def lied(only: str, lie: Callable[[], Lie], is_found: Callable[[Report], bool], patch: pytest.MonkeyPatch) -> Report:
+    """One scenario against a liar, with little patience for what never comes. Where a busy machine kept what is true back for as long, once more with
+    much."""
+    with patch.context() as quick:
+        quick.setattr(play, "FILL_S_MAX", QUICK_S)
+        with contextlib.suppress(NoSession):
+            if is_found(report := run(only, lie(), QUICK_S)):
+                return report
+    return run(only, lie())
+
+
+def problems(report: Report) -> str:
+    """What is wrong, as it is told."""
+    return " ".join(s.problem for r in report.results for s in r.steps).strip()
+
+
 @pytest.mark.parametrize("name", [s.id for c, s in choose(()) if (c != "Refusals" or s.id == "R.1") and s.id not in BEYOND_HONEST])
 def test_an_honest_server_passes(name):
     """What the script asks can be done, also where the real server can't do it yet."""
-    report = run(name, patience_s=10)
+    report = run(name)
     assert report.is_passed, [(s.line, s.problem, s.wire) for r in report.failed for s in r.steps if s.problem]
 
 
@@ -186,7 +209,10 @@ def other(tag: str, value: str) -> str:
 @pytest.mark.parametrize(("name", "msg_type", "which", "tags"), LIES, ids=lambda v: v if isinstance(v, str) and " " not in v else "")
 def test_every_wrong_or_missing_field_fails(name, msg_type, which, tags, monkeypatch):
     """No check is one that can't fail: a field that the standard fixes, changed or left out, is found, and the sentence names tags."""
-    monkeypatch.setattr(play, "FILL_S_MAX", 0.4)
+
+    def is_found(report: Report) -> bool:
+        return not report.is_passed and re.search(r"\(\d+\)|\d+=", problems(report)) is not None
+
     unfound = []
     for tag in tags.split():
         for says in ("other", "nothing"):
@@ -196,38 +222,36 @@ def test_every_wrong_or_missing_field_fails(name, msg_type, which, tags, monkeyp
             def change(f: Fields, tag: str = tag, says: str = says) -> list[Fields]:
                 return [{**f, tag: other(tag, f[tag])} if says == "other" else {t: v for t, v in f.items() if t != tag}]
 
-            report = run(name, told(msg_type, which, change))
-            problems = " ".join(s.problem for r in report.results for s in r.steps).strip()
-            if report.is_passed or not re.search(r"\(\d+\)|\d+=", problems):
-                unfound.append((tag, says, problems))
+            report = lied(name, lambda change=change: told(msg_type, which, change), is_found, monkeypatch)
+            if not is_found(report):
+                unfound.append((tag, says, problems(report)))
     assert unfound == []
 
 
-LIARS: dict[str, tuple[str, Lie, str]] = {
-    "silence": ("B.1.a", lambda f: [] if f["35"] == "8" else [f], "no answer to 35=D"),
-    "silence on a cancel": ("B.1.a", told("8", 1, lambda f: []), "ExecType (150) is 4, 6 is due"),
-    "a trade twice": ("A.1.a", told("8", 1, lambda f: [f, f]), "was used before"),
-    "a trade twice by two names": ("A.1.a", told("8", 1, lambda f: [f, {**f, "17": "B"}]), "CumQty (14) is 100, but was 100 before this trade"),
-    "a trade not told": ("A.1.a", told("8", 1, lambda f: []), "CumQty (14) is 200, but was 0 before this trade of 100"),
-    "a mean price of its own": ("A.1.a", told("8", 1, lambda f: [{**f, "6": "9.99"}]), "AvgPx (6) is 9.99"),
-    "a wrong reason": ("B.1.f", told("9", 0, lambda f: [{**f, "102": "0"}]), "CxlRejReason (102) is 0, 1 is due"),
-    "no OrigClOrdID": ("B.1.a", told("8", 1, lambda f: [{t: v for t, v in f.items() if t != "41"}]), "OrigClOrdID (41) is missing"),
-    "a refusal without a sentence": ("B.1.f", told("9", 0, lambda f: [{**f, "58": "unknown_order"}]), "a code, a colon and a sentence"),
-    "no PendingReplace": ("C.1.a", told("8", 1, lambda f: []), "ExecType (150) is 5, E is due"),
-    "PossDup answered": ("F.1.d", told("8", 1, lambda f: [{**f, "17": "P1", "150": "0"}, f]), "ExecType (150) is 0, I is due"),
-    "no resend": ("S.5", lambda f: [f] if f["35"] != "8" else [{**f, "35": "B"}], "35=8"),
-    "a rejected mass cancel": ("M.1", told("r", 0, lambda f: [{"35": "j", "45": "4", "372": "q", "380": "3"}]), "35=r is due, but 35=j"),
-    "a status too few": ("M.4", told("8", 2, lambda f: []), "911"),
-    "no Logout": ("S.1", lambda f: [] if f["35"] == "5" else [f], "the session broke"),
+LIARS: dict[str, tuple[str, Callable[[], Lie], str]] = {
+    "silence": ("B.1.a", lambda: lambda f: [] if f["35"] == "8" else [f], "no answer to 35=D"),
+    "silence on a cancel": ("B.1.a", lambda: told("8", 1, lambda f: []), "ExecType (150) is 4, 6 is due"),
+    "a trade twice": ("A.1.a", lambda: told("8", 1, lambda f: [f, f]), "was used before"),
+    "a trade twice by two names": ("A.1.a", lambda: told("8", 1, lambda f: [f, {**f, "17": "B"}]), "is 100, but was 100 before this trade"),
+    "a trade not told": ("A.1.a", lambda: told("8", 1, lambda f: []), "CumQty (14) is 200, but was 0 before this trade of 100"),
+    "a mean price of its own": ("A.1.a", lambda: told("8", 1, lambda f: [{**f, "6": "9.99"}]), "AvgPx (6) is 9.99"),
+    "a wrong reason": ("B.1.f", lambda: told("9", 0, lambda f: [{**f, "102": "0"}]), "CxlRejReason (102) is 0, 1 is due"),
+    "no OrigClOrdID": ("B.1.a", lambda: told("8", 1, lambda f: [{t: v for t, v in f.items() if t != "41"}]), "OrigClOrdID (41) is missing"),
+    "a refusal without a sentence": ("B.1.f", lambda: told("9", 0, lambda f: [{**f, "58": "unknown_order"}]), "a code, a colon and a sentence"),
+    "no PendingReplace": ("C.1.a", lambda: told("8", 1, lambda f: []), "ExecType (150) is 5, E is due"),
+    "PossDup answered": ("F.1.d", lambda: told("8", 1, lambda f: [{**f, "17": "P1", "150": "0"}, f]), "ExecType (150) is 0, I is due"),
+    "no resend": ("S.5", lambda: lambda f: [f] if f["35"] != "8" else [{**f, "35": "B"}], "35=8"),
+    "a rejected mass cancel": ("M.1", lambda: told("r", 0, lambda f: [{"35": "j", "45": "4", "372": "q", "380": "3"}]), "35=r is due, but 35=j"),
+    "a status too few": ("M.4", lambda: told("8", 2, lambda f: []), "911"),
+    "no Logout": ("S.1", lambda: lambda f: [] if f["35"] == "5" else [f], "the session broke"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", LIARS)
 def test_a_liar_is_told_what_is_wrong(name, monkeypatch):
     """A sentence with what came and what is due."""
-    monkeypatch.setattr(play, "FILL_S_MAX", 0.4)
     scenario, lie, sentence = LIARS[name]
-    report = run(scenario, lie)
+    report = lied(scenario, lie, lambda report: sentence in problems(report), monkeypatch)
     assert [r.id for r in report.failed] == [scenario]
     assert sentence in " ".join(s.problem for s in report.failed[0].steps)
 
