@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from algoserver.journal import read
-from tests.e2e.street import ROOT
+from tests.e2e.street import PATIENCE_S, ROOT
 from tests.e2e.venue import RawClient, Scripted, now, refused_start
 
 # What stops a mad algo sooner is proven elsewhere; here it goes on, and the gate alone holds.
@@ -59,7 +59,8 @@ def client(street):
     raw.close()
 
 
-BAD = {
+# Moments are seconds from when the order is sent.
+BAD: dict[str, tuple[dict[str, object], tuple[int, ...], tuple[tuple[int, object], ...], str, str]] = {
     "unknown symbol": ({"t55": "NOSUCH"}, (), (), "unknown_symbol", "1"),
     "unknown side": ({"t54": "Z"}, (), (), "unknown_side", "11"),
     "unknown strategy": ({"t847": 77}, (), (), "unknown_strategy", "11"),
@@ -72,8 +73,8 @@ BAD = {
     "wrong lot": ({"t38": "10.5"}, (), (), "wrong_lot", "13"),
     "wrong tick": ({"t40": 2, "t44": "200.005"}, (), (), "wrong_tick", "99"),
     "limit without price": ({"t40": 2}, (), (), "missing_price", "99"),
-    "end before start": ({"t168": now(900), "t126": now(300)}, (), (), "end_before_start", "99"),
-    "end in the past": ({"t126": now(-300)}, (), (), "end_in_the_past", "99"),
+    "end before start": ({"t168": 900, "t126": 300}, (), (), "end_before_start", "99"),
+    "end in the past": ({"t126": -300}, (), (), "end_in_the_past", "99"),
     "too large": ({"t38": 6_000_000}, (), (), "parent_qty_max", "3"),
     "beyond the collar": ({"t40": 2, "t44": "300"}, (), (), "price_collar", "3"),
 }
@@ -83,7 +84,7 @@ BAD = {
 def test_bad_input_is_refused_with_what_to_change(client, name):
     """35=8 Rejected, 103, and a Text that begins with a machine-readable code."""
     changes, without, more, code, reason = BAD[name]
-    client.order(f"BAD {name}", *more, without=without, **changes)
+    client.order(f"BAD {name}", *more, without=without, **{t: now(v) if t in ("t168", "t126") else v for t, v in changes.items()})
     f = client.next()
     assert (f["35"], f["150"], f["39"], f["103"]) == ("8", "8", "8", reason), f
     assert f["58"].startswith(f"{code}: "), f["58"]
@@ -185,7 +186,7 @@ def test_on_a_full_disk_nothing_is_acknowledged_that_is_not_kept(tmp_path):
             if f["35"] != "8":
                 break
             acknowledged.add(f["11"])
-        assert scripted.server.process.wait(30) != 0
+        assert scripted.server.process.wait(PATIENCE_S) != 0
         kept = {r.payload.cl_ord_id for r in read(scripted.state / "journal") if type(r.payload).__name__ == "ParentRequested"}
         assert len(acknowledged) > 50
         assert acknowledged <= kept
@@ -237,7 +238,7 @@ def test_a_damaged_journal_refuses_to_start_and_safe_mode_takes_the_children_bac
         cancel = scripted.venue.next("F")
     assert cancel["41"] == child["11"]
     scripted.venue.report(child, "4", "4", 0, 0)
-    out, _ = safe.communicate(timeout=60)
+    out, _ = safe.communicate(timeout=PATIENCE_S)
     assert safe.returncode == 0, out
     assert "0 children not confirmed" in out
     scripted.venue.close()
@@ -266,6 +267,6 @@ def test_a_bad_configuration_names_file_entry_and_key(tmp_path):
 def test_two_servers_do_not_share_a_state(street):
     """The second says who has it."""
     command = [sys.executable, "-m", "algoserver", "serve", "--state", str(street.state), "--port", "1"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 2
     assert "journal" in done.stderr
