@@ -23,7 +23,7 @@ def on_terminal(street: Street, typed: str, *arguments: str) -> tuple[int, str, 
     process = subprocess.Popen(command, stdin=its, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     os.write(ours, typed.encode())
     try:
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=120)
     finally:
         os.close(its)
         os.close(ours)
@@ -179,11 +179,11 @@ def test_help_loads_neither_engine_nor_model():
     """It is there at once."""
     heavy = "quickfix", "lightgbm", "numpy", "sklearn", "algoserver.server", "algoserver.core", "msgspec"
     code = f"import sys\nfrom algoserver.ctl import app\ntry: app(['--help'])\nfinally: print([m for m in {heavy!r} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
     heavy = "quickfix", "lightgbm", "numpy", "sklearn", "algoserver.core", "algoserver.domain"
     code = f"import sys, algoserver.door; print([m for m in {heavy!r} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "[]", done.stderr
 
 

@@ -47,7 +47,7 @@ class Desk:
             return self._answer(request, operator)
         reply: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self.inbox.put((request, operator, reply))
-        return reply.get(timeout=20)
+        return reply.get(timeout=120)
 
     def _answer(self, request: dict[str, Any], operator: str) -> dict[str, Any]:
         said, event = answer(self.day.state, request, operator)

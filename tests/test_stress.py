@@ -26,4 +26,5 @@ def test_control_33_at_twice_the_peak_nothing_is_lost_and_the_books_agree(tmp_pa
     tables = exported(tmp_path / "street" / "server", tmp_path / "export")
     agrees(tmp_path / "street" / "server", tables)
     assert sum(int(row["last_qty"]) for row in tables["executions"]) == report["measured"]["shares_traded"]
-    assert [(row["verb"], row["result"]) for row in tables["commands"]] == [("kill", "done")]
+    # A core that is slow for seconds has the kill done past it first.
+    assert [(row["verb"], row["result"]) for row in tables["commands"] if row["result"] != "past_core"] == [("kill", "done")]
