@@ -2,13 +2,12 @@
 
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from algoserver.door import call
-from tests.sim.fixclient import PATIENCE_S, ROOT, Client, Simulator, cancel, order
+from tests.sim.fixclient import ROOT, Client, Simulator, cancel, order
 
 
 @pytest.fixture(scope="module")
@@ -262,16 +261,6 @@ def copying(tmp_path):
     assert simulator.stop() == 0
 
 
-def again(port: int, sender: str, seq: int) -> Client:
-    """The next connection of a session: its last one may not have been missed yet, and then this one is closed."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return Client(port, sender=sender, seq=seq)
-        except (AssertionError, OSError):
-            assert time.monotonic() < deadline, "the simulator does not let go of a session"
-
-
 def test_copy_1_a_drop_copy_hears_what_its_client_hears_and_may_say_nothing(copying):
     """Trades and the end of an order with its client's session, with him in 115; what it missed it is told again.
 
@@ -290,13 +279,13 @@ def test_copy_1_a_drop_copy_hears_what_its_client_hears_and_may_say_nothing(copy
     client.send("35=H|11=d3|55=AAPL|54=1|")
     client.report(_150="I", _11="d3")  # a turn after d3's: the copy of that is on its way to nobody
     client.close()
-    copy = again(copying.port, "ALGODC", copy.seq)
+    copy = Client(copying.port, sender="ALGODC", seq=copy.seq)
     copy.send("35=2|7=1|16=0|")
     missed = copy.wait(lambda m: (m.get("11"), m.get("150")) == ("d3", "0"))
     canceled = copy.wait(lambda m: m.get("150") == "4")
     assert (missed["43"], canceled["11"], canceled["58"], canceled["115"]) == ("Y", "d3", "cancel on disconnect", "ALGO")
     assert "error" not in call(copying.state, {"verb": "sim.inject", "target": "drop", "values": {"client": "ALGO", "seconds": 600}})
-    client = again(copying.port, "ALGO", client.seq)
+    client = Client(copying.port, seq=client.seq)
     client.send(order("d4", "400", qty=10))
     copy.wait(lambda m: (m.get("11"), m.get("150")) == ("d4", "F"))
     client.send("35=g|335=s1|263=0|")

@@ -71,18 +71,20 @@ def test_a_broken_connection_loses_nothing(simulator):
 
 
 def test_a_venue_that_does_not_read_answers_in_order_afterwards(simulator, client):
-    inject(simulator, "slow_consumer", seconds=1, venue="XLIT1")
+    slow = 0
+    while slow == 0 or "slow_consumer" not in [f["kind"] for f in call(simulator.state, {"verb": "sim.status"})["lasting"]]:
+        inject(simulator, "slow_consumer", seconds=1, venue="XLIT1")  # over already, on a busy machine
+        slow += 1
     for n in range(3):
         client.send(order(f"s{n}", RESTING))
-    assert call(simulator.state, {"verb": "sim.status"})["lasting"][0]["kind"] == "slow_consumer"
     assert [client.report(_150="0")["11"] for _ in range(3)] == ["s0", "s1", "s2"]
 
 
 def test_a_storm_of_rejects_and_doubled_reports(simulator, client):
-    inject(simulator, "reject_storm", seconds=30, venue="XLIT1", share="1")
+    inject(simulator, "reject_storm", seconds=600, venue="XLIT1", share="1")
     client.send(order("r1", RESTING))
     client.report(_11="r1", _150="8", _103="0")
-    inject(simulator, "duplicate", seconds=30, venue="XLIT1")
+    inject(simulator, "duplicate", seconds=600, venue="XLIT1")
     client.send(order("r2", RESTING))
     first, second = client.report(_11="r2", _150="8"), client.report(_11="r2", _97="Y")
     assert first["17"] == second["17"]

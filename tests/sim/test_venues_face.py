@@ -1,17 +1,28 @@
 """Every kind of venue over FIX (cfg/sim-venues.toml): terms, mass cancels, quotes, indications, fees, rates, disconnects, a restart."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.sim.fixclient import Client, Simulator, cancel, order
+from tests.sim.fixclient import ROOT, Client, Simulator, cancel, order
 
-CONFIG = "cfg/sim-venues.toml"
+SHIPPED = (ROOT / "cfg" / "sim-venues.toml").read_text()
+
+
+def config(folder):
+    """The shipped market, whose quotes and invitations wait for a busy machine."""
+    path = folder / "sim.toml"
+    text, count = re.subn(r"(?m)^(valid_ms|firm_up_ms) = 2000 ", r"\1 = 600_000 ", SHIPPED)
+    assert count == 2
+    path.write_text(text)
+    return str(path)
 
 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory):
-    simulator = Simulator(tmp_path_factory.mktemp("venues"), CONFIG)
+    folder = tmp_path_factory.mktemp("venues")
+    simulator = Simulator(folder, config(folder))
     yield simulator
     assert simulator.stop() == 0
 
@@ -142,11 +153,11 @@ def test_ten_levels_and_imbalances_can_be_asked_for(simulator):
 
 
 def test_thr_1_more_messages_than_agreed_are_refused_and_a_cancel_passes(simulator):
-    """The last at XLIT2, for a second is full afterwards: it takes 20 a second: of 60 sent at once some are rejected; what stands can be canceled."""
+    """The last at XLIT2, for a second is full afterwards: it takes 20 a second: of 400 at once some are rejected; what stands can be canceled."""
     fast = Client(simulator.port, target="XLIT2", reset=True)
-    for n in range(60):
+    for n in range(400):
         fast.send(order(f"r{n}", "150"))
-    seen = [fast.report() for _ in range(60)]
+    seen = [fast.report() for _ in range(400)]
     refused = [m for m in seen if m["150"] == "8"]
     assert {m["58"] for m in refused} == {"throttled: more than 20 messages a second"}
     assert {m["103"] for m in refused} == {"99"}
@@ -160,7 +171,7 @@ def test_thr_1_more_messages_than_agreed_are_refused_and_a_cancel_passes(simulat
 
 def test_books_orders_and_numbers_survive_a_kill(tmp_path):
     """Live orders stand in their queues as they did, a stop sleeps on, numbers go on, and nothing is told twice."""
-    simulator = Simulator(tmp_path / "state", CONFIG)
+    simulator = Simulator(tmp_path / "state", config(tmp_path))
     client = Client(simulator.port)
     client.send(order("A", "150"))
     client.report(_150="0", _11="A")
