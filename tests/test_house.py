@@ -76,10 +76,10 @@ def test_the_thread_looks_by_itself_and_does_its_chores(kept: Kept, monkeypatch)
     for chore in (lambda: done.put("first"), broken, lambda: done.put("last")):
         kept.house.do(chore)
     kept.house.start()
-    assert [done.get(timeout=20) for _ in range(3)] == ["first", "broken", "last"]
+    assert [done.get(timeout=60) for _ in range(3)] == ["first", "broken", "last"]
     digest = kept.write("policy.toml", "name = 1")
     # Between two writes of one change it may have been seen empty; the last word is the file's.
-    while (event := kept.told.get(timeout=20)).digest != digest:
+    while (event := kept.told.get(timeout=60)).digest != digest:
         pass
     assert event.file == "policy.toml"
     kept.house.stop()

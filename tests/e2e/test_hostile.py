@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from algoserver.journal import read
-from tests.e2e.street import PATIENCE_S, ROOT
+from tests.e2e.street import PATIENCE_S, ROOT, ask
 from tests.e2e.venue import RawClient, Scripted, now, refused_start
 
 # What stops a mad algo sooner is proven elsewhere; here it goes on, and the gate alone holds.
@@ -213,8 +213,10 @@ def test_a_damaged_journal_refuses_to_start_and_safe_mode_takes_the_children_bac
     scripted.venue.trade(20_000, "200.01")
     child = scripted.venue.next("D")
     scripted.venue.report(child, "0", "0", 0, 1_000)
+    while ask(scripted.state, {"verb": "order.show", "target": "OPEN"})["children"][0]["ord_status"] != "NEW":
+        pass  # until the child's report is in the journal
     client.peer.send("H", (11, "OPEN"), (55, "AAPL"), (54, 1))
-    client.next()  # so the child's report, which came before, is in the journal
+    client.next()
     scripted.server.kill()
     client.close()
     [segment] = (scripted.state / "journal").glob("*.log")
