@@ -67,7 +67,7 @@ def street(tmp_path_factory) -> Iterator[Scripted]:
     assert "equal" in replay(scripted.state, "1")
 
 
-@pytest.mark.timeout(0 if FUZZ else 300)
+@pytest.mark.timeout(0 if FUZZ else 1200)
 def test_no_message_stops_the_server_or_bothers_another_client(street):
     """After every bad message the session is alive or closed; if closed it can log on again."""
     calm = Calm(street)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.street import ROOT, Process, free_port
+from tests.e2e.street import PATIENCE_S, ROOT, Process, free_port
 
 STUNNEL = shutil.which("stunnel4") or shutil.which("stunnel") or ""
 OPENSSL = shutil.which("openssl") or ""
@@ -39,11 +39,11 @@ def stunnel(folder: Path, name: str, changes: dict[str, str]) -> "subprocess.Pop
     process = subprocess.Popen([STUNNEL, f"{name}.conf"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     match = re.search(r"^accept = .*:(\d+)$", text, re.MULTILINE)
     assert match is not None
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         assert process.poll() is None, f"stunnel {name} ended"
         try:
-            socket.create_connection(("127.0.0.1", int(match[1])), 1).close()
+            socket.create_connection(("127.0.0.1", int(match[1])), PATIENCE_S).close()
             return process
         except ConnectionRefusedError:
             assert time.monotonic() < deadline
@@ -67,7 +67,7 @@ def ports(tmp_path: Path) -> Iterator[tuple[int, int]]:
     yield client_port, tls_port
     for end in ends:
         end.terminate()
-        end.wait(10)
+        end.wait(PATIENCE_S)
     assert [server.stop(), sim.stop()] == [0, 0]
 
 
@@ -76,7 +76,7 @@ REFUSED = (ssl.SSLError, ConnectionError)
 
 def knock(context: ssl.SSLContext, port: int) -> None:
     """Shake hands and wait for an answer: in TLS 1.3 a client hears of his certificate after the handshake."""
-    with socket.create_connection(("127.0.0.1", port), 10) as wire, context.wrap_socket(wire, server_hostname="localhost") as end:
+    with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as wire, context.wrap_socket(wire, server_hostname="localhost") as end:
         end.sendall(b"8")
         end.recv(1)
 
@@ -85,8 +85,8 @@ def test_a_client_with_a_certificate_trades_and_one_without_does_not(ports, tmp_
     """Through both ends the session scenarios pass; a stranger's Logon is never answered."""
     client_port, tls_port = ports
     certified = subprocess.run(
-        [sys.executable, "-m", "algoserver", "certify", "--port", str(client_port), "--only", "S.4", "--only", "S.5"], cwd=ROOT,
-        capture_output=True, text=True, timeout=120,
+        [sys.executable, "-m", "algoserver", "certify", "--port", str(client_port), "--only", "S.4", "--only", "S.5", "--patience", "120"], cwd=ROOT,
+        capture_output=True, text=True, timeout=4 * PATIENCE_S,
     )  # fmt: skip
     assert certified.returncode == 0, certified.stdout + certified.stderr
     trusting = ssl.create_default_context(cafile=tmp_path / "tls" / "server-ca.pem")
