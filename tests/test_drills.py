@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from algoserver.domain.types import utc
 from algoserver.drills.faults import DRILLS
 from algoserver.drills.report import Report
-from algoserver.drills.street import MARK
+from algoserver.drills.street import END, EPOCH, MARK, Street
+from algoserver.processes import Failed
+from algoserver.sim.config import SessionHours
+from algoserver.sim.days import began
+from algoserver.sim.ledger import Ledger, Line
 from tests.e2e.venue import refused_start
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,3 +69,20 @@ def test_the_mad_server_runs_for_a_drill_alone(tmp_path):
     assert (done.returncode, "is no drill's" in done.stderr) == (1, True), done.stderr
     assert not (tmp_path / MARK).exists()
     assert "No such option" in refused_start("serve", "--rogue")
+
+
+def test_no_books_are_made_of_a_ledger_from_which_a_day_is_gone(tmp_path):
+    """A drill's orders end on the venues' day on which they began; if it turns all the same, that is said, and nothing is counted."""
+    always_open = SessionHours()
+    assert began(always_open, utc(END)) == began(always_open, utc(EPOCH))
+    street = Street(tmp_path)
+    (tmp_path / "sim").mkdir()
+    ledger = Ledger(tmp_path / "sim" / "ledger.jsonl", "")
+    _, offset = street.venue_reports_from(0)
+    ledger.write([Line(session="S", seq=1)])
+    assert street.venue_reports_from(offset)[1] > offset
+    ledger.shrink([], (0, 0))
+    for begin in (0, offset):
+        with pytest.raises(Failed, match="trading day has turned"):
+            street.venue_reports_from(begin)
+    ledger.close()

@@ -6,6 +6,7 @@ Rule 3: waits are for a condition, with a deadline that is generous; times are m
 """
 
 import contextlib
+import os
 import shutil
 import time
 from pathlib import Path
@@ -112,6 +113,7 @@ class Street:
         self._client_port = client_port
         self.tape = Tape(self.state_dir / "journal")
         self._orders = 0
+        self._ledger_number = 0  # of the file (inode), once it was read
 
     def __enter__(self) -> "Street":
         self.sim.start()
@@ -197,8 +199,13 @@ class Street:
         return self.venue_reports_from(0)[0]
 
     def venue_reports_from(self, offset: int) -> tuple[list[Any], int]:
-        """Those that the ledger holds from a byte on, and where the next one will begin."""
+        """Those that the ledger holds from a byte on, and where the next one will begin. Raises Failed when yesterday's are gone from it."""
         with (self.folder / "sim" / "ledger.jsonl").open("rb") as file:
+            number = os.fstat(file.fileno()).st_ino
+            self._ledger_number = self._ledger_number or number
+            # Written anew at the turn of a day, it has no longer all that was traded: books made of it would be wrong.
+            if number != self._ledger_number:
+                raise Failed("the venues' trading day has turned and they forgot what was over; a drill ends on the day on which it began")
             file.seek(offset)
             text = file.read()
         whole = text[: text.rfind(b"\n") + 1]
