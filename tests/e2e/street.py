@@ -195,20 +195,23 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 class Street:
     """Simulator, server and client on one clock, which runs `speed` times as fast from `opens` on, when they have had time to start.
 
-    is_cuttable: venues behind a Proxy.
+    is_cuttable: venues behind a Proxy. config: how the names of simulator's and server's begin; shell: keys of the server's with other values.
     """
 
-    def __init__(self, folder: Path, speed: int, is_cuttable: bool = False, opens: str = OPEN, server_module: str = "algoserver") -> None:
+    def __init__(
+        self, folder: Path, speed: int, is_cuttable: bool = False, opens: str = OPEN, server_module: str = "algoserver", config: str = "demo-",
+        shell: dict[str, str] | None = None,
+    ) -> None:  # fmt: skip
         shutil.rmtree(folder, ignore_errors=True)
         self.folder = folder
-        config = configure(folder, "demo-server.toml", {}, {})
+        path = configure(folder, f"{config}server.toml", {}, shell or {})
         epoch = utc_text(time.time_ns() + START_ROOM * _start_ns())
         clock = ["--speed", str(speed), "--market-epoch", opens, "--wall-epoch", epoch]
         venue_port, client_port = free_port(), free_port()
-        self.sim = Process("sim", "--config", "cfg/demo-sim.toml", "--state", str(folder / "sim"), "--port", str(venue_port), *clock)
+        self.sim = Process("sim", "--config", f"cfg/{config}sim.toml", "--state", str(folder / "sim"), "--port", str(venue_port), *clock)
         self.proxy = Proxy(venue_port) if is_cuttable else None
         reached = self.proxy.port if self.proxy else venue_port
-        serve = ["serve", "--config", str(config), "--state", str(folder / "server"), "--port", str(client_port)]
+        serve = ["serve", "--config", str(path), "--state", str(folder / "server"), "--port", str(client_port)]
         self.server = Process(*serve, "--venue-port", str(reached), *clock, module=server_module)
         self.client = Client(folder / "client", client_port)
 
