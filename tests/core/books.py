@@ -1,4 +1,4 @@
-"""The books that must hold after every event, whatever clients, venues, operators and time do. Rules are in test_state_machine.
+"""The books that must hold after every event, whatever clients, venues, operators and time do. Their rules: street_*.py.
 
 Each limit is computed here from what was sent and told, not asked of the gate that is under test.
 """
