@@ -13,7 +13,6 @@ import itertools
 import json
 import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -26,7 +25,8 @@ from typing import Any
 
 from algoserver.config import load
 from algoserver.door import call
-from tools.bench_ack import PATIENCE_S, ROOT, free_port, message, split, value
+from tools.bench_ack import PATIENCE_S, ROOT, free_port, value
+from tools.wire import Port, Wire, logged_on, received
 
 SYMBOLS = {"XLIT1": "AAPL", "XLIT2": "GE"}  # each has a market at one venue, so that children rest at both
 VENUES = 3
@@ -38,74 +38,21 @@ PRICE = "200.00"
 STRANGERS = itertools.count(1)
 
 
-class Wire:
-    """One FIX connection, written by one thread at a time."""
-
-    def __init__(self, connection: socket.socket, us: str, them: str) -> None:
-        self._connection, self._us, self._them = connection, us, them
-        self._lock = threading.Lock()
-        self._seq = 0
-
-    def send(self, *bodies: str) -> float:
-        """Write messages in one piece; when that began."""
-        with self._lock:
-            texts = []
-            for body in bodies:
-                self._seq += 1
-                texts.append(message(self._us, self._them, self._seq, body))
-            begun = time.time()
-            self._connection.sendall(b"".join(texts))
-        return begun
-
-
-class Street(threading.Thread):
+class Street(Port):
     """The venues: they take every order and cancel, and fill none. resting: venue -> the child that came last and is open."""
 
     def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.orders: dict[str, Wire] = {}
-        self.feeds: dict[str, Wire] = {}
+        super().__init__()
         self.resting: dict[str, dict[str, str]] = {}
-        self.heard = 0
-
-    def run(self) -> None:
-        while True:
-            connection, _ = self._listener.accept()
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def report(self, venue: str, child: dict[str, str], exec_type: str, status: str, leaves: str, exec_id: str) -> str:
         """An ExecutionReport about a child."""
         ids = f"35=8|37=V{child['11']}|11={child['11']}|17={exec_id}|150={exec_type}|39={status}|"
         return f"{ids}55={child['55']}|54={child['54']}|38={child['38']}|14=0|151={leaves}|6=0|"
 
-    def _serve(self, connection: socket.socket) -> None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        buffer, wire, me = b"", None, ""
-        while True:
-            try:
-                data = connection.recv(65_536)
-            except OSError:
-                return
-            if not data:
-                return
-            texts, buffer = split(buffer + data)
-            for text in texts:
-                msg_type = value(text, 35)
-                if msg_type == "A":
-                    me, peer = value(text, 56), value(text, 49)
-                    wire = Wire(connection, me, peer)
-                    (self.feeds if peer == "ALGOMD" else self.orders)[me] = wire
-                    wire.send(f"35=A|98=0|108={value(text, 108)}|{'141=Y|' if value(text, 141) == 'Y' else ''}")
-                elif wire is not None:
-                    self._answer(wire, me, msg_type, text)
-
-    def _answer(self, wire: Wire, me: str, msg_type: str, text: bytes) -> None:
-        self.heard += 1
-        if msg_type == "1":
-            wire.send(f"35=0|112={value(text, 112)}|")
-        elif msg_type == "V":
+    def answer(self, wire: Wire, me: str, msg_type: str, text: bytes) -> None:
+        """Accept, cancel, or show the book."""
+        if msg_type == "V":
             if SYMBOLS.get(me) == value(text, 55):
                 wire.send(book(value(text, 55)))
         elif msg_type == "D":
@@ -117,8 +64,6 @@ class Street(threading.Thread):
             if self.resting.get(me, {}).get("11") == child["11"]:
                 del self.resting[me]
             wire.send(self.report(me, child, "4", "4", "0", f"C{child['11']}"))
-        elif msg_type == "5":
-            wire.send("35=5|")
 
 
 def book(symbol: str) -> str:
@@ -189,13 +134,10 @@ def ask(state: Path, verb: str, **more: str) -> dict[str, Any]:
 
 def client(port: int) -> Wire:
     """CLIENT1, logged on; what it hears is read and thrown away."""
-    connection = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
-    connection.settimeout(None)
-    wire = Wire(connection, "CLIENT1", "ALGO")
-    wire.send("35=A|98=0|108=3600|")
+    wire, connection = logged_on("CLIENT1", port)
 
     def read() -> None:
-        while connection.recv(262_144):
+        while received(connection):
             pass
 
     threading.Thread(target=read, daemon=True).start()

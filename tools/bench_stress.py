@@ -219,7 +219,7 @@ def _judge(
     report.check("every child that was sent arrived, once", arrived == Counter(children) and bool(arrived), there)
     heard = sum((c.exec_ids for c in clients), Counter())
     report.check("every report reached its client, once", heard == told, f"{sum(told.values()):,} in the journal, {sum(heard.values()):,} heard")
-    ends = [*venues.orders.values(), *venues.feeds.values(), *(c.end for c in clients)]
+    ends = [*venues.orders.values(), *venues.feeds.values(), *(c.wire for c in clients)]
     report.check("no session has a gap", not sum(end.gaps for end in ends), f"{sum(end.gaps for end in ends)} gaps in {len(ends)} sessions")
     report.books(sum(q for c in clients for q in c.filled.values()), sum(fills.values()), sum(venues.traded.values()))
     report.check("every trade is booked, once", len(fills) == len(venues.traded), f"{len(venues.traded):,} trades")

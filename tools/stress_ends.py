@@ -1,44 +1,18 @@
 """Both ends of a street under load, over loopback sockets: clients who send orders, and venues that take them, trade them and remember."""
 
 import itertools
-import socket
 import threading
 import time
 from collections import Counter, deque
 
-from tools.bench_ack import message, split, value
+from tools.bench_ack import split, value
 from tools.bench_alert import book
+from tools.wire import Port, Wire, logged_on, received
 
 VENUES = ("XLIT1", "XLIT2", "XDARK1")
 LIT = VENUES[:2]
 SYMBOLS = tuple(f"S{n:02d}" for n in range(30))
 TRADES_A_CHILD = 3
-
-
-class End:
-    """One FIX connection, written by one thread at a time. gaps: times that MsgSeqNum did not go up by one."""
-
-    def __init__(self, connection: socket.socket, us: str, them: str) -> None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._connection, self._us, self._them = connection, us, them
-        self._lock = threading.Lock()
-        self._seq = self._heard = 0
-        self.gaps = 0
-
-    def send(self, *bodies: str) -> float:
-        """Write messages in one piece; when that began."""
-        with self._lock:
-            first, self._seq = self._seq + 1, self._seq + len(bodies)
-            text = b"".join(message(self._us, self._them, first + n, body) for n, body in enumerate(bodies))
-            begun = time.time()
-            self._connection.sendall(text)
-        return begun
-
-    def heard(self, text: bytes) -> None:
-        """Count a message that came."""
-        seq = int(value(text, 34))
-        self.gaps += seq != self._heard + 1
-        self._heard = seq
 
 
 class Child:
@@ -50,15 +24,11 @@ class Child:
         self.order_qty = self.leaves = int(value(text, 38))
 
 
-class Venues(threading.Thread):
-    """Three venues on one port. sent: ClOrdIDs of orders that came; traded: ExecID -> quantity; at: (parent, CumQty) -> when that was written."""
+class Venues(Port):
+    """Three venues. sent: ClOrdIDs of orders that came; traded: ExecID -> quantity; at: (parent, CumQty) -> when that was written."""
 
     def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.orders: dict[str, End] = {}
-        self.feeds: dict[str, End] = {}
+        super().__init__()
         self.open: dict[str, dict[str, Child]] = {venue: {} for venue in VENUES}
         self.sent: list[str] = []
         self.canceled = 0
@@ -68,11 +38,6 @@ class Venues(threading.Thread):
         self._turn: dict[str, deque[str]] = {venue: deque() for venue in VENUES}
         self._cum: Counter[str] = Counter()
         self._lock = threading.Lock()
-
-    def run(self) -> None:
-        while True:
-            connection, _ = self._listener.accept()
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def press(self, venue: str, count: int) -> list[str]:
         """So many reports of a venue: trades, as long as something rests there, then states."""
@@ -108,27 +73,12 @@ class Venues(threading.Thread):
         leaves = 0 if status in "48" else child.leaves
         return f"{ids}55={child.symbol}|54={child.side}|38={child.order_qty}|14={done}|151={leaves}|6=0|"
 
-    def _serve(self, connection: socket.socket) -> None:
-        buffer, end, me, is_orders = b"", None, "", False
-        while data := connection.recv(262_144):
-            texts, buffer = split(buffer + data)
-            for text in texts:
-                msg_type = value(text, 35)
-                if msg_type == "A":
-                    me, peer = value(text, 56), value(text, 49)
-                    end, is_orders = End(connection, me, peer), peer == "ALGO"
-                    (self.orders if is_orders else self.feeds)[me] = end
-                    end.send(f"35=A|98=0|108={value(text, 108)}|{'141=Y|' if value(text, 141) == 'Y' else ''}")
-                assert end is not None
-                end.heard(text)
-                if msg_type == "1":
-                    end.send(f"35=0|112={value(text, 112)}|")
-                elif msg_type == "V" and me in LIT and value(text, 55) in SYMBOLS:
-                    end.send(book(value(text, 55)))
-                elif msg_type in "DF" and is_orders:
-                    self._answer(end, me, msg_type, text)
-
-    def _answer(self, end: End, me: str, msg_type: str, text: bytes) -> None:
+    def answer(self, wire: Wire, me: str, msg_type: str, text: bytes) -> None:
+        """Accept, cancel, or show the book."""
+        if msg_type == "V" and me in LIT and value(text, 55) in SYMBOLS:
+            wire.send(book(value(text, 55)))
+        if msg_type not in "DF" or self.orders.get(me) is not wire:
+            return
         with self._lock:
             self.reports += 1
             if msg_type == "D":
@@ -136,14 +86,14 @@ class Venues(threading.Thread):
                 self.sent.append(child.cl_ord_id)
                 self.open[me][child.cl_ord_id] = child
                 self._turn[me].append(child.cl_ord_id)
-                end.send(self._report(child, "0", "0", f"N{child.cl_ord_id}"))
+                wire.send(self._report(child, "0", "0", f"N{child.cl_ord_id}"))
                 return
             self.canceled += 1
             known = self.open[me].pop(value(text, 41), None)
             if known is not None:
-                end.send(self._report(known, "4", "4", f"C{known.cl_ord_id}"))
+                wire.send(self._report(known, "4", "4", f"C{known.cl_ord_id}"))
             else:
-                end.send(f"35=9|37=V|11={value(text, 11)}|41={value(text, 41)}|39=2|434=1|102=0|")
+                wire.send(f"35=9|37=V|11={value(text, 11)}|41={value(text, 41)}|39=2|434=1|102=0|")
 
 
 class Client:
@@ -151,16 +101,13 @@ class Client:
 
     def __init__(self, name: str, port: int, venues: Venues) -> None:
         self.name, self._venues = name, venues
-        self._connection = socket.create_connection(("127.0.0.1", port), 60)
-        self._connection.settimeout(None)
-        self.end = End(self._connection, name, "ALGO")
+        self.wire, self._connection = logged_on(name, port)
         self.asked: dict[str, float] = {}
         self.answers: dict[str, tuple[float, str]] = {}
         self.filled: dict[str, int] = {}
         self.exec_ids: Counter[str] = Counter()
         self.trade_s: list[float] = []
         self._numbers = itertools.count(1)
-        self.end.send("35=A|98=0|108=3600|")
         threading.Thread(target=self._read, daemon=True).start()
 
     def order(self, count: int) -> None:
@@ -175,18 +122,18 @@ class Client:
         if bodies:
             begun = time.time()
             self.asked.update(dict.fromkeys(names, begun))
-            self.end.send(*bodies)
+            self.wire.send(*bodies)
 
     def _read(self) -> None:
         buffer = b""
-        while data := self._connection.recv(262_144):
+        while data := received(self._connection):
             texts, buffer = split(buffer + data)
             now = time.time()
             for text in texts:
-                self.end.heard(text)
+                self.wire.heard(text)
                 msg_type = value(text, 35)
                 if msg_type == "1":
-                    self.end.send(f"35=0|112={value(text, 112)}|")
+                    self.wire.send(f"35=0|112={value(text, 112)}|")
                 if msg_type != "8":
                     continue
                 name, exec_type, exec_id = value(text, 11), value(text, 150), value(text, 17)
