@@ -26,9 +26,10 @@ Answer = dict[str, Any]
 
 
 def status(state: State) -> Answer:
-    """The machine at a glance; market_time is the last event's."""
+    """The machine at a glance; market_time is the last event's. kill_verified: something is stopped, and in no stopped scope is a child open."""
     setup, firm = state.setup, state.gate.stops.get(FIRM)
     sessions = {**dict.fromkeys(state.venues_up, False), **state.sessions}
+    rows = [stop_row(state, scope) for scope in state.gate.stops]
     return {
         "market_time": utc_text(state.ts),
         "seq": state.seq,
@@ -36,8 +37,8 @@ def status(state: State) -> Answer:
         "policy": setup.policy.name if setup else "",
         "config_sha256": setup.digest if setup else "",
         "killed": firm.text if firm else "",
-        "kill_verified": bool(firm and firm.is_verified) and not state.gate.open_children,
-        "stops": [stop_row(state, scope) for scope in state.gate.stops],
+        "kill_verified": bool(rows) and all(row["is_verified"] for row in rows),
+        "stops": rows,
         "parents": len(state.parents),
         "parents_open": len(state.works),
         "children_open": state.gate.open_children,
@@ -53,15 +54,15 @@ def status(state: State) -> Answer:
 
 def stop_row(state: State, scope: str) -> Answer:
     """A scope that is stopped: by whom or what, and whether nothing is open there any more."""
-    stop = state.gate.stops[scope]
+    stop, open_there = state.gate.stops[scope], stops.children_open(state, scope)
     return {
         "scope": scope,
         "by": stop.by,
         "reason": stop.reason,
         "since": utc_text(stop.ts),
         "is_automatic": stop.is_automatic,
-        "children_open": stops.children_open(state, scope),
-        "is_verified": stop.is_verified,
+        "children_open": open_there,
+        "is_verified": stop.is_verified and not open_there,
     }
 
 

@@ -92,12 +92,12 @@ def kill(
         desk.show(ahead)
         return
     if sys.stdin.isatty() and not yes:
-        confirm("Kill the firm?")
+        confirm("Kill the firm?" if scope == "firm" else f"Kill {scope}?")
     said = desk.ask(request)
     desk.show(said)
     if said.get("is_past_core"):
         raise typer.Exit(EXITS["partial"])  # what could be done was; what it reached is not verified
-    print("the gate is shut; `algoctl status` says kill_verified when no child is open", file=sys.stderr)
+    print("the gate is shut; `algoctl status` says kill_verified when no child is open there", file=sys.stderr)
 
 
 @app.command()

@@ -40,6 +40,32 @@ def test_a_kill_is_verified_when_no_child_is_open():
     assert said(day, "status")["kill_verified"] is True
 
 
+def test_a_kill_of_a_scope_where_nothing_is_open_is_verified_at_once():
+    """Whatever its scope, and whatever is open elsewhere; with a second scope that is not verified yet, the whole is not."""
+    day = Day()
+    day.down("XLIT2")
+    child = day.resting()
+    assert said(day, "status")["kill_verified"] is False
+    day.operator("kill", "venue:XLIT2")
+    assert (said(day, "status")["kill_verified"], said(day, "status")["children_open"]) == (True, 1)
+    day.operator("kill", "symbol:AAPL")
+    assert said(day, "status")["kill_verified"] is False
+    day.canceled(child)
+    assert said(day, "status")["kill_verified"] is True
+
+
+def test_a_kill_after_a_restart_is_not_verified_while_a_child_is_unknown():
+    """What the last process left open is open until its venue has said that it is not."""
+    day = Day()
+    child = day.resting()
+    day.down("XLIT1", is_restart=True)
+    day.operator("kill")
+    assert said(day, "status")["kill_verified"] is False
+    day.up("XLIT1")
+    day.status_of(child, status=OrdStatus.CANCELED)
+    assert said(day, "status")["kill_verified"] is True
+
+
 def test_orders_are_listed_with_quantities_as_text():
     """All, or those that are not over."""
     day = Day()
