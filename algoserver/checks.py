@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from algoserver.clock import BEHIND_S_MAX
+
 OK, WARN, FAIL = "ok", "warn", "fail"
 MB = 1024 * 1024
-# How far the machine's clock may stand behind the journal's last event: a step back by more is no correction, it is another time.
-BEHIND_S_MAX = 5.0
 # Beside the bound itself: from here on a person hears of it before it is short.
 DISK_WARN_FACTOR = 2
 HASH_CHARS = 12
@@ -185,7 +185,13 @@ def _clock(facts: Facts) -> list[Check]:
     if facts.behind_s is not None:
         is_off = facts.behind_s > BEHIND_S_MAX
         value = f"{facts.behind_s:.1f} s behind the journal's last event" if facts.behind_s > 0 else "not behind the journal's last event"
-        to_do = "set the machine's clock right; or start with the epochs of [clock] that the journal was written by"
+        if facts.is_started:
+            to_do = "set the machine's clock right; orders' times and hours count by the journal's until then: pause or cancel those that it harms"
+        else:
+            to_do = (
+                "set the machine's clock right, or start with the epochs of [clock] that the journal was written by. If the clock is right and was "
+                "ahead before, wait until it has caught up; or take every child back by `algoserver serve --safe-mode` and start in a new directory"
+            )
         rows.append(Check("clock", FAIL if is_off else OK, value, f"at most {BEHIND_S_MAX:g} s", to_do if is_off else ""))
     if facts.synced is not None:
         state = OK if facts.synced else FAIL if facts.require_synced else WARN

@@ -50,8 +50,7 @@ def machine(config: Config, state_dir: Path) -> Facts:
 
 def journal(facts: Facts, config: Config, state: State) -> None:
     """What the recovered state adds: how far the clock is behind it, and which policy is in force by whose word."""
-    clock = config.clock
-    facts.behind_s = max(0.0, clock.wall_delay(state.ts - clock.now())) if state.ts else 0.0
+    facts.behind_s = _behind_s(config, state.ts)
     applied = state.policies[-1] if state.policies and state.setup else None
     facts.policy_is_kept = applied is not None
     if applied is not None:
@@ -85,6 +84,7 @@ def running(config: Config, state_dir: Path, ask: Callable[[dict[str, Any]], dic
     facts.core_s = -1.0 if "error" in told else time.monotonic() - begun
     if "error" not in told:
         facts.is_started = True
+        facts.behind_s = _behind_s(config, told["ts"])
         facts.unknown, facts.foreign = told["unknown"], told["foreign"]
         facts.venues_down, facts.doubted, facts.stops = (tuple(told[key]) for key in ("venues_down", "doubted", "stops"))
         facts.policy = told["policy"], facts.policy[1] if facts.policy else "", _persons(*told["applied_by"])
@@ -223,6 +223,10 @@ def port_error(port: int) -> str:
         except OSError as error:
             return error.strerror or str(error)
     return ""
+
+
+def _behind_s(config: Config, ts: int) -> float:
+    return max(0.0, config.clock.wall_delay(ts - config.clock.now()))
 
 
 def _refuse(facts: Facts) -> None:

@@ -15,6 +15,7 @@ import structlog
 from msgspec.structs import force_setattr
 
 from algoserver.audit import Audit
+from algoserver.clock import CoreTime
 from algoserver.config import Config
 from algoserver.control import answer, perform
 from algoserver.core.bounds import FIRM
@@ -73,6 +74,7 @@ class Server:
         self.state: State = recovered.state
         self._config = config = in_force(config, self.state)
         check_recovered(config, self.state)
+        self._time = CoreTime(config.clock, self.state.ts)
         self._sent_seq = self._journal.sent_seq
         self._log.info("recovered", events=recovered.events, seq=self.state.seq, torn_bytes=self._journal.torn_bytes)
         head_file = config.server.control.audit_head
@@ -92,8 +94,7 @@ class Server:
         self._copies = {d.session: d for d in config.setup.drop_copies}
         self._profiles = {p.client: p for p in config.setup.profiles}
         self._clients = self._add_clients(state_dir, client_port)
-        misfit = unfit(self.state, config.setup, [compid(session) for session in self._clients.sessions])
-        if misfit:
+        if misfit := unfit(self.state, config.setup, [compid(session) for session in self._clients.sessions]):
             raise BadConfig(f"{config.file}: {misfit}")
         for venue in config.server.venues:
             self._add_venue(state_dir, venue.name, config.path(venue.sessions), venue.host, venue_port or venue.port)
@@ -191,7 +192,7 @@ class Server:
         wakeup = next_wakeup(self.state)
         if wakeup is None:
             return IDLE_S_MAX
-        return min(IDLE_S_MAX, max(0.0, self._config.clock.wall_delay(wakeup - self._config.clock.now())))
+        return min(IDLE_S_MAX, max(0.0, self._config.clock.wall_delay(wakeup - self._time.now())))
 
     def _turn(self, items: list[Item]) -> None:
         """One batch: everything is stepped, then durable, then sent and answered."""
@@ -209,8 +210,10 @@ class Server:
             if time.monotonic() - begun > TURN_S_MAX:
                 self._left = items[number:]
                 break
+        for warned in self._time.look():
+            self._apply(warned, decided)
         wakeup = next_wakeup(self.state)
-        if wakeup is not None and wakeup <= self._config.clock.now():
+        if wakeup is not None and wakeup <= self._time.now():
             self._apply(e.Wakeup(), decided)
         if not decided and not answers:
             return
@@ -230,7 +233,7 @@ class Server:
 
     def _apply(self, event: e.Event, decided: list[Decided]) -> None:
         state = self.state
-        ts = max(self._config.clock.now(), state.ts + 1)  # the machine's clock may step back, ours does not
+        ts = max(self._time.now(), state.ts + 1)
         # Decoded a moment ago and known to nobody else: to copy it would cost as much as to decode half of it.
         force_setattr(event, "seq", state.seq + 1)
         force_setattr(event, "ts", ts)
@@ -320,7 +323,7 @@ class Server:
 
     def _answer(self, item: Item, decided: list[Decided], answers: list[Said]) -> None:
         _, request, operator, reply = item
-        asked = answer(self.state, request, operator, self.operators.is_alone, self._config.clock.now())
+        asked = answer(self.state, request, operator, self.operators.is_alone, self._time.now())
         answers.append((reply, perform(self.state, asked, self.audit.head, lambda event: self._apply(event, decided))))
 
     # Start, stop, failure.
