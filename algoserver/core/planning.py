@@ -32,9 +32,11 @@ from algoserver.domain.types import (
     ppm_text,
     qty_text,
     utc,
+    utc_text,
 )
 
 STATIC = "static"
+AHEAD_DAYS_MAX = 7  # an order is for the day: over a weekend and a holiday it may be planned, what is farther off is a mistyped date
 GO_ALONG = (Strategy.VWAP, Strategy.POV)
 SIDE_NAMES = {s: s.name for s in Side}
 # To ask the enum takes ten times as long in Python 3.11.
@@ -99,6 +101,10 @@ def window(setup: PolicyLoaded, event: ParentRequested) -> Window | Denied:
         text = f"EndTime (126) {clock_text(p.end_ts)} is over; it is {clock_text(event.ts)} UTC market time"
         return Denied("requests", "end_in_the_past", text, risk.OTHER)
     is_always_open = hours.close_ns - hours.open_ns >= DAY
+    for name, wish in (("StartTime (168)", p.start_ts), ("EndTime (126)", p.end_ts)):
+        if is_always_open and wish > event.ts + AHEAD_DAYS_MAX * DAY:
+            text = f"{name} {utc_text(wish)} is more than {AHEAD_DAYS_MAX} days ahead; it is {utc_text(event.ts)} UTC market time"
+            return Denied("requests", "too_far_ahead", text, risk.OTHER)
     midnight = (max(p.start_ts, event.ts) if is_always_open else event.ts) // DAY * DAY
     start_ts, close_ts = max(p.start_ts, event.ts, midnight + hours.open_ns), midnight + hours.close_ns
     end_ts = p.end_ts or max(close_ts, start_ts + SECOND) if is_always_open else min(p.end_ts or close_ts, close_ts)
