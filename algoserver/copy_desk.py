@@ -19,9 +19,13 @@ def reconciled(state: State) -> Answer:
 
 
 def _venue(state: State, name: str) -> Answer:
-    """bought, sold: today's value; by_copy: the same with what the copy alone has, without what it lacks. waiting: within the tolerance."""
+    """bought, sold: today's value; by_copy: the same with what the copy alone has, without what it lacks. waiting: within the tolerance.
+
+    by_copy is "" where nobody knows: there is no copy, or it told more than could be kept (given_up).
+    """
     used = exposure.total(state.gate, (f"venue:{name}",))
     count = state.copied.get(name)
+    is_unknown = count is None or count.given_up > 0
     own = [one for one in state.half_told.values() if one.venue == name]
     by_copy = [used.bought, used.sold]
     for one in (one for one in own if one.is_alerted):
@@ -33,12 +37,13 @@ def _venue(state: State, name: str) -> Answer:
         "open_value": px_text(used.open_value),
         "bought": px_text(used.bought),
         "sold": px_text(used.sold),
-        "bought_by_copy": "" if count is None else px_text(by_copy[0]),
-        "sold_by_copy": "" if count is None else px_text(by_copy[1]),
+        "bought_by_copy": "" if is_unknown else px_text(by_copy[0]),
+        "sold_by_copy": "" if is_unknown else px_text(by_copy[1]),
         "matched": count.matched if count else 0,
         "waiting": sum(not one.is_alerted for one in own),
         "not_heard": count.not_heard if count else 0,
         "not_copied": count.not_copied if count else 0,
+        "given_up": count.given_up if count else 0,
         "differing": count.differing if count else 0,
     }
 

@@ -36,7 +36,7 @@ from algoserver.domain.types import (
 )
 
 STATIC = "static"
-AHEAD_DAYS_MAX = 7  # an order is for the day: over a weekend and a holiday it may be planned, what is farther off is a mistyped date
+AHEAD_DAYS_MAX = 180  # a window may have months; half a year is too near for a date whose year is wrong by one
 GO_ALONG = (Strategy.VWAP, Strategy.POV)
 SIDE_NAMES = {s: s.name for s in Side}
 # To ask the enum takes ten times as long in Python 3.11.

@@ -3,6 +3,7 @@
 Rule 1: books are made of the order session alone. A copy books nothing: it shows what the books do not know, or know and should not.
 Rule 2: one is ahead of the other all the time; only what one of them has not told after copy_tolerance_ns is a discrepancy. What differs is one
 at once, and what the other tells late ends it.
+What a copy tells alone is bounded: the oldest is a discrepancy before its time then, and waits no more.
 Rule 3: while a copy's session is down nothing is missing there: what it did not hear is told when it is back, and the time begins then.
 """
 
@@ -13,7 +14,9 @@ from algoserver.domain.commands import Command
 from algoserver.domain.events import CopyReported
 from algoserver.domain.types import COPY_SUFFIX, px_text, qty_text
 
-NOT_HEARD, NOT_COPIED, DIFFERS = "fill_not_heard", "fill_not_copied", "copy_differs"
+NOT_HEARD, NOT_COPIED, DIFFERS, GIVEN_UP = "fill_not_heard", "fill_not_copied", "copy_differs", "copy_given_up"
+# Trades at a venue that its copy alone has told. Twice what the alert book shows (LIVE_MAX): who has more compares files, not single trades.
+AHEAD_MAX = 1_000
 # ExecType (150) of what changes a position: a trade, its correction, its bust.
 WORDS = {"F": "trade", "G": "correction", "H": "bust"}
 
@@ -79,12 +82,15 @@ def _told(state: State, one: HalfTold, out: list[Command]) -> None:
     key = f"{one.venue} {one.child_id} {one.exec_id}"
     count, other = state.copied[one.venue], state.half_told.get(key)
     if other is None:
+        if not one.is_booked:
+            _make_room(state, one.venue, out)
         state.half_told[key] = one
         state.copies_due_ts = state.copies_due_ts or _due_ts(state, one)
         return
     if other.is_booked == one.is_booked:
         return  # told once more by the same
     del state.half_told[key]
+    count.ahead -= not other.is_booked
     if other.is_alerted:
         over(out, NOT_COPIED if other.is_booked else NOT_HEARD, key)
         count.not_copied -= other.is_booked
@@ -96,6 +102,22 @@ def _told(state: State, one: HalfTold, out: list[Command]) -> None:
     mine, theirs = (one, other) if one.is_booked else (other, one)
     alert(out, DIFFERS, key, f"booked is {text(state, mine)}, {one.venue}'s drop copy says {text(state, theirs)}")
     _pause(state, one, DIFFERS, f"{one.venue}'s drop copy has another {WORDS[one.exec_type]} {one.exec_id} than we; compare, then resume")
+
+
+def _make_room(state: State, venue: str, out: list[Command]) -> None:
+    """For one more that a copy alone has told."""
+    count = state.copied[venue]
+    if count.ahead < AHEAD_MAX:
+        count.ahead += 1
+        return
+    key, oldest = next((key, one) for key, one in state.half_told.items() if one.venue == venue and not one.is_booked)
+    if not oldest.is_alerted:
+        _missed(state, key, oldest, out)
+    del state.half_told[key]
+    count.not_heard -= 1
+    count.given_up += 1
+    why = f"{venue}'s drop copy has told of more than {AHEAD_MAX} trades that its order session has not brought: no longer compared is"
+    alert(out, GIVEN_UP, venue + COPY_SUFFIX, f"{why} {text(state, oldest)}")
 
 
 def _missed(state: State, key: str, one: HalfTold, out: list[Command]) -> None:

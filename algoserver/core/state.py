@@ -90,12 +90,17 @@ class HalfTold(msgspec.Struct):
 
 
 class Copied(msgspec.Struct):
-    """What the comparison with a venue's drop copy has found. not_heard, not_copied: missing now, after the tolerance."""
+    """What the comparison with a venue's drop copy has found. not_heard, not_copied: missing now, after the tolerance.
+
+    ahead: what the copy alone has told so far. given_up: what of that was too much to be kept.
+    """
 
     matched: int = 0
     differing: int = 0
     not_heard: int = 0
     not_copied: int = 0
+    ahead: int = 0
+    given_up: int = 0
 
 
 class Applied(msgspec.Struct, frozen=True):

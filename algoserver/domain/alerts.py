@@ -127,6 +127,8 @@ KINDS = (
     Kind("fill_not_heard", _C, _R, "a venue's drop copy has a trade that its order session has not; the order is paused", _COMPARE, Ending.COPY),
     Kind("fill_not_copied", _C, _R, "a trade that we have booked is not in the venue's drop copy", "compare executions with the venue", Ending.COPY),
     Kind("copy_differs", _C, _R, "a venue's drop copy has another price or quantity than we; the order is paused", _COMPARE),
+    Kind("copy_given_up", _C, _R, "a venue's drop copy tells more trades that its order session has not than can be kept; the oldest wait no more",
+         "compare the whole day with the venue: what its order session brings of them later is fill_not_copied"),
     Kind("copy_down", _W, _O, "a venue's drop copy is not there: its trades are not compared", "call the venue if it stays down", Ending.SESSION),
     # A client's order.
     Kind("refusals", _W, _T, "children were refused too often in a row; the order is paused", "read the last refusal, then resume", Ending.PAUSE),

@@ -205,7 +205,7 @@ CONTROLS = (
         "Where a venue has a drop copy (drop_copy), each trade, bust and correction must be told by it and by the order session: what one of them "
         "has not after copy_tolerance_ms, or has otherwise, is an alert and pauses its order; `algoctl risk reconcile` shows the exposure by both.",
         ("core/reconcile.py", "core/executions.py", "core/foreign.py", "core/links.py", "copy_desk.py"),
-        ("fill_not_heard", "fill_not_copied", "copy_differs", "copy_down"),
+        ("fill_not_heard", "fill_not_copied", "copy_differs", "copy_given_up", "copy_down"),
         ("test_control_30_a_fill_that_is_lost_on_the_order_session_is_found_by_the_venues_drop_copy",
          "test_control_30_what_a_copy_told_before_a_kill_9_is_not_lost_and_not_told_twice",
          "test_control_30_a_fill_that_only_the_copy_knows_pauses_its_order_and_is_an_alert",

@@ -77,14 +77,14 @@ def test_a_market_that_never_closes_takes_any_window():
     assert _span(ts=late, hours=ALWAYS, start_ts=MIDNIGHT + DAY + MINUTE) == (MIDNIGHT + DAY + MINUTE, MIDNIGHT + 2 * DAY)
 
 
-def test_a_market_that_never_closes_takes_no_window_beyond_a_week():
-    """A year 9999 is a mistyped date: the order would stand in the books, and in its client's, for good. At a week itself it may."""
-    week, far = OPEN_TS + 7 * DAY, utc("99991231-00:00:00")
-    assert _span(hours=ALWAYS, start_ts=week - MINUTE, end_ts=week) == (week - MINUTE, week)
-    assert _span(hours=ALWAYS, start_ts=week)[0] == week
-    assert [_code(hours=ALWAYS, **{name: ts}) for name in ("start_ts", "end_ts") for ts in (week + 1, far)] == ["too_far_ahead"] * 4
+def test_a_market_that_never_closes_takes_no_window_beyond_half_a_year():
+    """A year 9999 is a mistyped date: the order would stand in the books, and in its client's, for good. At the bound itself it may."""
+    most, far = OPEN_TS + 180 * DAY, utc("99991231-00:00:00")
+    assert _span(hours=ALWAYS, start_ts=most - MINUTE, end_ts=most) == (most - MINUTE, most)
+    assert _span(hours=ALWAYS, start_ts=most)[0] == most
+    assert [_code(hours=ALWAYS, **{name: ts}) for name in ("start_ts", "end_ts") for ts in (most + 1, far)] == ["too_far_ahead"] * 4
     denied = _window(hours=ALWAYS, start_ts=far)
-    assert denied.text == "StartTime (168) 99991231-00:00:00.000 is more than 7 days ahead; it is 20190628-13:30:00.000 UTC market time"
+    assert denied.text == "StartTime (168) 99991231-00:00:00.000 is more than 180 days ahead; it is 20190628-13:30:00.000 UTC market time"
     assert _span(end_ts=far) == (OPEN_TS, CLOSE)
 
 

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from algoserver.copy_desk import reconciled
+from algoserver.core import reconcile
 from algoserver.core.engine import next_wakeup
 from algoserver.core.state import dump, load
 from algoserver.domain.commands import Command, EndAlert, RaiseAlert, SendChild
@@ -143,6 +144,25 @@ def test_a_copy_that_never_comes_is_missed():
     day = Day(policy_loaded(venues=VENUES))
     assert next_wakeup(day.state) is not None
     assert alerts(day.wait(61 * SECOND)) == ["copy_down"]
+
+
+def test_what_a_copy_tells_alone_is_bounded_and_what_is_given_up_is_told(monkeypatch: pytest.MonkeyPatch):
+    """The oldest goes, as a discrepancy though its time has not come: its order is paused. It counts on, and the exposure by the copy is unknown."""
+    monkeypatch.setattr(reconcile, "AHEAD_MAX", 2)
+    day, child = compared()
+    out = [c for n in (1, 2) for c in copied(day, child, 100, f"E{n}")]
+    assert alerts(out) == []
+    out = copied(day, child, 100, "E3")
+    assert (alerts(out), day.order().paused_by) == (["fill_not_heard", "copy_given_up"], "fill_not_heard")
+    assert "trade E1 of 100 at" in next(c.text for c in out if isinstance(c, RaiseAlert) and c.code == "copy_given_up")
+    day.wait(2 * TOLERANCE)
+    assert alerts(copied(day, child, 100, "E4")) == []  # a minute is not over: the alert counts up
+    shown = row(day)
+    assert (shown["waiting"], shown["not_heard"], shown["given_up"], shown["bought_by_copy"]) == (1, 1, 2, "")
+    # The other side of one that was given up comes late: it is said again, for nobody can compare the two any more.
+    day.fill(child, 100, "E1")
+    assert "fill_not_copied" in alerts(day.wait(2 * TOLERANCE))
+    assert day.state.copied["XLIT1"].ahead == 2
 
 
 def test_a_copys_message_that_can_not_be_read_is_told_a_person_and_answered_to_nobody():
