@@ -85,6 +85,7 @@ def doctor(state: State) -> Answer:
         "doubted": [f"{symbol} {why}" for symbol in state.instruments if (why := _doubt(state, symbol))],
         "stops": list(state.gate.stops),
         "policy": state.setup.policy_digest if state.setup else "",
+        "model": [state.models[-1].name, state.models[-1].sha256] if state.models else ["", ""],
         "applied_by": [applied.by, applied.checked_by] if applied else ["", ""],
     }
 

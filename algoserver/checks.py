@@ -34,7 +34,8 @@ class Facts(msgspec.Struct, kw_only=True):
     manifest: the approved file, "" for none. hashes: of build, configuration and model, in the manifest's order.
     policy: digests of the one in force, the approved one and whom the journal names for it, "" where it was not applied by persons.
     policy_error: why the policy's file can't be used. policy_is_kept: whether the journal has one in force.
-    forecast: the configured volume model, and why it can't be used.
+    forecast: the volume model that forecasts, or will after a start, and why it can't be used; forecast_configured: the same of the configured one,
+    where that is another.
     unknown, foreign: venue -> how many. behind_s: how far our clock is behind the journal. synced: the kernel's word on its clock.
     core_s: how long the core took to answer; below 0: it did not.
     """
@@ -45,6 +46,7 @@ class Facts(msgspec.Struct, kw_only=True):
     hashes: tuple[Hash, ...] = ()
     policy: tuple[str, str, str] | None = None
     forecast: tuple[str, str] | None = None
+    forecast_configured: tuple[str, str] | None = None
     policy_error: str = ""
     policy_is_kept: bool = False
     state_dir: str = ""
@@ -130,8 +132,14 @@ def _forecast(facts: Facts) -> list[Check]:
         return []
     name, wrong = facts.forecast
     if wrong:
-        return [Check("forecast", WARN, wrong, name, "restore it, or train another; until then the median of the recorded days forecasts")]
-    return [Check("forecast", OK if name else WARN, name or "no model", "", "" if name else "[forecast] model names one")]
+        rows = [Check("forecast", WARN, wrong, name, "restore it, or train another; until then the median of the recorded days forecasts")]
+    else:
+        rows = [Check("forecast", OK if name else WARN, name or "no model", "", "" if name else "[forecast] model names one")]
+    if facts.forecast_configured is not None:
+        other, wrong = facts.forecast_configured
+        to_do = f"restore it, or name another in [forecast] model; {name or 'no model'} stays in force until then" if wrong else ""
+        rows.append(Check("forecast_configured", WARN if wrong else OK, wrong or f"{other}; another is in force by `algoctl model`", other, to_do))
+    return rows
 
 
 def _policy(facts: Facts) -> list[Check]:

@@ -12,6 +12,7 @@ from algoserver import checks, health
 from algoserver.answers import doctor
 from algoserver.checks import Check, Facts
 from algoserver.config import Config
+from algoserver.core import models
 from algoserver.fix.endpoint import BadSessions, session_names
 from algoserver.journal import NO_OUTPUTS, JournalCorrupt, last_seq
 from algoserver.recovery import Diverged, recover, unfit
@@ -54,6 +55,8 @@ def _journal(facts: Facts, config: Config, directory: Path, clients: list[str]) 
     facts.journal = f"{state.seq} events, {recovered.events} of them replayed, {recovered.digests} digests agree"
     health.journal(facts, config, state)
     told = doctor(state)
+    if not models.is_taken(state, config.setup):
+        health.forecast(facts, config, *told["model"])
     facts.unknown, facts.foreign = told["unknown"], told["foreign"]
     facts.unfit = unfit(state, config.setup, clients)
 

@@ -25,7 +25,7 @@ from algoserver.core.state import State
 from algoserver.domain.events import MachineWarned, OperatorCommanded
 from algoserver.domain.types import OURS
 from algoserver.journal import last_seq
-from algoserver.learn.registry import Configured
+from algoserver.learn.registry import Configured, Shelf
 from algoserver.learn.store import ModelDamaged, load_model
 from algoserver.settings import BadConfig
 
@@ -84,6 +84,7 @@ def running(config: Config, state_dir: Path, ask: Callable[[dict[str, Any]], dic
     facts.core_s = -1.0 if "error" in told else time.monotonic() - begun
     if "error" not in told:
         facts.is_started = True
+        forecast(facts, config, *told["model"])
         facts.behind_s = _behind_s(config, told["ts"])
         facts.unknown, facts.foreign = told["unknown"], told["foreign"]
         facts.venues_down, facts.doubted, facts.stops = (tuple(told[key]) for key in ("venues_down", "doubted", "stops"))
@@ -100,6 +101,21 @@ def model_error(model: Configured) -> str:
     except ModelDamaged as damage:
         return str(damage)
     return model.text
+
+
+def forecast(facts: Facts, config: Config, name: str, sha256: str) -> None:
+    """What the core says is in force, which need not be what the configuration names: a model that was swapped in stays over restarts."""
+    if (name, sha256) == (config.model.name, config.model.sha256):
+        return
+    facts.forecast_configured = facts.forecast
+    why = ""
+    try:
+        found = Shelf(config.model, config.registry).checked(name).model_sha256 if sha256 else ""
+        if found != sha256:
+            why = f"{name} is not the one in force any more: its sha256 is {found}, not {sha256}"
+    except (ValueError, OSError) as error:
+        why = str(error)
+    facts.forecast = name, why
 
 
 class DiskWatch:

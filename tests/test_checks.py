@@ -17,14 +17,15 @@ from algoserver.answers import doctor
 from algoserver.checks import FAIL, OK, WARN, Facts, Hash, refusal, table
 from algoserver.cli import app
 from algoserver.config import ShellConfig, load
+from algoserver.core.models import is_taken
 from algoserver.core.state import Applied, State
 from algoserver.ctl import app as ctl
 from algoserver.domain.commands import CancelChild
-from algoserver.domain.events import MachineWarned
+from algoserver.domain.events import ActionProposed, MachineWarned, ModelActivated
 from algoserver.domain.types import SECOND, ExecType, OrdStatus
 from algoserver.door import Door
 from algoserver.journal import Journal
-from algoserver.learn.registry import Configured
+from algoserver.learn.registry import Configured, Registry
 from algoserver.learn.store import save_model
 from algoserver.settings import BadConfig
 from tests.core.day import Day, policy_loaded
@@ -82,6 +83,31 @@ def test_a_model_that_can_not_be_used_is_a_warning_and_refuses_no_start(tmp_path
     assert (row.check, row.state, "p10.txt was changed" in row.value, refusal(facts)) == ("forecast", WARN, True, "")
     assert state_of(Facts(forecast=("", "")), "forecast") == WARN
     assert state_of(Facts(forecast=("median20", "")), "forecast") == OK
+
+
+def test_the_doctor_looks_at_the_model_that_trades_and_not_only_at_the_configured_one(tmp_path):
+    """A model that was swapped in is checked on its shelf, by the bytes that were decided on; the configured one has a row of its own then."""
+    name = save_model(tmp_path, manifest_of(), FILES).name
+    sha256 = Registry(tmp_path).load(name)[0].model_sha256
+    config = load(ROOT / "cfg" / "server.toml")
+    shelf = msgspec.structs.replace(config.server.forecast, registry=str(tmp_path))
+    config = msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, forecast=shelf))
+    day = Day(policy_loaded(model="median20"))
+
+    def rows() -> dict[str, tuple[str, str]]:
+        found = health.running(config, tmp_path, lambda asked: doctor(day.state))["checks"]
+        return {row["check"]: (row["state"], row["value"]) for row in found if row["check"].startswith("forecast")}
+
+    assert rows() == {"forecast": (OK, "median20")}
+    day.feed(ActionProposed(operator="ann", verb="model", target=name, reason="better", digest=sha256, is_enough=True))
+    day.feed(ModelActivated(name=name, sha256=sha256))
+    assert rows() == {"forecast": (OK, name), "forecast_configured": (OK, "median20; another is in force by `algoctl model`")}
+    (tmp_path / name / "p10.txt").write_text("changed")
+    state, value = rows()["forecast"]
+    assert (state, "p10.txt was changed" in value) == (WARN, True)
+    day.feed(policy_loaded(model="median20"))  # a start keeps it
+    assert not is_taken(day.state, policy_loaded(model="median20"))
+    assert is_taken(day.state, policy_loaded(model="other"))
 
 
 def test_what_is_at_its_bound_holds():

@@ -23,13 +23,17 @@ def in_force(state: State) -> str:
     return state.models[-1].name if state.models else ""
 
 
+def is_taken(state: State, setup: PolicyLoaded) -> bool:
+    """Whether a start takes the configuration's model, and not the one that is in force."""
+    return not state.models or (not setup.model_text and f"{setup.model} {setup.model_sha256}" != state.model_configured)
+
+
 def configured(state: State, setup: PolicyLoaded, out: list[Command]) -> None:
     """A start: the configuration's model if it is another one than at the last start, and again whatever was wanted when the last process ended."""
-    wish = f"{setup.model} {setup.model_sha256}"
     if state.models and setup.model_text:
         alert(out, "model_unusable", SUBJECT, f"{setup.model_text}; in force stays {in_force(state) or 'no model'}")
-    elif not state.models or wish != state.model_configured:
-        state.model_configured, state.model_wanted = wish, None
+    elif is_taken(state, setup):
+        state.model_configured, state.model_wanted = f"{setup.model} {setup.model_sha256}", None
         state.models.append(ModelUse(setup.model, setup.model_sha256, state.ts, START))
     if state.model_wanted is not None:
         out.append(ActivateModel(name=state.model_wanted.name, sha256=state.model_wanted.sha256))
