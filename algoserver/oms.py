@@ -1,4 +1,4 @@
-"""A sample OMS: logs on over FIX, sends one parent order, prints every report as a JSON line. Shares no code with the server.
+"""A sample OMS: logs on over FIX, sends one parent order, prints each report as a JSON line, in words and by its fields. Shares no code with the server.
 
 `python -m algoserver.oms --port 9880 --symbol AAPL --qty 200000 --strategy 1 --start 20190628-14:30:00 --end ...`
 It ends when the order is over: status 0 if it filled, 1 if it ended with a rest or was refused, 2 if the session broke.
@@ -16,10 +16,17 @@ import simplefix
 
 FINAL = {"2": 0, "3": 1, "4": 1, "8": 1, "C": 1}
 NAMES = {
-    "11": "cl_ord_id", "37": "order_id", "17": "exec_id", "150": "exec_type", "39": "ord_status", "38": "order_qty", "14": "cum_qty",
-    "151": "leaves_qty", "6": "avg_px", "31": "last_px", "32": "last_qty", "30": "last_mkt", "60": "transact_time", "58": "text",
+    "58": "text", "11": "cl_ord_id", "37": "order_id", "17": "exec_id", "150": "exec_type", "39": "ord_status", "38": "order_qty", "14": "cum_qty",
+    "151": "leaves_qty", "6": "avg_px", "31": "last_px", "32": "last_qty", "30": "last_mkt", "60": "transact_time",
     "103": "ord_rej_reason",
 }  # fmt: skip
+ORD_STATUS = {
+    "0": "New", "1": "PartiallyFilled", "2": "Filled", "3": "DoneForDay", "4": "Canceled", "6": "PendingCancel", "7": "Stopped", "8": "Rejected",
+    "9": "Suspended", "A": "PendingNew", "C": "Expired", "E": "PendingReplace",
+}  # fmt: skip
+# Of what is no trade and changes no status: what else the report is about.
+EXEC_TYPE = {"5": "Replaced", "D": "Restated", "G": "TradeCorrect", "H": "TradeCancel", "I": "OrderStatus"}
+MSG_TYPE = {"3": "Reject", "j": "BusinessMessageReject", "5": "Logout"}
 STRATEGIES = {"VWAP": 1, "POV": 2, "IS": 3, "TWAP": 1001, "CLOSE": 1002, "LIQUIDITY": 1003, "ICEBERG": 1004}
 
 
@@ -96,6 +103,15 @@ def order(args: argparse.Namespace) -> list[tuple[int, str]]:
     return pairs
 
 
+def words(fields: dict[str, str]) -> str:
+    """A report as a person reads it: PartiallyFilled 300 of 2000 at 197.93: 100 at 197.95 on XLIT1."""
+    said = f"{ORD_STATUS.get(fields['39'], fields['39'])} {fields.get('14', '0')} of {fields.get('38', '?')}"
+    said += f" at {fields['6']}" if float(fields.get("6", 0)) else ""
+    if fields["150"] == "F":
+        said += f": {fields.get('32', '?')} at {fields.get('31', '?')}" + (f" on {fields['30']}" if "30" in fields else "")
+    return f"{EXEC_TYPE[fields['150']]}, {said}" if fields["150"] in EXEC_TYPE else said
+
+
 def strategy(text: str) -> int:
     """Number or name of a strategy. Any number is sent: whether it is known is the server's to say."""
     return STRATEGIES[text.upper()] if text.upper() in STRATEGIES else int(text)
@@ -131,10 +147,10 @@ def main() -> int:
             if fields["35"] == "A":
                 session.send("D", order(args))
             elif fields["35"] in ("3", "j", "5"):
-                print(json.dumps({"msg_type": fields["35"], "text": fields.get("58", "")}), flush=True)
+                print(json.dumps({"says": MSG_TYPE[fields["35"]], "msg_type": fields["35"], "text": fields.get("58", "")}), flush=True)
                 return 2
             elif fields["35"] == "8":
-                print(json.dumps({name: fields[tag] for tag, name in NAMES.items() if tag in fields}), flush=True)
+                print(json.dumps({"says": words(fields)} | {name: fields[tag] for tag, name in NAMES.items() if tag in fields}), flush=True)
                 if fields["39"] in FINAL:
                     session.send("5", [])
                     return FINAL[fields["39"]]
