@@ -1,4 +1,4 @@
-"""A sample OMS: logs on over FIX, sends one parent order, prints each report as a JSON line, in words and by its fields. Shares no code with the server.
+"""A sample OMS: logs on over FIX, sends one parent order, prints each report in words and fields, a JSON line each. Shares no code with the server.
 
 `python -m algoserver.oms --port 9880 --symbol AAPL --qty 200000 --strategy 1 --start 20190628-14:30:00 --end ...`
 It ends when the order is over: status 0 if it filled, 1 if it ended with a rest or was refused, 2 if the session broke.
