@@ -47,7 +47,7 @@ def main() -> int:
             raise ValueError(f"--days {args.days}: at least 1 day must be scored")
         volumes = read_volumes(args.data)
         prices = {(one.symbol, day): row for one in read_prices(args.data) for day, row in zip(one.dates, one.bins, strict=True)}
-        walk = Walk(volumes, args.days, leave_out=args.leave_one_out, told=told)
+        walk = Walk(volumes, args.days, leave_out=args.leave_one_out, warm_days_max=bands.DAYS, told=told)
     except (ValueError, OSError) as error:
         print(f"bench_volume: {error}", file=sys.stderr)
         return 2

@@ -29,9 +29,6 @@ from algoserver.learn.volumes import Volumes, read_volumes, volumes_sha256
 from algoserver.learn.walk import SCORED_DAYS, Walk, fit_levels, known_days, known_logs
 from algoserver.source import LEARN, source_hash
 
-# With the scored days a rolling month and a half, which is what the bands keep.
-WARM_DAYS = 8
-
 
 def train_volume(
     data_dir: Path, out_dir: Path, through: str | None = None, created_at: str = "", scored_days: int = SCORED_DAYS,
@@ -55,7 +52,7 @@ def train_volume(
     found: dict[str, dict[str, float]] = {}
     if scored_days:
         try:
-            walk = Walk(volumes, scored_days, has_trees=False, warm_days_max=WARM_DAYS, told=told)
+            walk = Walk(volumes, scored_days, has_trees=False, told=told)
             tallies = tally(walk.run())
             found = metrics(tallies)
         except ValueError as error:

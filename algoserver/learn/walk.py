@@ -24,6 +24,9 @@ from algoserver.learn.volumes import Volumes
 # About a month of trading is scored; a refit every 8 days does as well as one every day.
 SCORED_DAYS = 24
 REFIT_DAYS = 8
+# Days before those that count, on which the bands settle: with SCORED_DAYS the month and a half that they keep, so a trained model has all that it
+# can use, and what `train` and `evaluate` say of one recipe is the same. Each REFIT_DAYS more is a fit more; the bench takes them, for its windows.
+WARM_DAYS = bands.DAYS - SCORED_DAYS
 LEARN_DAYS = 20
 # More than half a year back the market was another; and a folder of years must not need hours.
 LEARN_DAYS_MAX = 150
@@ -72,7 +75,7 @@ class Walk:
     scored_days: int = SCORED_DAYS
     leave_out: bool = False
     has_trees: bool = True
-    warm_days_max: int = bands.DAYS
+    warm_days_max: int = WARM_DAYS
     told: Callable[[str], None] = lambda _text: None
     calibrations: dict[str, Calibration] = field(default_factory=lambda: {name: Calibration() for name in FITTED})
     levels: dict[str, LevelParams] = field(default_factory=dict)
