@@ -17,6 +17,7 @@ from algoserver.core import (
     orders,
     placement,
     planning,
+    plans,
     risk,
     router,
     stops,
@@ -112,7 +113,7 @@ def work(state: State, parent: ParentOrder, ts: int, out: list[Command]) -> None
         return
     is_called = parent.params.open_auction and _await_opening(state, setup, parent, own, resting, ts, out)
     if own.halted_ts or (own.opening_qty and not is_called):
-        _go_on(state, setup, parent, own, ts)
+        _go_on(state, setup, parent, own, ts, out)
     slice_start_ts = own.slice_start_ts
     lit, hidden, placed_qty = _stand(resting)
     wanted = _demand(parent, own, placed_qty, market, setup, instrument, ts)
@@ -164,9 +165,9 @@ def _await_opening(
     return bool(called)
 
 
-def _go_on(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, ts: int) -> None:
+def _go_on(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, ts: int, out: list[Command]) -> None:
     """After a halt or the opening auction: what is left is planned over what is left of the window, for the time of a halt was no time
-    of the plan, and what the auction left is the plan's again."""
+    of the plan, and what the auction left is the plan's again. An optimised plan is asked for anew."""
     own.halted_ts = own.opening_qty = 0
     if not own.schedule.moments:
         return  # by volume: a market that stands still makes nothing due
@@ -174,6 +175,7 @@ def _go_on(state: State, setup: PolicyLoaded, parent: ParentOrder, own: Work, ts
     own.schedule, own.slice_ns, own.auction_qty = anew.schedule, anew.slice_ns, anew.auction_qty
     own.curve_text, own.model, own.bands = anew.curve_text, anew.model, anew.bands
     own.slice_start_ts = own.forgiven = 0
+    plans.ask(state, parent, out)
 
 
 def _stand(resting: list[ChildOrder]) -> tuple[list[ChildOrder], list[ChildOrder], Open]:

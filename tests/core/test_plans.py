@@ -107,6 +107,22 @@ def test_what_was_done_counts_when_a_plan_is_for_the_rest():
     assert (after.moments, after.totals[0], after.totals[-1]) == (second.moments, done, 300_000)
 
 
+def test_after_a_halt_the_plan_of_what_is_left_is_asked_for_at_once():
+    """The plan of before was for a window that the halt has cut; until the next forecast there would be the closed form's alone."""
+    day, first = _ordered()
+    day.feed(plan(LASTING, first))
+    day.wait(20 * MINUTE)
+    day.halt()
+    assert _asked(day.wait(10 * MINUTE)) == []
+    day.quote()
+    (second,) = _asked(day.halt(is_halted=False) + day.wait(MINUTE))
+    done = day.order().order.cum_qty
+    assert (second.qty, second.moments[0] - first.moments[0] >= 30 * MINUTE, second.moments[-1]) == (300_000 - done, True, first.moments[-1])
+    day.feed(plan(LASTING, second))
+    work = day.state.works[day.order().parent_id]
+    assert (work.schedule.moments, work.curve_text.endswith(", plan by model m7")) == (second.moments, True)
+
+
 def _curve_of_noon(day: Day) -> ForecastReady:
     return ForecastReady(symbol="AAPL", date="2019-06-28", model="m1", curve=FLAT_26, trained_through="2019-06-27", now_bin=1)
 
