@@ -10,7 +10,7 @@ import pytest
 
 from algoserver.door import call
 from tests.e2e.street import ask
-from tests.e2e.venue import RawClient, Scripted
+from tests.e2e.venue import MESSAGE_S_MAX, RawClient, Scripted
 
 LAYERS = """
 [[desks]]
@@ -55,14 +55,20 @@ def client(street: Scripted) -> Iterator[RawClient]:
 
 
 def commits(scripted: Scripted, client: RawClient, crime: str, qty: int = 1_000, **changes: object) -> list[dict[str, str]]:
-    """The order of that name is taken; every D of it that has arrived once the server has answered what was asked after it."""
+    """The order of that name is taken; every D of it, once the server has answered what was asked after it and all that it calls sent is there."""
     scripted.venue.quote("200.00", "200.02", 20_000)  # a price of a minute ago is none, and a slow machine takes that long for some tests
     client.order(crime, t38=qty, **changes)
     f = client.next()
     assert f["150"] == "0", f
     order_id = f["37"]
     settled(client, crime, str(changes.get("t55", "AAPL")))
-    return [m for m in scripted.venue.received if m["35"] == "D" and m["11"].startswith(f"{order_id}.")]
+    deadline = time.monotonic() + MESSAGE_S_MAX
+    while True:
+        sent = [m for m in scripted.venue.received if m["35"] == "D" and m["11"].startswith(f"{order_id}.")]
+        missing = {c["child_id"] for c in ask(scripted.state, {"verb": "order.show", "target": order_id})["children"]} - {m["11"] for m in sent}
+        if not missing:
+            return sent
+        assert time.monotonic() < deadline, missing
 
 
 def settled(client: RawClient, cl_ord_id: str, symbol: str = "AAPL") -> None:
