@@ -56,7 +56,6 @@ class Chain:
         self._street.client.send(f"35=F|11=C1|41={self.id}|55=AAPL|54=1|60={START}|38={QTY}")
 
 
-@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("seed", "blows"), [(11, 25), (12, 25)], ids=["first-25-points", "second-25-points"])
 def test_amend_and_cancel_chains_survive(tmp_path, seed: int, blows: int):
     """Server killed or both venue sessions cut at 25 random moments of a chain: client = venues = journal, and the quantities agree.

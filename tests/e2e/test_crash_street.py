@@ -5,6 +5,7 @@ import pytest
 from tests.e2e.crash import survive
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("victim", "seed"), [("simulator", 2), ("both", 3), ("wire", 4)], ids=["simulator", "both", "both-venue-sessions-cut"])
 def test_an_order_survives_and_is_filled_whole_and_its_books_agree(tmp_path, victim: str, seed: int):
     """Four blows at random moments."""
