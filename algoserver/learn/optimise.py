@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from algoserver.learn.cost import DELTA, Cost, CostModel, Terms, memory
-from algoserver.learn.impact import BETA
+from algoserver.learn.cost import BETA, DELTA, Cost, CostModel, Terms, memory
 
 NEWTON_STEPS = 50
 # What is nearer to a bound is at it, as a share of an even plan's step; below it is no quantity.

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algoserver.learn.cost import CostModel, Terms, risk
-from algoserver.learn.impact import optimal_plan, plan_cost
 from algoserver.learn.optimise import Problem, frontier, problem_of, solve
-from tests.learn.test_impact import EXAMPLE, PLANS
+from tests.learn.test_published import EXAMPLE, PLANS, optimal_plan, plan_cost
 
 MODEL = CostModel(np.array([0.5, 0.8, 0.2, 0.4]))
 
