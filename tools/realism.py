@@ -135,12 +135,13 @@ def day(market: Market, seed: int, minutes: int) -> dict[str, Any]:
     begin = market.open_ts()
     world = market.start(seed, begin)
     seconds = minutes * 60 - 1
-    mids, tilts, volume, signs = np.zeros(seconds), np.zeros(seconds), np.zeros(seconds), []
+    mids, tilts, volume, signs, empty = np.zeros(seconds), np.zeros(seconds), np.zeros(seconds), [], 0
     for s in range(seconds):
         for _, sign, qty in until(world, begin + (s + 1) * SECOND):
             signs.append(sign)
             volume[s] += qty
         mids[s], tilts[s] = mid(world), imbalance(world)
+        empty += any(side.best_px() is None for book in world.books.values() for side in (book.bids, book.asks))
     moves = mids[5:] - mids[:-5]
     signed = np.asarray(signs, np.float64)
     return {
@@ -149,6 +150,8 @@ def day(market: Market, seed: int, minutes: int) -> dict[str, Any]:
         "kurtosis": [kurtosis(returns(mids, h)) for h in HORIZONS],
         "memory": [correlation(signed, lag) for lag in LAGS],
         "returns": [correlation(returns(mids, h), 1) for h in (10, 30, 60)],
+        "moving": 60 * float(np.mean(returns(mids, 1) != 0)),
+        "empty": 100 * empty / seconds,
         "quarters": [float(volume[at : at + 900].sum()) for at in range(0, seconds, 900)],
         "volume": float(volume.sum() / (world.rate * np.mean(world.weather[: seconds * 10]) * seconds)),
         "signature": [float(np.mean(returns(mids, h) ** 2) / h) for h in (1, 2, 5, 10, 30, 60, 300)],
@@ -294,6 +297,7 @@ def gates(rows: list[dict[str, Any]], hashes: list[str], is_quick: bool, shape: 
     def gate(name: str, low: float, high: float, values: Array, figure: Callable[[Array], float] = mean) -> None:
         measured, interval = bootstrap(values, figure)
         target = f"{low:g} to {high:g}" if np.isfinite(high) and np.isfinite(low) else f"above {low:g}" if np.isfinite(low) else f"below {high:g}"
+        target = target if np.isfinite(low) or np.isfinite(high) else "none"
         passed = interval[1] >= low and interval[0] <= high if is_quick else low <= interval[0] and interval[1] <= high
         out.append(Gate(name, target, measured, interval, passed))
 
@@ -328,6 +332,11 @@ def gates(rows: list[dict[str, Any]], hashes: list[str], is_quick: bool, shape: 
             gate(name, -inf, 0.0, tails[:, i - 1 : i + 1], lambda k: float(np.median(k[:, 1] - k[:, 0])))
         for i, horizon in enumerate((10, 30, 60)):
             gate(f"returns: correlation with the next, {horizon} s", -0.1, 0.1, column("returns", i))
+        walk = np.asarray([row["signature"] for row in rows])
+        for i, horizon in ((0, 1), (2, 5)):
+            gate(f"returns: variance a second, {horizon} s by 60 s", -inf, inf, walk[:, [i, 5]], lambda v: float(v[:, 0].mean() / v[:, 1].mean()))
+        gate("mid: seconds of a minute in which it moves", -inf, inf, column("moving"))
+        gate("books: % of seconds that end with an empty side", -inf, inf, column("empty"))
         for i, lag in enumerate(LAGS):
             gate(f"signs of trades: correlation at lag {lag}", 0.02, 1.0, column("memory", i))
     if "markouts" in rows[0]:
