@@ -116,7 +116,7 @@ def test_what_venues_forget_at_the_turn_of_a_day_is_in_the_books_all_the_same(tm
     first = street.await_resting("FILLED", "CANCELED", "RESTING")
 
     street.server.kill()
-    street.ask("sim.inject", "sim", target="flash_crash", values={"symbol": "AAPL", "share": 0.03, "seconds": 5})
+    street.ask("sim.inject", "sim", target="flash_crash", values={"symbol": "AAPL", "share": 0.03, "seconds": 600})
     street.ask("sim.inject", "sim", target="halt", values={"symbol": "GE", "seconds": 1, "resting": "cancel"})
     street.until(lambda: set(street.at_venues().values()) == {first["RESTING"]}, "children stay open")
     assert street.journal_filled() == 50 < street.venue_filled() == 150
