@@ -8,8 +8,8 @@ from algoserver.core.orders import leaves_qty
 from algoserver.domain.commands import CancelChild, Command, RaiseAlert, RejectCancel, ReportParent
 from algoserver.domain.events import OperatorAmended, ReplaceRequested
 from algoserver.domain.params import AlgoParams
-from algoserver.domain.policy import ClientProfile
-from algoserver.domain.types import MINUTE, PX_ONE, SECOND, ExecType, OrdStatus, OrdType, Side, Strategy, TimeInForce
+from algoserver.domain.policy import ClientProfile, SessionHours
+from algoserver.domain.types import DAY, MINUTE, PX_ONE, SECOND, ExecType, OrdStatus, OrdType, Side, Strategy, TimeInForce
 from tests.core.day import Day, policy_loaded
 
 PENDING, DONE = ExecType.PENDING_REPLACE, ExecType.REPLACED
@@ -89,6 +89,15 @@ def test_what_may_not_change_is_named():
     assert refusal(amend(day, cl_ord_id="R2", order_qty=3_000)) == (99, "stale_orig_cl_ord_id")
     day.cancel("R1")
     assert refusal(amend(day, orig="R1", cl_ord_id="R3")) == (0, "too_late")
+
+
+def test_no_end_is_moved_beyond_half_a_year():
+    """Where the market never closes, as for a new order."""
+    day = Day(policy_loaded(hours=SessionHours(0, DAY)))
+    day.quote()
+    day.parent("P1", 1_000)
+    assert refusal(amend(day, end_ts=day.now + 181 * DAY)) == (99, "too_far_ahead")
+    assert told(amend(day, end_ts=day.now + 2 * DAY))[-1] == (DONE, "R1", "P1")
 
 
 def test_a_start_that_has_come_stays_and_one_that_has_not_may_move():
