@@ -12,6 +12,7 @@ from algoserver.domain.types import SECOND
 
 # How far the machine's clock may go back, wall seconds: more is no correction, it is another time. A leap second and what NTP steps are less.
 BEHIND_S_MAX = 5.0
+BEHIND = "clock_behind"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,12 @@ class CoreTime:
             self._is_behind = not self._is_behind
             if self._is_behind:
                 text = f"the machine's clock is {self._clock.wall_delay(self._behind):.1f} s behind the time of the orders, which goes on"
-                found.append(MachineWarned(code="clock_behind", subject="clock", text=text))
+                found.append(MachineWarned(code=BEHIND, subject="clock", text=text))
             else:
-                found.append(MachineWarned(code="clock_caught_up", subject="clock", text="the time of the orders is the machine's again"))
+                found.append(caught_up())
         return found
+
+
+def caught_up() -> MachineWarned:
+    """The end of BEHIND."""
+    return MachineWarned(code="clock_caught_up", subject="clock", text="the time of the orders is the machine's again")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
+from algoserver.clock import BEHIND, caught_up
 from algoserver.config import Config
 from algoserver.control import scope_error
 from algoserver.core.alerts import live
@@ -48,11 +49,14 @@ def first_events(state: State, config: Config, setup: PolicyLoaded, kills: Itera
 
 
 def _warnings(state: State, config: Config) -> Iterator[MachineWarned]:
+    open_codes = {alert.code for alert in live(state.alerts)}
+    if BEHIND in open_codes:
+        yield caught_up()  # a clock that is behind the journal refuses the start
     if config.policy_error:
         kept = f"in force stays {state.policies[-1].digest[:12]} of {state.policies[-1].by}; repair the file, or apply another policy"
         yield MachineWarned(code="policy_file_unusable", subject=config.server.policy, text=f"{config.policy_error[:500]}; {kept}")
     if not config.server.manifest.file:
         text = f"[manifest] file of {config.file.name} is empty: whatever build, configuration and model are here, a start takes them"
         yield MachineWarned(code=UNENFORCED, subject="manifest", text=text)
-    elif any(alert.code == UNENFORCED for alert in live(state.alerts)):
+    elif UNENFORCED in open_codes:
         yield MachineWarned(code="manifest_enforced", subject="manifest", text=f"{config.server.manifest.file} is held against each start")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from algoserver.clock import BEHIND
 from algoserver.config import NOTHING_PASSES, Config, ManifestConfig, load
 from algoserver.core.state import State
 from algoserver.domain.events import MachineWarned
@@ -54,3 +55,13 @@ def test_a_manifest_that_is_not_enforced_is_an_alert_until_one_is():
     assert [w.code for w in started(day, enforced)] == ["manifest_enforced"]
     assert day.state.alerts.live["warning"] == {}
     assert started(day, enforced) == []
+
+
+def test_a_clock_that_was_behind_is_over_with_the_next_start():
+    """One that still is behind the journal refuses the start, so none that begins is."""
+    config = load(CFG / "server.toml")
+    enforced = replace(config, server=replace(config.server, manifest=ManifestConfig(file="approved.toml")))
+    day = Day()
+    day.feed(MachineWarned(code=BEHIND, subject="clock", text="a day"))
+    assert [w.code for w in started(day, enforced)] == ["clock_caught_up"]
+    assert (day.state.alerts.live["critical"], started(day, enforced)) == ({}, [])

@@ -55,7 +55,7 @@ def _texts(said: ast.expr, tree: ast.Module) -> Iterator[str]:
         yield from re.findall(r'(?:code, problem = |Garbled\(.*code=)"([a-z_]+)"', SOURCES["venue_codec.py"] + SOURCES["server.py"])
         yield from re.findall(r'"(disk_[a-z]+)", "', SOURCES["health.py"])
         warning = "".join(SOURCES[name] for name in ("opening.py", "forecast.py", "clock.py"))
-        yield from re.findall(r'(?:MachineWarned\(code=|UNENFORCED = )"([a-z_]+)"', warning)
+        yield from re.findall(r'(?:MachineWarned\(code=|UNENFORCED = |BEHIND = )"([a-z_]+)"', warning)
     else:
         assert isinstance(said, ast.JoinedStr)
         assert ast.unparse(said) == "f'gate_{denied.code}'"
