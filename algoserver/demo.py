@@ -29,8 +29,9 @@ from algoserver.recovery import follow
 SPEED = 30.0  # half an hour of market in a minute
 START, END, DAY_BEFORE = "20190628-14:30:00", "20190628-15:00:00", "2019-06-27"
 SYMBOL, QTY, MAX_PCT_VOL = "AAPL", 200_000, "0.2"
-LEAD_S = 8  # wall seconds from here to the market's 14:30: time for two processes to start and for quotes to flow
-PATIENCE_S = 45
+LEAD_S = 8  # wall seconds from here to the market's 14:30, at least: time for two processes to start and for quotes to flow
+LEAD_LEARNED = 2  # times what the learning took: a slow machine has just shown how slow it is
+PATIENCE_S = 120
 PROGRESS_S = 2
 
 
@@ -80,7 +81,8 @@ def _trade(folder: Path, stack: contextlib.ExitStack, progress: Console) -> dict
         raise Failed(f"{folder} holds an earlier run; give an empty directory")
     progress.print(f"Learning AAPL's volume curve from the recorded days to {DAY_BEFORE} ...", highlight=False)
     model = train_volume(VOLUME_DIR, folder / "models", DAY_BEFORE, scored_days=0)
-    wall_epoch = utc_text(time.time_ns() + LEAD_S * SECOND)
+    lead_s = max(LEAD_S, LEAD_LEARNED * (time.monotonic() - began))
+    wall_epoch = utc_text(time.time_ns() + int(lead_s * SECOND))
     clock = ["--speed", str(SPEED), "--market-epoch", START, "--wall-epoch", wall_epoch]
     venue_port, client_port = free_port(), free_port()
     progress.print(f"Starting simulator and server: {START[9:]} to {END[9:]} UTC of 2019-06-28, {SPEED:g} times as fast.", highlight=False)

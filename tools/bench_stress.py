@@ -35,7 +35,8 @@ from algoserver.domain.types import SECOND, ExecType
 from algoserver.door import call
 from algoserver.drills.report import Report, show
 from algoserver.journal import read
-from tools.bench_ack import ROOT, free_port
+from algoserver.processes import free_port
+from tools.bench_ack import ROOT
 from tools.bench_alert import Poller, Receiver, ask, book, logged, trade
 from tools.stress_ends import LIT, SYMBOLS, VENUES, Client, Venues
 
@@ -46,6 +47,7 @@ TICK_S = 0.02
 ALERT_EVERY = 10  # ticks
 ALERT_S_MAX = 5.0
 WATCH_S = 0.25
+TRADES_MIN = 10
 PATIENCE_S = 300
 
 
@@ -92,7 +94,7 @@ def press(venues: Venues, clients: list[Client], rates: dict[str, float], second
     begun = time.monotonic()
     for tick in itertools.count(1):
         elapsed = time.monotonic() - begun
-        if elapsed >= seconds:
+        if elapsed >= seconds and caused:
             return caused, sent
         due = {what: int(rate * elapsed) - sent[what] for what, rate in rates.items()}
         for number, client in enumerate(clients):
@@ -109,6 +111,14 @@ def press(venues: Venues, clients: list[Client], rates: dict[str, float], second
             caused[name] = venues.orders["XLIT1"].send(f"35=8|37=V|11={name}|17=W{name}|150=8|39=8|55=AAPL|54=1|38=100|14=0|151=0|6=0|")
         time.sleep(max(0.0, begun + tick * TICK_S - time.monotonic()))
     raise AssertionError
+
+
+def has_traded(venues: Venues) -> bool:
+    """Whether there is something to measure; if not, what rests now trades."""
+    if len(venues.traded) < TRADES_MIN:
+        for venue in LIT:
+            venues.press(venue, TRADES_MIN)
+    return len(venues.traded) >= TRADES_MIN
 
 
 def stress(folder: Path, seconds: float, times: float, peak: dict[str, int], is_timed: bool = True) -> Report:
@@ -143,6 +153,8 @@ def stress(folder: Path, seconds: float, times: float, peak: dict[str, int], is_
         begun = time.monotonic()
         caused, sent = press(venues, clients, rates, seconds)
         pressed_s = time.monotonic() - begun
+        # A machine that stood still in the meantime has its first children only now.
+        await_that(lambda: has_traded(venues), "trade")
         await_that(lambda: all(len(c.answers) == len(c.asked) for c in clients), "answer to every order")
         await_that(lambda: not caused.keys() - receiver.seen.keys() and not caused.keys() - poller.seen.keys(), "alert everywhere")
         await_that(lambda: sum(len(c.filled) for c in clients) == len(venues.traded), "report of every trade")

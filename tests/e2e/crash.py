@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.e2e.street import START, Street, replay
+from tests.e2e.street import END, START, Street, replay
 
 SPEED = 10
 QTY = 600_000
 LEFT = 20_000  # that is done after the last blow, if it is not canceled
-CLOSE = "20190628-19:30:00"  # half an hour of wall time away
 PATIENCE_S = 400
 
 
@@ -27,7 +26,7 @@ def survive(folder: Path, victim: str, blows: int, seed: int, order: str, is_can
     rng = random.Random(seed)
     street = Street(folder, SPEED, is_cuttable=victim == "wire")
     street.await_market()
-    street.client.send(f"35=D|11=K1|21=1|55=AAPL|54=1|60={START}|40=1|59=0|168={START}|126={CLOSE}|38={QTY}|{order}")
+    street.client.send(f"35=D|11=K1|21=1|55=AAPL|54=1|60={START}|40=1|59=0|168={START}|126={END}|38={QTY}|{order}")
     _await(street, lambda: street.client.filled() > 0, "fill")
     for n in range(1, blows + 1):
         street.client.read(rng.uniform(0.05, 1.5))
@@ -38,7 +37,7 @@ def survive(folder: Path, victim: str, blows: int, seed: int, order: str, is_can
     if is_canceled:
         street.client.send(f"35=F|11=C1|41=K1|55=AAPL|54=1|60={START}|38={QTY}")
     else:
-        street.client.send(f"35=G|11=K2|41=K1|21=1|55=AAPL|54=1|60={START}|40=1|126={CLOSE}|38={street.client.filled() + LEFT}")
+        street.client.send(f"35=G|11=K2|41=K1|21=1|55=AAPL|54=1|60={START}|40=1|126={END}|38={street.client.filled() + LEFT}")
     _await(street, lambda: street.client.final() is not None, "end of the order")
     final = street.client.final()
     street.client.read(1)

@@ -5,11 +5,10 @@ import time
 
 import pytest
 
-from tests.e2e.street import START, Street, ask, replay
+from tests.e2e.street import END, START, Street, ask, replay
 
 SECONDS_MAX = 900
 QTY = 160_000
-LATER = "20190628-19:30:00"  # so that the chain is not over before the blows are, at the pace of the slowest machine
 REPLACED_MIN = 5
 
 
@@ -47,7 +46,7 @@ class Chain:
         self.pending = f"K{number}"
         self._asked[self.pending] = wanted
         self._street.client.send(
-            f"35=G|11={self.pending}|41={self.id}|21=1|55=AAPL|54=1|60={START}|38={wanted}|40=1|126={LATER}"
+            f"35=G|11={self.pending}|41={self.id}|21=1|55=AAPL|54=1|60={START}|38={wanted}|40=1|126={END}"
         )
 
     def cancel(self) -> None:

@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 
 from algoserver.ctl import app
 from algoserver.door import Unreachable, call
-from tests.e2e.street import PATIENCE_S, START, Street, ask, replay
+from tests.e2e.street import END, PATIENCE_S, START, Street, ask, replay
 
 # An iceberg at 195.00 where AAPL trades near 198: its child is open until it is canceled, however long a busy machine takes to get there.
 RESTING = (
-    f"35=D|11=K1|21=1|55=AAPL|54=1|60={START}|38=2000|40=2|44=195.00|59=0|847=1004|126=20190628-19:45:00"
+    f"35=D|11=K1|21=1|55=AAPL|54=1|60={START}|38=2000|40=2|44=195.00|59=0|847=1004|126={END}"
     "|957=2|958=MaxPctVol|960=1|958=DisplayQty|960=200"
 )
 

@@ -65,7 +65,7 @@ def until(true: Callable[[], Any], what: str) -> Any:
 def ctl(scripted: Scripted, *arguments: str) -> tuple[int, str]:
     """algoctl model; its exit status, and what it says where that is not 0."""
     command = [sys.executable, "-m", "algoserver.ctl", "--state", str(scripted.state), "model", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
     return done.returncode, done.stderr
 
 

@@ -15,7 +15,7 @@ from tests.e2e.venue import MESSAGE_S_MAX, Scripted
 def ctl(scripted: Scripted, *arguments: str) -> dict[str, Any]:
     """algoctl, piped."""
     command = [sys.executable, "-m", "algoserver.ctl", "--state", str(scripted.state), *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=MESSAGE_S_MAX)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -9,14 +9,10 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from algoserver.processes import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 120.0
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Simulator:
