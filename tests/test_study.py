@@ -91,7 +91,7 @@ def test_a_cluster_whose_worker_is_killed_loses_no_seed_and_runs_none_twice(tmp_
 
         def start(command, **more):
             process = subprocess.Popen(command, **{**quiet, **more})
-            running.callback(process.wait, 30)
+            running.callback(process.wait, 120)
             running.callback(process.kill)
             return process
 
@@ -103,7 +103,7 @@ def test_a_cluster_whose_worker_is_killed_loses_no_seed_and_runs_none_twice(tmp_
         first = study.stderr.readline()
         doomed.kill()
         told = [first, *study.stderr]
-        assert study.wait(240) == 0, told
+        assert study.wait(600) == 0, told
     seeds = [line.split(":")[0] for line in told if line.startswith("seed ")]
     assert sorted(seeds) == [f"seed {n}" for n in range(1, 6)]
     assert len((out / "results.csv").read_text().splitlines()) == 6
@@ -115,8 +115,8 @@ def awaited(at: Path, workers: int) -> str:
     """The address of a scheduler that has so many workers."""
     from distributed import Client
 
-    with Client(scheduler_file=str(at), timeout=60, set_as_default=False) as client:  # it waits for the file
-        client.wait_for_workers(workers, timeout=60)
+    with Client(scheduler_file=str(at), timeout=240, set_as_default=False) as client:  # it waits for the file
+        client.wait_for_workers(workers, timeout=240)
         return client.scheduler.address
 
 
