@@ -11,7 +11,7 @@ from algoserver.sim.face import LEDGER_MIN
 from algoserver.sim.ledger import Ledger, Line
 from tests.e2e.street import Street, ask, replay
 
-EVENING, NIGHT, END = "20190628-22:00:00", "20190628-23:59:00", "20190701-20:00:00"
+EVENING, NIGHT, END = "20190628-22:00:00", "20190628-23:59:20", "20190701-20:00:00"
 PATIENCE_S = 200
 
 
@@ -30,17 +30,14 @@ class Days(Street):
             assert time.monotonic() < deadline, what
             self.client.read(0.05)
 
-    def order(self, name: str, symbol: str, rest: str) -> None:
-        """Buy until END."""
-        self.client.send(f"35=D|11={name}|21=1|55={symbol}|54=1|60={EVENING}|59=0|126={END}|{rest}")
-
-    def rest(self, name: str, symbol: str, px: str) -> None:
-        """An iceberg with one child, far from the market."""
-        self.order(name, symbol, f"38=100|40=2|44={px}|847=1004|957=2|958=MaxPctVol|960=1|958=DisplayQty|960=100")
+    def order(self, name: str, symbol: str, px: str) -> None:
+        """An iceberg with one child: it rests far below the market, or trades at once above it."""
+        body = f"35=D|11={name}|21=1|55={symbol}|54=1|60={EVENING}|59=0|126={END}|38=100|40=2|44={px}|847=1004"
+        self.client.send(f"{body}|957=2|958=MaxPctVol|960=1|958=DisplayQty|960=100")
 
     def trade(self, name: str) -> None:
-        """A few shares, until they are filled."""
-        self.order(name, "GE", "38=50|40=1|847=2|849=0.3")
+        """One that is filled."""
+        self.order(name, "GE", "10.70")
         self.until(lambda: self.heard(name) == "2", f"{name} was not filled")
 
     def heard(self, name: str) -> str:
@@ -112,15 +109,15 @@ def test_what_venues_forget_at_the_turn_of_a_day_is_in_the_books_all_the_same(tm
     street.await_market()
     street.trade("K1")
     for name, symbol, px in (("FILLED", "AAPL", "195.00"), ("CANCELED", "GE", "10.30"), ("RESTING", "AAPL", "190.00")):
-        street.rest(name, symbol, px)
+        street.order(name, symbol, px)
     first = street.await_resting("FILLED", "CANCELED", "RESTING")
 
     street.server.kill()
     street.ask("sim.inject", "sim", target="flash_crash", values={"symbol": "AAPL", "share": 0.03, "seconds": 600})
     street.ask("sim.inject", "sim", target="halt", values={"symbol": "GE", "seconds": 1, "resting": "cancel"})
     street.until(lambda: set(street.at_venues().values()) == {first["RESTING"]}, "children stay open")
-    assert street.journal_filled() == 50 < street.venue_filled() == 150
-    street.leap(utc(NIGHT) + 40 * SECOND)
+    assert (street.journal_filled(), street.venue_filled()) == (100, 200)
+    street.leap(utc(NIGHT) + 20 * SECOND)
     street.await_turn()
     assert {r["order_id"] for r in Street.venue_reports(street) if "exec_id" in r} == {first["RESTING"]}
     street.server.start()
