@@ -114,13 +114,13 @@ def test_it_stops_at_what_somebody_waits_for():
     bids, asks = exchange.book("XLIT1", "AAPL")
     exchange.submit(NOON, msgspec.structs.replace(new("A", BUY, 400, "1"), px=bids[0][0]))
     exchange.submit(NOON, msgspec.structs.replace(new("B", SELL, 400, "1"), px=asks[0][0]))
-    answers = exchange.advance(NOON + 10 * MINUTE, (Trade,))
+    answers = exchange.advance(NOON + 10 * MINUTE, frozenset({Trade}))
     fills = [a for a in answers if isinstance(a, Trade)]
     assert fills
     assert {a.ts for a in fills} == {exchange.now()}
     assert max(a.ts for a in answers) == exchange.now()
     assert not [a for a in answers if a.ts > exchange.now()]
-    [one] = {a.ts for a in exchange.advance(NOON + 10 * MINUTE, (TradePrint,))}
+    [one] = {a.ts for a in exchange.advance(NOON + 10 * MINUTE, frozenset({TradePrint}))}
     assert one == exchange.now()
 
 
