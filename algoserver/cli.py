@@ -76,7 +76,7 @@ def serve(
         if safe_mode:
             from algoserver.safe_mode import take_back
 
-            raise typer.Exit(take_back(loaded, state, venue_port))
+            _end(take_back(loaded, state, venue_port))
         server = Server(loaded, state, port, venue_port)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: server.stop())
@@ -86,12 +86,13 @@ def serve(
         door.start()
         server.start()
     except (BadConfig, BadSessions, JournalCorrupt, JournalLocked, Diverged, ValueError, OSError) as error:
-        _refuse(str(error))
+        print(f"algoserver: {error}", file=sys.stderr)
+        _end(EXIT_USAGE)
     print(f"ready: clients on port {port or loaded.server.clients.port}, state in {state}", flush=True)
     settle_interpreter()
     status = server.run()
     door.stop()
-    raise typer.Exit(status)
+    _end(status)
 
 
 @app.command()
@@ -364,6 +365,16 @@ def settle_interpreter() -> None:
 
     gc.freeze()
     gc.set_threshold(50_000, 1_000, 1_000)
+
+
+def _end(status: int) -> NoReturn:
+    """End a server's process. A thread of QuickFIX may still run: of an engine that began before another could not, or that waits for a Logout.
+
+    The interpreter's own end would free the sessions that it looks for, and the process crash.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _refuse(text: str) -> NoReturn:

@@ -25,13 +25,9 @@ from typing import Any
 
 from algoserver.config import load
 from algoserver.door import call
-<<<<<<< HEAD
-from tools.bench_ack import PATIENCE_S, ROOT, free_port, value
-from tools.wire import Port, Wire, logged_on, received
-=======
 from algoserver.processes import free_port
-from tools.bench_ack import PATIENCE_S, ROOT, message, split, value
->>>>>>> 60f9ea4 (processes: a free port is one that the kernel gives to nobody; demo, benches and README tests have room on a slow machine)
+from tools.bench_ack import PATIENCE_S, ROOT, value
+from tools.wire import Port, Wire, logged_on, received
 
 SYMBOLS = {"XLIT1": "AAPL", "XLIT2": "GE"}  # each has a market at one venue, so that children rest at both
 VENUES = 3
