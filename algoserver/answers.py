@@ -66,10 +66,10 @@ def stop_row(state: State, scope: str) -> Answer:
     }
 
 
-def doctor(state: State) -> Answer:
+def doctor(state: State, now: int = 0) -> Answer:
     """What the machine knows of its own health: the rest is measured around it (health).
 
-    ts: of the last event. unknown: open children by venue, where nobody knows how they stand.
+    ts: its time, `now` or later. unknown: open children by venue, where nobody knows how they stand.
     applied_by: who has applied the policy in force, "start": nobody.
     """
     unknown: Counter[str] = Counter()
@@ -78,7 +78,7 @@ def doctor(state: State) -> Answer:
             unknown[child.venue] += child.is_unknown or not state.venues_up.get(child.venue, False)
     applied = state.policies[-1] if state.policies else None
     return {
-        "ts": state.ts,
+        "ts": max(now, state.ts),
         "unknown": {venue: count for venue, count in unknown.items() if count},
         "foreign": dict(Counter(f.venue for f in state.foreign.values() if not f.released_by)),
         "venues_down": [name for name, is_up in state.venues_up.items() if not is_up],

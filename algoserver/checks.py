@@ -36,7 +36,7 @@ class Facts(msgspec.Struct, kw_only=True):
     policy_error: why the policy's file can't be used. policy_is_kept: whether the journal has one in force.
     forecast: the volume model that forecasts, or will after a start, and why it can't be used; forecast_configured: the same of the configured one,
     where that is another.
-    unknown, foreign: venue -> how many. behind_s: how far our clock is behind the journal. synced: the kernel's word on its clock.
+    unknown, foreign: venue -> how many. behind_s: how far our clock is behind the journal, or a running core. synced: the kernel's word on its clock.
     core_s: how long the core took to answer; below 0: it did not.
     """
 
@@ -192,14 +192,16 @@ def _clock(facts: Facts) -> list[Check]:
     rows = []
     if facts.behind_s is not None:
         is_off = facts.behind_s > BEHIND_S_MAX
-        value = f"{facts.behind_s:.1f} s behind the journal's last event" if facts.behind_s > 0 else "not behind the journal's last event"
         if facts.is_started:
-            to_do = "set the machine's clock right; orders' times and hours count by the journal's until then: pause or cancel those that it harms"
+            ahead = "the time of the orders"
+            to_do = "set the machine's clock right; orders' times and hours count by theirs until then: pause or cancel those that it harms"
         else:
+            ahead = "the journal's last event"
             to_do = (
                 "set the machine's clock right, or start with the epochs of [clock] that the journal was written by. If the clock is right and was "
                 "ahead before, wait until it has caught up; or take every child back by `algoserver serve --safe-mode` and start in a new directory"
             )
+        value = f"{facts.behind_s:.1f} s behind {ahead}" if facts.behind_s > 0 else f"not behind {ahead}"
         rows.append(Check("clock", FAIL if is_off else OK, value, f"at most {BEHIND_S_MAX:g} s", to_do if is_off else ""))
     if facts.synced is not None:
         state = OK if facts.synced else FAIL if facts.require_synced else WARN

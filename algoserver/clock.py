@@ -41,8 +41,8 @@ class Clock:
 class CoreTime:
     """What events are stamped by: the clock's time, and never an earlier one than before. ts: of the last event, 0 for none. For one thread.
 
-    Rule: where the machine's clock has gone back by a little, time stands still until it has caught up. By more than BEHIND_S_MAX, time goes on from
-    where it was by the machine's monotonic clock, or every timer would wait as long as the clock has gone back. A clock that goes on is followed.
+    Rule: where the machine's clock has gone back by a little, time stands still until it has caught up. By more than BEHIND_S_MAX in all, time goes
+    on from where it was by the machine's monotonic clock, or every timer would wait as long. A clock that goes on is followed.
     """
 
     def __init__(self, clock: Clock, ts: int) -> None:
@@ -60,7 +60,9 @@ class CoreTime:
         self._behind = onward - wall
         if -self._behind > self._bound:
             self._jumped = -self._behind
-        self._ts, self._mono = onward if self._behind > self._bound else max(wall, self._ts), mono
+        ts = onward if self._behind > self._bound else wall
+        if ts > self._ts:  # while it stands still, what passes is added up: steps back may follow each other, or the clock stand too
+            self._ts, self._mono = ts, mono
         return self._ts
 
     def look(self) -> list[MachineWarned]:

@@ -88,7 +88,7 @@ def _answer(state: State, asked: Request, operator: str, is_alone: bool, now: in
     if verb == "status":
         return answers.status(state), None
     if verb == "doctor":
-        return answers.doctor(state), None
+        return answers.doctor(state, now), None
     if verb == "order.ls":
         return answers.order_list(state, asked.is_open), None
     if verb == "session.ls":
