@@ -83,14 +83,16 @@ def _told(state: State, one: HalfTold, out: list[Command]) -> None:
     count, other = state.copied[one.venue], state.half_told.get(key)
     if other is None:
         if not one.is_booked:
-            _make_room(state, one.venue, out)
+            if len(count.ahead) >= AHEAD_MAX:
+                _give_up(state, one.venue, out)
+            count.ahead[key] = None
         state.half_told[key] = one
         state.copies_due_ts = state.copies_due_ts or _due_ts(state, one)
         return
     if other.is_booked == one.is_booked:
         return  # told once more by the same
     del state.half_told[key]
-    count.ahead -= not other.is_booked
+    count.ahead.pop(key, None)
     if other.is_alerted:
         over(out, NOT_COPIED if other.is_booked else NOT_HEARD, key)
         count.not_copied -= other.is_booked
@@ -104,16 +106,14 @@ def _told(state: State, one: HalfTold, out: list[Command]) -> None:
     _pause(state, one, DIFFERS, f"{one.venue}'s drop copy has another {WORDS[one.exec_type]} {one.exec_id} than we; compare, then resume")
 
 
-def _make_room(state: State, venue: str, out: list[Command]) -> None:
-    """For one more that a copy alone has told."""
+def _give_up(state: State, venue: str, out: list[Command]) -> None:
+    """The oldest that a copy alone has told waits no more."""
     count = state.copied[venue]
-    if count.ahead < AHEAD_MAX:
-        count.ahead += 1
-        return
-    key, oldest = next((key, one) for key, one in state.half_told.items() if one.venue == venue and not one.is_booked)
+    key = next(iter(count.ahead))
+    oldest = state.half_told[key]
     if not oldest.is_alerted:
         _missed(state, key, oldest, out)
-    del state.half_told[key]
+    del state.half_told[key], count.ahead[key]
     count.not_heard -= 1
     count.given_up += 1
     why = f"{venue}'s drop copy has told of more than {AHEAD_MAX} trades that its order session has not brought: no longer compared is"

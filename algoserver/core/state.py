@@ -92,14 +92,14 @@ class HalfTold(msgspec.Struct):
 class Copied(msgspec.Struct):
     """What the comparison with a venue's drop copy has found. not_heard, not_copied: missing now, after the tolerance.
 
-    ahead: what the copy alone has told so far. given_up: what of that was too much to be kept.
+    ahead: keys of what the copy alone has told so far, oldest first. given_up: how much of that was too much to be kept.
     """
 
     matched: int = 0
     differing: int = 0
     not_heard: int = 0
     not_copied: int = 0
-    ahead: int = 0
+    ahead: dict[str, None] = {}
     given_up: int = 0
 
 

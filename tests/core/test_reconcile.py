@@ -162,7 +162,29 @@ def test_what_a_copy_tells_alone_is_bounded_and_what_is_given_up_is_told(monkeyp
     # The other side of one that was given up comes late: it is said again, for nobody can compare the two any more.
     day.fill(child, 100, "E1")
     assert "fill_not_copied" in alerts(day.wait(2 * TOLERANCE))
-    assert day.state.copied["XLIT1"].ahead == 2
+    assert list(day.state.copied["XLIT1"].ahead) == [f"XLIT1 {child.child_id} {n}" for n in ("E3", "E4")]
+
+
+class Unscanned(dict[str, Any]):
+    """What may be looked into, and not gone through."""
+
+    def items(self) -> Any:
+        raise AssertionError("every event goes through all that was ever told by one")
+
+    __iter__ = values = items  # type: ignore[assignment]
+
+
+def test_what_is_given_up_is_found_though_much_else_waits_before_it(monkeypatch: pytest.MonkeyPatch):
+    """A morning's trades that the copy was not there to tell wait in front; what an event costs does not follow them."""
+    monkeypatch.setattr(reconcile, "AHEAD_MAX", 2)
+    day, child = compared()
+    day.fill(child, 100, "B1")
+    for n in range(2):
+        copied(day, child, 100, f"E{n}")
+    day.state.half_told = Unscanned(day.state.half_told)
+    assert alerts(copied(day, child, 100, "E2")) == ["fill_not_heard", "copy_given_up"]
+    day.state.half_told = dict(dict.items(day.state.half_told))
+    assert [one.exec_id for one in day.state.half_told.values()] == ["B1", "E1", "E2"]
 
 
 def test_a_copys_message_that_can_not_be_read_is_told_a_person_and_answered_to_nobody():
