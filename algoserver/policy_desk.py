@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from algoserver.answers import ROWS_MAX, Answer
+from algoserver.core import stops
 from algoserver.core.state import Applied, State
 from algoserver.domain.changes import Change, diff
 from algoserver.domain.events import ActionProposed
@@ -135,6 +136,8 @@ def _proposed(state: State, policy: RiskPolicy, said: Answer, verb: str, operato
         return error("nothing_to_do", f"policy {said['version']} is in force already"), None
     if not reason:
         return error("usage", "say why with --reason; it is kept with the policy"), None
+    if lifted := stops.lifted_by(state, policy):
+        return error("refused", f"policy: {lifted}; what is in force stays"), None
     assert state.setup is not None
     waits = needs_second(diff(state.setup.policy, policy), is_alone)
     # The event that comes of this is the next one: the answer is made on the core's thread, just before.

@@ -199,6 +199,27 @@ def test_a_proposal_is_not_approved_over_a_policy_that_came_after_it(monkeypatch
     assert (day.alerts()[-1], day.state.setup.policy.child_qty_max, day.state.setup.policy.collar_ppm) == ("policy_applied", 50, 60_000)
 
 
+@pytest.mark.parametrize("without", ["", DESK.replace('"CLIENT1"', '"CLIENT2"')])
+def test_no_policy_lifts_the_stop_of_a_desk(without: str, monkeypatch):
+    """A client who leaves it would trade again, and the kill be verified over his orders. One who is stopped himself may leave."""
+    day = Day(msgspec.structs.replace(_loaded(FILE + DESK), clients=("CLIENT1", "CLIENT2")))
+    with monkeypatch.context() as patch:
+        patch.setattr(policy_desk, "needs_second", lambda changes, is_alone: True)
+        waits = applied(day, FILE + without)["proposal"]
+    child = day.resting()
+    day.operator("kill", "desk:cash")
+    why = "desk:cash is stopped, and client:CLIENT1 would not be any more; release the desk first, or stop the client too"
+    assert refused(day, "policy.apply", text=FILE + without, reason="x") == ("refused", f"policy: {why}; what is in force stays")
+    assert answer(day.state, {"verb": "approval.approve", "target": waits}, "bob")[0]["error"]["text"].endswith(why)
+    day.feed(OperatorCommanded(operator="bob", verb="approve", target=waits))
+    assert (day.alerts()[-1], asked(day, "status")["kill_verified"]) == ("approval_refused", False)
+    day.operator("kill", "client:CLIENT1")
+    day.feed(OperatorCommanded(operator="bob", verb="approve", target=waits))
+    assert ("policy_applied" in day.alerts(), asked(day, "status")["kill_verified"]) == (True, False)
+    day.canceled(child)
+    assert asked(day, "status")["kill_verified"] is True
+
+
 # What holds for an order.
 
 

@@ -74,6 +74,8 @@ def refusal(state: State, proposal_id: str, operator: str, now: int = 0) -> str:
     if proposal.verb == POLICY and is_other:
         # What was compared is not what it would change: a limit that was lowered meanwhile would be lifted unseen.
         return "another policy was applied since it was proposed; propose it again"
+    if proposal.policy is not None and (lifted := stops.lifted_by(state, proposal.policy)):
+        return lifted
     if proposal.verb == MODEL and proposal.base != models.in_force(state):
         return f"{models.in_force(state) or 'no model'} was activated since it was proposed; propose it again"
     return ""

@@ -1,7 +1,7 @@
 """Stops: where nothing new leaves and everything is taken back, by a person's kill or by a limit that was reached.
 
 Rule 1: the gate is shut first; then each parent that is hit takes its children back; it is said aloud when none is left.
-Rule 2: a stop holds until a person releases it, over restarts too. A limit stops by itself, and never releases by itself.
+Rule 2: a stop holds until a person releases it, over restarts and other policies too. A limit stops by itself, and never releases by itself.
 Rule 3: none is left means: every venue has said so of every child. One that is down keeps a stop unverified.
 """
 
@@ -61,6 +61,18 @@ def keys_of(policy: RiskPolicy, scope: str) -> tuple[str, ...]:
     """Under which names the gate's books have what a scope has."""
     layer = policy.layer(scope)
     return tuple(f"client:{c}" for c in layer.clients) if layer is not None and layer.kind == "desk" else (scope,)
+
+
+def lifted_by(state: State, policy: RiskPolicy) -> str:
+    """Whom a policy would take out of a desk that is stopped, and so let trade again; "" if nobody."""
+    if state.setup is None:
+        return ""
+    for scope in state.gate.stops:
+        after = keys_of(policy, scope)
+        for client in keys_of(state.setup.policy, scope):
+            if client not in after and client not in state.gate.stops:
+                return f"{scope} is stopped, and {client} would not be any more; release the desk first, or stop the client too"
+    return ""
 
 
 def hits(state: State, parent: ParentOrder) -> str:
