@@ -126,7 +126,7 @@ class AlgoConfig(Entry, frozen=True, kw_only=True):
 
 
 class ShellConfig(Entry, frozen=True, kw_only=True):
-    """stall_ms: how long the core may be silent before the watchdog takes over. leave_children: what SIGTERM does.
+    """stall_ms: how long the core may be silent before the watchdog takes over, a fifth later at most. leave_children: what SIGTERM does.
 
     orders_per_second_max: children to each venue, by the wall's clock and whatever the core says.
     copy_tolerance_ms: market milliseconds that a venue's order session and its drop copy may be apart.

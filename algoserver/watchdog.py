@@ -28,7 +28,7 @@ LOG_OUT_S_MAX = 5.0
 # How long a kill waits for the core, seconds: a batch takes milliseconds, a slow disk a second.
 KILL_S_MAX = 2.0
 LOOK_S = 0.05
-LOOKS = 5  # of the watchdog, of which none hears a beat, in stall_ms
+LOOKS = 5  # of the watchdog in stall_ms; after so many in a row without a beat the core stands still, so a fifth later at most
 MARKER_S_MAX = 1.0
 REASON_MAX = 200
 

@@ -84,7 +84,7 @@ KINDS = (
     Kind("override", _I, _R, "one order of a client may pass some limits, for a while", "nothing"),
     Kind("disk_short", _C, _O, "the disk has less room than the journal must have", "make room before the server stops"),
     Kind("disk_enough", _I, _O, "the disk has room again", "nothing", ends=("disk_short",)),
-    Kind("clock_behind", _C, _O, "the machine's clock has gone back; the time of the orders, ahead of it now, goes on by what passes",
+    Kind("clock_behind", _C, _O, "the machine's clock has gone back, or stands; the time of the orders, ahead of it now, goes on by what passes",
          "set the clock right; until then EndTime and hours count by a time that is ahead: pause or cancel orders that it harms"),
     Kind("clock_caught_up", _I, _O, "the machine's clock is behind no longer", "nothing", ends=("clock_behind",)),
     Kind("clock_jumped", _W, _O, "the machine's clock went on by more than has passed: it was wrong before or is now, or the machine slept",
