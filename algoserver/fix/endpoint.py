@@ -18,12 +18,13 @@ from typing import Literal
 
 import quickfix as fix
 
-from algoserver.fix import guard
+from algoserver.fix import guard, late_close
 from algoserver.fix.text import readable
 
 ORDER_MESSAGES = ("D", "F", "G")
 GIL_HELD = 0  # PyGILState_LOCKED: what a callback finds
 DICTIONARIES = Path(__file__).resolve().parents[2] / "sessions"
+LIBRARY = Path(fix._quickfix.__file__).resolve()
 
 # The dictionary that knows a version's groups.
 GROUPING = {"FIX.4.2": "FIX42.xml", "FIX.4.4": "FIX44.xml", "FIXT.1.1": "FIX50SP2.xml"}
@@ -85,6 +86,7 @@ class Endpoint(fix.Application):  # type: ignore[misc]  # QuickFIX has no types
     ) -> None:
         super().__init__()
         guard.install()
+        late_close.install(LIBRARY)
         self._inbox = inbox
         self._withhold_resends = withhold_resends
         self._admit = admit

@@ -78,7 +78,6 @@ def test_a_message_has_nothing_of_the_one_before_it_and_a_group_is_whole(accepto
 def test_an_engines_thread_keeps_its_python_state_from_logon_to_logout(acceptor):
     """One state for all callbacks of a connection, freed when it ends, without a Logout or by one."""
     _, inbox, port = acceptor
-    # The Logout comes last: QuickFIX reads once more from a socket that it has closed, which may be another's by then.
     for seq, says_goodbye in ((1, False), (4, True)):
         client = Client(port, "CLIENT1", "ALGO", seq=seq)
         client.send(order(f"A{seq}"))
