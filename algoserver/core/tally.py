@@ -36,7 +36,6 @@ class Tally(msgspec.Struct, gc=False):
         return self.total - (self.totals[at - 1] if at else 0)
 
     def since_each(self, ts: int, lengths: tuple[int, ...], include_second: bool) -> list[int]:
-        """As since(), for so many ns before `ts` each."""
-        seconds, totals, total = self.seconds, self.totals, self.total
-        found = [bisect_right(seconds, (ts - length) // SECOND - include_second) for length in lengths]
-        return [total - totals[at - 1] if at else total for at in found]
+        """As since(), for so many seconds before `ts` each."""
+        seconds, totals, total, second = self.seconds, self.totals, self.total, ts // SECOND - include_second
+        return [total - totals[at - 1] if (at := bisect_right(seconds, second - length)) else total for length in lengths]

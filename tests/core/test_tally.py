@@ -23,7 +23,7 @@ def test_since_is_what_came_in_the_seconds_after(steps: list[tuple[int, int]], b
     edge = since // SECOND
     expected = sum(q for at, q in added if at // SECOND > edge or (include_second and at // SECOND == edge))
     assert tally.since(since, include_second) == expected
-    assert tally.since_each(ts, (0, back * SECOND), include_second) == [tally.since(ts, include_second), expected]
+    assert tally.since_each(ts, (0, back), include_second) == [tally.since(ts, include_second), expected]
     assert tally.total == sum(q for _, q in added)
 
 

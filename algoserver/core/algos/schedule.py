@@ -15,7 +15,7 @@ from algoserver.core.market import Market
 from algoserver.core.orders import ParentOrder, leaves_qty
 from algoserver.core.tally import Tally
 from algoserver.domain.policy import AlgoDefaults, SessionHours
-from algoserver.domain.types import DAY, MINUTE, PPM_ONE, SECOND
+from algoserver.domain.types import DAY, PPM_ONE, SECOND
 
 # A slice is never so short that a passive order has no chance, and a short order still gets ten.
 SLICE_NS_MIN = 5 * SECOND
@@ -23,9 +23,9 @@ SLICES_MIN = 10
 # Own share is capped over these trailing windows. The longest is the promise; but it must hold for every five minutes, those
 # that begin between two bursts of ours too, so every shorter window is held to it as well, down to the one that makes us
 # follow the volume. Whole minutes are not enough: where each slice crosses after the same time, they fall between the bursts.
-CAP_WINDOWS = tuple(length * SECOND for length in range(60, 301, 30))
+CAP_WINDOWS_S = tuple(range(60, 301, 30))
 # In windows up to this one the share is taken to the nearest lot: rounded down, the cap of a thin share would bind at two thirds.
-LOTS_WITHIN = 2 * MINUTE
+LOTS_WITHIN_S = 120
 # Urgency 3 crosses where the desk's default says; a step earlier or later moves that by this share of the slice.
 URGENCY_STEP_PPM = 150_000
 
@@ -309,7 +309,8 @@ def _allowed(parent: ParentOrder, work: Work, market: Market, round_lot: int, ts
     """Most that may be open now by MaxPctVol: over every window, since the start and trailing, ours stays below its share."""
     share = work.max_pct_vol
     allowed = share * (market.volume.total - work.capped_volume) // PPM_ONE - (parent.order.cum_qty - work.capped_qty)
-    lengths = CAP_WINDOWS[: bisect_left(CAP_WINDOWS, ts - parent.start_ts)]  # those that began after the order did
+    # Those that began after the order did.
+    lengths = CAP_WINDOWS_S[: bisect_left(CAP_WINDOWS_S, -(-(ts - parent.start_ts) // SECOND))]
     if not lengths:
         return allowed
     # The second on the edge counts for us and not for the market: the error is on the safe side.
@@ -317,9 +318,9 @@ def _allowed(parent: ParentOrder, work: Work, market: Market, round_lot: int, ts
     volumes = market.volume.since_each(ts, lengths, include_second=False)
     for length, ours, volume in zip(lengths, traded, volumes, strict=True):
         room = share * volume // PPM_ONE - ours
-        if length <= LOTS_WITHIN:
+        if length <= LOTS_WITHIN_S:
             room += round_lot // 2
-        if room < round_lot and ours == 0 and length < CAP_WINDOWS[-1]:
+        if room < round_lot and ours == 0 and length < CAP_WINDOWS_S[-1]:
             # Where a minute's share is less than a lot, one lot may go all the same; the long window still holds.
             room = round_lot
         if room < allowed:  # no min(): nine windows of every turn come by
@@ -327,4 +328,4 @@ def _allowed(parent: ParentOrder, work: Work, market: Market, round_lot: int, ts
     return allowed
 
 
-assert max(CAP_WINDOWS) < tally.SECONDS_KEPT * SECOND
+assert max(CAP_WINDOWS_S) < tally.SECONDS_KEPT
