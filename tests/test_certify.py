@@ -65,6 +65,7 @@ def test_the_server_is_certified_in_every_version_at_once(port, tmp_path):
         report = json.loads(pages(fix)[0].read_text())
         wrong = {r["id"]: [s for s in r["steps"] if s["problem"]] for r in report["results"] if not r["passed"]}
         assert (run.result().returncode, report["passed"]) == ((1, False) if wrong else (0, True)), run.result().stderr
+        assert "no answer to 35=A" not in str(wrong), "a Logon that is not answered in two minutes is lost"
         again = [desk(fix, "--only", scenario) for scenario in wrong]
         assert [done.returncode for done in again] == [0] * len(wrong), (fix, wrong)
         expected = [s.id for chapter, s in choose(()) if chapter not in DIALECTS[fix].lacks_chapters]

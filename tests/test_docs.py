@@ -80,8 +80,8 @@ def test_the_street_trades_an_order_and_replays(tmp_path):
                 assert injected.returncode == 0, injected.stderr
             done = run(f"{OMS} --port {client_port}")
             reports = [json.loads(line) for line in done.stdout.splitlines()]
-            if done.returncode == 0:
-                break
+            if done.returncode == 0 or reports[-1].get("ord_status") != "4":
+                break  # only a window that was over too soon is tried again
         assert (done.returncode, reports[-1]["cum_qty"], reports[-1]["ord_status"]) == (0, "2000", "2"), done.stdout[-500:]
         status = asked(f"{CTL} --state {state}")
         assert status.returncode == 0, status.stderr
@@ -108,7 +108,7 @@ def test_the_demo_fills_its_order_in_time(command):
     """
     for _ in range(TRIES):
         done = run(command)
-        if done.returncode == 0:
+        if done.returncode == 0 or "Traceback" in done.stderr:
             break
     assert done.returncode == 0, done.stderr[-2000:]
     if "--json" in command:
