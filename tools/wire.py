@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from abc import ABC, abstractmethod
 
 from tools.bench_ack import PATIENCE_S, message, split, value
 
@@ -33,7 +34,7 @@ class Wire:
         self._heard = seq
 
 
-class Port(threading.Thread):
+class Port(threading.Thread, ABC):
     """Where a server finds its venues. orders, feeds: its sessions by venue. Logons, heartbeats and logouts are answered here."""
 
     def __init__(self) -> None:
@@ -48,9 +49,9 @@ class Port(threading.Thread):
             connection, _ = self._listener.accept()
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
+    @abstractmethod
     def answer(self, wire: Wire, me: str, msg_type: str, text: bytes) -> None:
         """Do what a venue does about another message."""
-        raise NotImplementedError
 
     def _serve(self, connection: socket.socket) -> None:
         buffer, wire, me = b"", None, ""

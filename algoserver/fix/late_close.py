@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,15 +36,16 @@ _kept: list[Any] = []  # the library has a bare pointer to the function: it must
 
 
 class Waiting:
-    """Sockets that are closed when their time has come, at the latest with the next one after that."""
+    """Sockets that are closed when their time has come, with the next one after that. now: seconds; close: the system's."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic, close: Callable[[int], None] = os.close) -> None:
+        self._now, self._close = now, close
         self._due: OrderedDict[int, float] = OrderedDict()
         self._lock = threading.Lock()
 
     def close(self, number: int) -> int:
         """In the place of close(): what is closed twice waits once."""
-        now = time.monotonic()
+        now = self._now()
         with self._lock:
             self._due.setdefault(number, now + LATE_S)
             over = [n for n, due in self._due.items() if due <= now]
@@ -51,7 +53,7 @@ class Waiting:
             for old in dict.fromkeys((*over, *spare)):
                 del self._due[old]
                 with suppress(OSError):
-                    os.close(old)
+                    self._close(old)
         return 0
 
 

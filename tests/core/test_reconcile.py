@@ -171,7 +171,7 @@ class Unscanned(dict[str, Any]):
     def items(self) -> Any:
         raise AssertionError("every event goes through all that was ever told by one")
 
-    __iter__ = values = items  # type: ignore[assignment]
+    __iter__ = values = items  # type: ignore[assignment]  # none of them returns
 
 
 def test_what_is_given_up_is_found_though_much_else_waits_before_it(monkeypatch: pytest.MonkeyPatch):

@@ -124,12 +124,10 @@ def test_it_is_the_engines_close(acceptor):
 
 
 @pytest.fixture
-def waiting(monkeypatch):
+def waiting():
     """What waits, by a clock that the test sets; and what was closed."""
     now, closed = [100.0], []
-    monkeypatch.setattr(late_close.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(late_close.os, "close", closed.append)
-    return late_close.Waiting(), now, closed
+    return late_close.Waiting(lambda: now[0], closed.append), now, closed
 
 
 def test_what_is_closed_waits_its_time_and_once(waiting):
@@ -151,9 +149,9 @@ def test_a_flood_has_the_oldest_closed_before_their_time(waiting):
     assert closed == [0, 1, 2]
 
 
-def test_a_descriptor_that_is_no_more_costs_nothing(monkeypatch):
-    one = late_close.Waiting()
-    monkeypatch.setattr(late_close, "LATE_S", 0.0)
-    number = os.open("/dev/null", os.O_RDONLY)
-    os.close(number)
-    assert [one.close(number), one.close(-1)] == [0, 0]
+def test_a_descriptor_that_is_no_more_costs_nothing():
+    """Its number is none of this process's: a real one could be another's by now."""
+    seconds = iter((0.0, late_close.LATE_S))
+    one = late_close.Waiting(lambda: next(seconds))
+    assert [one.close(-1), one.close(-2)] == [0, 0]
+    assert list(one._due) == [-2]
